@@ -1,0 +1,50 @@
+"""The one error family: each carries a sentence a radiologist can act on and an exit code.
+
+The technical cause is chained (`raise InputError(...) from cause`) and goes to the log only.
+No message names a patient: file names, values found and values wanted, nothing else.
+"""
+
+from __future__ import annotations
+
+
+class OncoError(Exception):
+    """Base of all errors that OncoSegment raises on purpose; `exit_code` is the process status."""
+
+    exit_code = 1
+
+
+class InputError(OncoError):
+    """What was given cannot be used: a file, a value, a profile, an option."""
+
+    exit_code = 2
+
+
+class GeometryError(InputError):
+    """The grid of an image cannot be used: sheared, singular, not finite, or another grid than wanted."""
+
+
+class OutputError(OncoError):
+    """A result could not be written; nothing that existed before was changed."""
+
+    exit_code = 3
+
+
+class ModelError(OncoError):
+    """A model is unknown, absent, or cannot run on the chosen device."""
+
+    exit_code = 4
+
+
+class WorkerError(OncoError):
+    """A job's process ended without a result; its log says why."""
+
+    exit_code = 5
+
+
+class Cancelled(OncoError):
+    """The user stopped the work; nothing was written."""
+
+    exit_code = 130
+
+    def __init__(self, message: str = "Cancelled; nothing was written.") -> None:
+        super().__init__(message)

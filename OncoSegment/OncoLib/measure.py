@@ -1,0 +1,61 @@
+"""Measures on the native grid of a segmentation. Each is a `Measurement` with unit and method, never a bare float."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from OncoLib.segmentation import Segment, Segmentation
+from OncoLib.terminology import CodedConcept
+
+VOLUME = CodedConcept("SCT", "118565006", "Volume")
+"""Quantity code, SNOMED CT, as DICOM's code dictionary (pydicom.sr.codedict) gives it."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A number with what is needed to read it.
+
+    unit: UCUM ("ml", "mm"). interval: lower and upper bound of the stated method, or None when not known.
+    """
+
+    value: float
+    unit: str
+    method: str
+    code: CodedConcept
+    interval: tuple[float, float] | None = None
+
+
+VOXEL_COUNT = "voxel count times voxel volume on the native grid"
+
+
+def voxel_counts(segmentation: Segmentation) -> dict[Segment, int]:
+    """Number of voxels of each segment, one pass a layer."""
+    histograms = [label_histogram(layer) for layer in segmentation.layers]
+    return {segment: int(histograms[segment.layer].get(segment.label, 0)) for segment in segmentation.segments}
+
+
+def label_histogram(layer: np.ndarray) -> dict[int, int]:
+    """Voxels of each label; slice by slice, because bincount needs eight bytes a voxel."""
+    total: dict[int, int] = {}
+    for labels in layer:
+        counts = np.bincount(labels.ravel())
+        for label in np.flatnonzero(counts):
+            total[int(label)] = total.get(int(label), 0) + int(counts[label])
+    return total
+
+
+def volumes(segmentation: Segmentation) -> dict[Segment, Measurement]:
+    """Volume of each segment in ml: number of its voxels times the volume of one voxel."""
+    voxel_ml = segmentation.voxel_volume_ml
+    return {
+        segment: Measurement(count * voxel_ml, "ml", VOXEL_COUNT, VOLUME)
+        for segment, count in voxel_counts(segmentation).items()
+    }
+
+
+def dice(first: np.ndarray, second: np.ndarray) -> float:
+    """Dice coefficient 2|A and B| / (|A| + |B|) of two boolean masks (Dice 1945); NaN when both are empty."""
+    total = int(first.sum()) + int(second.sum())
+    return 2.0 * int(np.logical_and(first, second).sum()) / total if total else float("nan")

@@ -1,0 +1,130 @@
+"""A segmentation as label maps plus one JSON beside them: read and written without Slicer.
+
+`segmentation.json` says which label of which file is what; it is also the machine-readable result of `segment`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from OncoLib.errors import GeometryError, InputError
+from OncoLib.image import require_same_grid
+from OncoLib.image_files import read_image, write_image
+from OncoLib.measure import voxel_counts, volumes
+from OncoLib.segmentation import Provenance, Segment, Segmentation
+from OncoLib.terminology import TerminologyEntry
+
+FORMAT = "oncosegment.segmentation/1"
+RESEARCH_USE = "Research use only; not for diagnosis."
+
+
+def as_json(segmentation: Segmentation, files: list[str] | None = None) -> dict:
+    """JSON-ready description: segments with codes and volumes, geometry, provenance; no voxels, no patient.
+
+    files: names of the label maps, one a layer, when they lie beside it.
+    """
+    counts, measured = voxel_counts(segmentation), volumes(segmentation)
+    return {
+        "format": FORMAT,
+        "notice": RESEARCH_USE,
+        "name": segmentation.name,
+        "label_maps": files or [],
+        "geometry": {
+            "shape_ijk": list(segmentation.shape_kji[::-1]),
+            "ijk_to_ras": segmentation.ijk_to_ras.tolist(),
+            "voxel_volume_ml": segmentation.voxel_volume_ml,
+        },
+        "segments": [
+            {**segment_json(segment), "voxels": counts[segment], "volume_ml": round(measured[segment].value, 6)}
+            for segment in segmentation.segments
+        ],
+        "volume_method": next(iter(measured.values())).method if measured else "",
+        "provenance": segmentation.provenance.as_dict(),
+    }
+
+
+def segment_json(segment: Segment) -> dict:
+    """JSON-ready segment without measures."""
+    return {
+        "label": segment.label,
+        "layer": segment.layer,
+        "name": segment.name,
+        "structure": segment.structure,
+        "codes": segment.entry.as_dict(),
+        "color": list(segment.color),
+        "confidence": segment.confidence,
+        "flags": list(segment.flags),
+    }
+
+
+def write_label_maps(segmentation: Segmentation, folder: Path, *, stem: str = "segmentation", suffix: str = ".nii.gz") -> dict:
+    """Writes one label map a layer and `<stem>.json`; returns what the JSON holds."""
+    files = []
+    for position, layer in enumerate(segmentation.layers):
+        name = f"{stem}{suffix}" if position == 0 else f"{stem}-layer{position + 1}{suffix}"
+        write_image(Path(folder) / name, layer, segmentation.ijk_to_ras)
+        files.append(name)
+    description = as_json(segmentation, files)
+    write_json(Path(folder) / f"{stem}.json", description)
+    return description
+
+
+def write_json(path: Path, value: dict) -> None:
+    """Writes indented UTF-8 JSON that no reader can misread: NaN is refused."""
+    path.write_text(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_label_maps(path: Path) -> Segmentation:
+    """The segmentation described by a JSON of `write_label_maps`; the label maps lie beside it.
+
+    Raises InputError (GeometryError for the grid) with a sentence that names the file.
+    """
+    path = Path(path)
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path.name}: cannot be read as JSON") from error
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise InputError(f"{path.name}: not a description of a segmentation; wanted format {FORMAT!r}")
+    if not description["label_maps"]:
+        raise InputError(f"{path.name}: it names no label map; write it with --nifti to be able to load it from here")
+    try:
+        segments = tuple(segment_from_json(item) for item in description["segments"])
+        provenance = Provenance.from_dict(description["provenance"])
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path.name}: the entry {error} is missing or malformed") from error
+    layers, ijk_to_ras = read_layers(path, description)
+    return Segmentation(layers, ijk_to_ras, segments, provenance, name=description.get("name", path.stem))
+
+
+def read_layers(path: Path, description: dict) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    """The label arrays and the exact grid that the JSON states, checked against the files."""
+    ijk_to_ras = np.array(description["geometry"]["ijk_to_ras"], dtype=float)
+    shape = tuple(description["geometry"]["shape_ijk"][::-1])
+    layers = []
+    for name in description["label_maps"]:
+        image = read_image(path.parent / Path(name).name)
+        try:
+            require_same_grid(ijk_to_ras, shape, image.ijk_to_ras, image.shape_kji, name)
+        except GeometryError as error:
+            raise GeometryError(f"{path.name}: {error}") from error
+        layers.append(image.voxels)
+    return tuple(layers), ijk_to_ras
+
+
+def segment_from_json(values: dict) -> Segment:
+    """The segment that `segment_json` described."""
+    return Segment(
+        label=values["label"],
+        name=values["name"],
+        entry=TerminologyEntry.from_dict(values["codes"]),
+        color=tuple(values["color"]),
+        layer=values.get("layer", 0),
+        structure=values.get("structure", ""),
+        confidence=values.get("confidence", "not estimated"),
+        flags=tuple(values.get("flags", ())),
+    )
+
