@@ -1,0 +1,1 @@
+"""MRML rooms of floor 0: nodes and logics of slicer-core or Slicer, no Qt."""
