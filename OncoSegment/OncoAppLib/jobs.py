@@ -1,0 +1,72 @@
+"""Strings the three phases of `segment` together for the command line, the demo and the headless start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from OncoLib.errors import InputError
+from OncoLib.image import Image
+from OncoLib.progress import CancelToken, Progress, part_of
+from OncoLib.staged import refuse_existing, staged_files
+from OncoSegmentLib.inputs import Input, open_image
+from OncoSegmentLib.profiles import find_profile
+from OncoSegmentLib.request import Request, read_region
+from OncoSegmentLib.segment import check_request, segment
+
+
+def segment_to_folder(options, *, progress: Progress, cancel: CancelToken) -> tuple[dict, list[Path]]:
+    """Image file to result files; returns the JSON description and the paths that were written.
+
+    options: the parsed arguments of `segment`. What can be refused is refused before the work starts.
+    """
+    from OncoSegmentLib.scene.results import Formats
+
+    formats = Formats(nifti=options.nifti, nrrd=options.nrrd, mrb=options.mrb)
+    if not options.overwrite:
+        refuse_existing(options.output, formats.names)
+    progress(0.0, "Reading the image")
+    opened = open_image(options.image, modality=options.modality, units=options.units, series=options.series)
+    request = Request(
+        options.model,
+        profile=profile_of(options),
+        region=read_region(options.roi) if options.roi else None,
+        device=options.device,
+    )
+    return to_folder(opened, request, options.output, formats, options.overwrite, progress=progress, cancel=cancel)
+
+
+def profile_of(options) -> str:
+    """The profile as the expert takes it: an id, or the path of a file of the user's."""
+    if not options.profile:
+        return ""
+    profile = find_profile(options.profile, options.profiles)
+    return profile.id if profile.builtin else str(profile.path)
+
+
+def to_folder(
+    opened: Input, request: Request, folder: Path, formats, overwrite: bool, *, progress: Progress, cancel: CancelToken
+) -> tuple[dict, list[Path]]:
+    """An opened image to result files: check, run, write; all files or none."""
+    from OncoSegmentLib.scene.results import write_results
+
+    image = check_named(opened, request)
+    with staged_files(folder, overwrite=overwrite) as staging:
+        prediction = segment(image, request, progress=part_of(progress, 0.05, 0.8), cancel=cancel)
+        cancel.check()
+        progress(0.8, "Writing the results")
+        facts = {
+            "input": {"kind": opened.kind, "files": opened.files, "sha256": opened.sha256, "notes": list(image.notes)}
+        }
+        description = write_results(staging, image, prediction.segmentation, formats, facts)
+        cancel.check()
+        names = sorted(path.name for path in staging.iterdir())
+    progress(1.0, "Done")
+    return description, [Path(folder) / name for name in names]
+
+
+def check_named(opened: Input, request: Request) -> Image:
+    """Refuses what cannot work before any folder is made; the sentence names the file."""
+    try:
+        return check_request(opened.image, request)
+    except InputError as error:
+        raise type(error)(f"{opened.name}: {error}") from error.__cause__

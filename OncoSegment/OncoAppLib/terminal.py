@@ -1,0 +1,68 @@
+"""What the command line prints: a progress bar, a table of volumes, errors. Results go to stdout, the rest to stderr."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+
+WIDTH = 28
+
+
+class ProgressBar:
+    """One line on stderr that rewrites itself; plain lines, one a stage, where stderr is no terminal."""
+
+    def __init__(self, stream=None, clock=time.monotonic, quiet: bool = False) -> None:
+        self._stream = stream or sys.stderr
+        self._live = self._stream.isatty()
+        self._clock, self._began, self._quiet = clock, clock(), quiet
+        self._stage = ""
+
+    def __call__(self, fraction: float | None, message: str) -> None:
+        if self._quiet:
+            return
+        if self._live:
+            self._write("\r" + self._line(fraction, message)[: shutil.get_terminal_size().columns - 1] + "\x1b[K")
+        elif message != self._stage:
+            self._write(message + "\n")
+        self._stage = message
+
+    def _line(self, fraction: float | None, message: str) -> str:
+        if fraction is None:
+            return f"[{' ' * WIDTH}]      {message}"
+        filled = int(round(WIDTH * fraction))
+        return f"[{'#' * filled}{'.' * (WIDTH - filled)}] {fraction:4.0%} {message}{self._left(fraction)}"
+
+    def _left(self, fraction: float) -> str:
+        spent = self._clock() - self._began
+        if not 0.05 < fraction < 1 or spent < 2:
+            return ""
+        return f", about {spent / fraction * (1 - fraction):.0f} s left"
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Ends the line."""
+        if self._live and self._stage and not self._quiet:
+            self._write("\n")
+
+
+def volume_table(description: dict) -> str:
+    """The segments of a result as a text table, flags below each."""
+    rows = [(segment["name"], f"{segment['volume_ml']:.1f} ml", code_text(segment)) for segment in description["segments"]]
+    heads = ("Segment", "Volume", "Code")
+    widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(3)]
+    lines = [f"{heads[0]:<{widths[0]}}  {heads[1]:>{widths[1]}}  {heads[2]}"]
+    lines.append("  ".join("-" * width for width in widths))
+    for row, segment in zip(rows, description["segments"]):
+        lines.append(f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]}")
+        lines += [f"    ! {flag}" for flag in segment["flags"]]
+    return "\n".join(lines)
+
+
+def code_text(segment: dict) -> str:
+    """The coded type of a segment, short."""
+    code = segment["codes"]["type"]
+    return f"{code['scheme']} {code['value']} {code['meaning']}"

@@ -1,0 +1,76 @@
+"""Images, requests and predictions as files of one job's private folder: `.npy` arrays and JSON, nothing executable."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from OncoLib.image import Image
+from OncoLib.segmentation import Prediction, Provenance, Segmentation
+from OncoLib.segmentation_files import as_json, segment_from_json, write_json
+from OncoSegmentLib.request import Region, Request
+
+
+def write_job(folder: Path, image: Image, request: Request) -> None:
+    """Puts an image and a request into a job folder. UIDs of the patient's images stay behind."""
+    np.save(folder / "image.npy", image.voxels, allow_pickle=False)
+    facts = {"ijk_to_ras": image.ijk_to_ras.tolist(), "modality": image.modality, "units": image.units}
+    region = None
+    if request.region is not None:
+        region = {"source": request.region.source, "box_ras_mm": request.region.box_ras_mm, "sha256": request.region.sha256}
+        if request.region.mask is not None:
+            np.save(folder / "region.npy", request.region.mask, allow_pickle=False)
+            region["ijk_to_ras"] = np.asarray(request.region.ijk_to_ras).tolist()
+    asked = {
+        "model": request.model,
+        "profile": request.profile,
+        "device": request.device,
+        "parameters": request.parameters,
+        "region": region,
+    }
+    write_json(folder / "job.json", {"image": facts, "request": asked})
+
+
+def read_job(folder: Path) -> tuple[Image, Request]:
+    """What `write_job` wrote; the voxels are mapped from the file, not loaded."""
+    description = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+    facts, asked = description["image"], description["request"]
+    voxels = np.load(folder / "image.npy", mmap_mode="r", allow_pickle=False)
+    image = Image(voxels, np.array(facts["ijk_to_ras"]), modality=facts["modality"], units=facts["units"])
+    return image, Request(**{**asked, "region": _read_region(folder, asked["region"])})
+
+
+def _read_region(folder: Path, region: dict | None) -> Region | None:
+    if region is None:
+        return None
+    if region.get("ijk_to_ras") is None:
+        return Region(region["source"], box_ras_mm=tuple(region["box_ras_mm"]))
+    mask = np.load(folder / "region.npy", allow_pickle=False)
+    return Region(region["source"], mask=mask, ijk_to_ras=np.array(region["ijk_to_ras"]), sha256=region["sha256"])
+
+
+def write_prediction(folder: Path, prediction: Prediction) -> None:
+    """Puts the result into the job folder; `prediction.json` comes last, so that it means complete."""
+    segmentation = prediction.segmentation
+    for position, layer in enumerate(segmentation.layers):
+        np.save(folder / f"layer-{position}.npy", layer, allow_pickle=False)
+    if prediction.probabilities is not None:
+        np.save(folder / "probabilities.npy", prediction.probabilities, allow_pickle=False)
+    partial = folder / "prediction.part"
+    write_json(partial, {**as_json(segmentation), "layers": len(segmentation.layers)})
+    partial.replace(folder / "prediction.json")
+
+
+def read_prediction(folder: Path) -> Prediction:
+    """What `write_prediction` wrote, loaded whole, so that the folder can go."""
+    description = json.loads((folder / "prediction.json").read_text(encoding="utf-8"))
+    layers = tuple(np.load(folder / f"layer-{at}.npy", allow_pickle=False) for at in range(description["layers"]))
+    segments = tuple(segment_from_json(item) for item in description["segments"])
+    provenance = Provenance.from_dict(description["provenance"])
+    matrix = np.array(description["geometry"]["ijk_to_ras"])
+    segmentation = Segmentation(layers, matrix, segments, provenance, name=description["name"])
+    stored = folder / "probabilities.npy"
+    probabilities = np.load(stored, allow_pickle=False) if stored.exists() else None
+    return Prediction(segmentation, probabilities)

@@ -1,0 +1,161 @@
+"""A job in a process of its own: the interface stays alive, a crash stays there, Cancel ends it.
+
+Everything is polled: no thread, no pipe. Inside Slicer a background thread hardly gets the interpreter, so the panel
+calls `poll` from a timer; anywhere else `wait` does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from OncoLib import errors
+from OncoLib.errors import Cancelled, OncoError, WorkerError
+from OncoLib.image import Image
+from OncoLib.progress import CancelToken, Progress, silent
+from OncoLib.segmentation import Prediction
+from OncoSegmentLib.engine.codec import read_prediction, write_job
+from OncoSegmentLib.request import Request
+
+GRACE_SECONDS = 3.0
+"""How long a job may take to stop by itself after Cancel before its process is killed."""
+
+BOOT = "import runpy, sys; sys.path[:0] = {path!r}; runpy.run_module('OncoSegmentLib.engine.worker', run_name='__main__')"
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is known of a job: `finished` once it ended, well or not."""
+
+    fraction: float | None
+    message: str
+    finished: bool
+
+
+class LocalJob:
+    """One running job; made by `start`. Its folder is private to the user and goes with `close`."""
+
+    def __init__(self, folder: Path, process: subprocess.Popen, clock=time.monotonic) -> None:
+        self._folder, self._process, self._clock = folder, process, clock
+        self._read = 0
+        self._last: tuple[float | None, str] = (None, "Starting")
+        self._cancelled_at: float | None = None
+
+    @property
+    def log(self) -> str:
+        """What the job printed; empty once closed."""
+        path = self._folder / "log.txt"
+        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+    def poll(self) -> Status:
+        """Looks once, without waiting; after Cancel it also kills a job that does not stop in `GRACE_SECONDS`."""
+        finished = self._process.poll() is not None
+        self._read_progress()
+        if not finished and self._cancelled_at is not None and self._clock() - self._cancelled_at > GRACE_SECONDS:
+            self._process.kill()
+        return Status(*self._last, finished)
+
+    def _read_progress(self) -> None:
+        path = self._folder / "progress.jsonl"
+        if not path.exists():
+            return
+        with open(path, encoding="utf-8") as stream:
+            stream.seek(self._read)
+            text = stream.read()
+        whole = text[: text.rfind("\n") + 1]
+        self._read += len(whole.encode())
+        if whole:
+            line = json.loads(whole.splitlines()[-1])
+            self._last = (line["fraction"], line["message"])
+
+    def cancel(self) -> None:
+        """Asks the job to stop; `poll` sees to it that it does."""
+        if self._cancelled_at is None:
+            self._cancelled_at = self._clock()
+            (self._folder / "cancel").touch()
+            self._last = (None, "Stopping")
+
+    def result(self) -> Prediction:
+        """The prediction of a finished job; raises what stopped it (Cancelled, InputError, WorkerError, ...)."""
+        if self._cancelled_at is not None:
+            raise Cancelled()
+        if self._process.poll() == 0:
+            return read_prediction(self._folder)
+        raise self._error()
+
+    def _error(self) -> OncoError:
+        path = self._folder / "error.json"
+        if path.exists():
+            reason = json.loads(path.read_text(encoding="utf-8"))
+            kind = getattr(errors, reason["kind"], WorkerError)
+            return kind(reason["message"])
+        code = self._process.returncode
+        return WorkerError(f"The job's process ended without a result (status {code}): it crashed or ran out of memory.")
+
+    def close(self) -> None:
+        """Ends the process if it still runs and removes the job's folder."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def start(image: Image, request: Request, *, python: str = "", path: list[str] | None = None) -> LocalJob:
+    """Starts a job at once.
+
+    python: interpreter; by default PythonSlicer inside Slicer, else this one. path: its import path, by default ours.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="oncosegment-job-"))
+    try:
+        write_job(folder, image, request)
+        command = [python or interpreter(), "-c", BOOT.format(path=own_path() if path is None else path), str(folder)]
+        with open(folder / "log.txt", "wb") as log:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, **no_console()
+            )
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return LocalJob(folder, process)
+
+
+def run(
+    image: Image, request: Request, *, progress: Progress = silent, cancel: CancelToken | None = None, every: float = 0.05
+) -> Prediction:
+    """Starts a job and waits for it, for callers without an event loop."""
+    job = start(image, request)
+    try:
+        while not (status := job.poll()).finished:
+            progress(status.fraction, status.message)
+            if cancel is not None and cancel.cancelled:
+                job.cancel()
+            time.sleep(every)
+        return job.result()
+    finally:
+        job.close()
+
+
+def interpreter() -> str:
+    """PythonSlicer inside Slicer (whose own executable is no Python), else the interpreter that runs this."""
+    if "slicer" in sys.modules and hasattr(sys.modules["slicer"], "app"):
+        found = shutil.which("PythonSlicer")
+        if found:
+            return found
+    return sys.executable
+
+
+def own_path() -> list[str]:
+    """Where our packages lie, so that the child finds the same ones."""
+    return [str(Path(__file__).resolve().parents[2])]
+
+
+def no_console() -> dict:
+    """On Windows a console program would open a window of its own."""
+    return {"creationflags": subprocess.CREATE_NO_WINDOW} if os.name == "nt" else {}

@@ -1,0 +1,67 @@
+"""The child process of `local`: runs the one job of a folder and leaves its result, or its error, there.
+
+Started as `python -c "..." FOLDER` by `local.start`, which gives it the import path; stdout and stderr are a log.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+
+from OncoLib.errors import Cancelled, OncoError
+from OncoLib.progress import CancelToken
+from OncoSegmentLib.engine.codec import read_job, write_prediction
+
+CANCEL_CHECK_SECONDS = 0.1
+
+
+def main(folder: Path) -> int:
+    """Runs the job; returns the exit code, with `error.json` saying why when it is not 0."""
+    cancel = CancelToken()
+    threading.Thread(target=watch, args=(folder, cancel, os.getppid()), daemon=True).start()
+    try:
+        from OncoSegmentLib.segment import segment
+
+        image, request = read_job(folder)
+        with open(folder / "progress.jsonl", "a", encoding="utf-8", buffering=1) as stream:
+            prediction = segment(image, request, progress=lambda *what: report(stream, *what), cancel=cancel)
+        write_prediction(folder, prediction)
+        return 0
+    except OncoError as error:
+        return failed(folder, error, error.exit_code)
+    except MemoryError as error:
+        return failed(folder, error, 5, "The job ran out of memory; close other programs or use a smaller region.")
+    except Exception as error:
+        return failed(folder, error, 1, f"The job failed unexpectedly ({type(error).__name__}); its log has the details.")
+
+
+def report(stream, fraction: float | None, message: str) -> None:
+    """One line of progress."""
+    stream.write(json.dumps({"fraction": fraction, "message": message}) + "\n")
+
+
+def failed(folder: Path, error: BaseException, code: int, message: str = "") -> int:
+    """Leaves the reason for the parent and the trace in the log."""
+    if not isinstance(error, Cancelled):
+        traceback.print_exception(error, file=sys.stderr)
+    kind = type(error).__name__
+    (folder / "error.json").write_text(json.dumps({"kind": kind, "message": message or str(error)}), encoding="utf-8")
+    return code
+
+
+def watch(folder: Path, cancel: CancelToken, parent: int) -> None:
+    """Cancels when asked to, when the folder is gone, or when the parent died and left this process an orphan."""
+    while not cancel.cancelled:
+        orphan = os.name == "posix" and os.getppid() != parent
+        if orphan or not folder.is_dir() or (folder / "cancel").exists():
+            cancel.cancel()
+        time.sleep(CANCEL_CHECK_SECONDS)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

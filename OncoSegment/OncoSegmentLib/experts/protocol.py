@@ -1,0 +1,24 @@
+"""What every expert offers. An expert is pure: types in, types out, no node, no widget, no global state."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from OncoLib.image import Image
+from OncoLib.progress import CancelToken, Progress
+from OncoLib.segmentation import Prediction
+from OncoSegmentLib.request import Request
+
+
+class Expert(Protocol):
+    """One way to get a segmentation. Thread-safe and process-safe."""
+
+    id: str
+    title: str
+    version: str
+
+    def check(self, image: Image, request: Request) -> None:
+        """Raises InputError or ModelError, before any work, when this request cannot be run on this image."""
+
+    def run(self, image: Image, request: Request, *, progress: Progress, cancel: CancelToken) -> Prediction:
+        """The segmentation on the image's own grid. Raises Cancelled soon after the token is set."""

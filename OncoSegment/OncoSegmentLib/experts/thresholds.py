@@ -1,0 +1,175 @@
+"""The embedded default: value ranges and morphology by profile. No weights, no GPU, no download.
+
+It is honest about what a range can tell: bone, lung and airway stand out on CT; soft tissues share their HU, so
+a soft-tissue range without a region of interest is a candidate with no organ code (on a public abdominal CT the
+range 40-100 HU holds 3,159 ml where the liver has 1,126 ml).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from OncoLib import __version__
+from OncoLib.errors import InputError, ModelError
+from OncoLib.image import Image
+from OncoLib.progress import CancelToken, Progress
+from OncoLib.segmentation import Prediction, Provenance, Segment, Segmentation, label_type_for
+from OncoLib.terminology import structure
+from OncoSegmentLib.experts.steps import Workspace, apply
+from OncoSegmentLib.profiles import Profile, Rule, find_profile
+from OncoSegmentLib.request import Request
+
+
+class ThresholdExpert:
+    """Value ranges with clean-up, as a profile says."""
+
+    id = "thresholds"
+    title = "Thresholds (built in)"
+    version = __version__
+
+    def check(self, image: Image, request: Request) -> None:
+        """Refuses a missing profile, a GPU, another modality, and voxels that cannot be in the profile's units."""
+        if request.device == "cuda":
+            raise ModelError("the model 'thresholds' runs on the CPU only; choose device auto or cpu")
+        if not request.profile:
+            raise InputError("the model 'thresholds' needs a profile; `oncosegment profiles list` shows them")
+        check_values(image, find_profile(request.profile))
+
+    def run(self, image: Image, request: Request, *, progress: Progress, cancel: CancelToken) -> Prediction:
+        """Segments in the order of the profile; an earlier structure keeps the voxels it has."""
+        profile = find_profile(request.profile)
+        progress(0.0, "Finding the body")
+        work = workspace(image)
+        inside, in_region = inside_of(image, profile, request, work, cancel)
+        layer = np.zeros(image.shape_kji, label_type_for(len(profile.rules)))
+        segments = []
+        for position, rule in enumerate(profile.rules):
+            cancel.check()
+            progress(0.3 + 0.7 * position / len(profile.rules), f"Segmenting {rule.structure.name.lower()}")
+            mask = mask_of(rule, inside, work, cancel)
+            mask &= inside & (layer == 0)
+            layer[mask] = position + 1
+            segments.append(segment_of(rule, position + 1, mask, work, profile, in_region))
+        cancel.check()
+        progress(1.0, "Segmented")
+        provenance = Provenance(self.id, self.version, parameters=parameters_of(profile, request))
+        return Prediction(Segmentation((layer,), image.ijk_to_ras, tuple(segments), provenance, name=profile.title))
+
+
+def check_values(image: Image, profile: Profile) -> None:
+    """Raises InputError unless the image can be what the profile was written for."""
+    if image.modality and image.modality != profile.modality:
+        raise InputError(
+            f"the image's modality is {image.modality}; the profile {profile.id!r} is for {profile.modality}"
+        )
+    if profile.units != "HU":
+        return
+    low, high = value_range(image)
+    if image.voxels.dtype.itemsize == 1:
+        raise InputError(
+            f"the image is 8-bit ({low:g}..{high:g}), which cannot hold Hounsfield units; wanted the CT in HU"
+        )
+    if low >= 0 and image.units != "HU":
+        raise InputError(
+            f"the image's values {low:g}..{high:g} are not Hounsfield units (none is negative); wanted a CT in HU,"
+            " or say --units HU if it is one"
+        )
+
+
+def value_range(image: Image) -> tuple[float, float]:
+    """Smallest and largest finite value."""
+    voxels = image.voxels
+    if voxels.dtype.kind == "f":
+        voxels = voxels[np.isfinite(voxels)]
+    return float(voxels.min()), float(voxels.max())
+
+
+def workspace(image: Image) -> Workspace:
+    """The image as the steps see it; the axial axis is the one nearest to the body's long axis (superior)."""
+    axial = 2 - int(np.argmax(np.abs(image.ijk_to_ras[2, :3] / image.spacing_mm)))
+    return Workspace(image.voxels, image.spacing_kji_mm, image.voxel_volume_ml, axial, {})
+
+
+def inside_of(
+    image: Image, profile: Profile, request: Request, work: Workspace, cancel: CancelToken
+) -> tuple[np.ndarray, bool]:
+    """Where structures may lie, and whether the user gave a region."""
+    inside = np.ones(image.shape_kji, dtype=bool)
+    if profile.body_above is not None:
+        inside = image.voxels > profile.body_above
+        for step in profile.body_steps:
+            cancel.check()
+            inside = apply(step, inside, work)
+    if request.region is not None:
+        inside = inside & request.region.inside(image)
+    return inside, request.region is not None
+
+
+def mask_of(rule: Rule, inside: np.ndarray, work: Workspace, cancel: CancelToken) -> np.ndarray:
+    """The rule's mask after its steps, before it yields to earlier structures; kept for later `join` steps."""
+    mask = (work.voxels >= rule.low) & (work.voxels <= rule.high) & inside
+    for step in rule.steps:
+        cancel.check()
+        mask = apply(step, mask, work)
+    mask = mask & inside
+    work.masks[rule.structure.id] = mask.copy()
+    return mask
+
+
+def segment_of(rule: Rule, label: int, mask: np.ndarray, work: Workspace, profile: Profile, in_region: bool) -> Segment:
+    """Names and codes the mask for what it is."""
+    identified = rule.alone or in_region
+    named = rule.structure if identified else structure("tissue")
+    flags = tuple(flags_of(rule, mask, work, profile, in_region))
+    return Segment(
+        label=label,
+        name=rule.structure.name if identified else f"{rule.kind} {range_text(rule, profile)} (candidate)",
+        entry=named.entry,
+        color=rule.structure.color,
+        structure=named.id,
+        flags=flags,
+    )
+
+
+def flags_of(rule: Rule, mask: np.ndarray, work: Workspace, profile: Profile, in_region: bool):
+    """Sentences that belong beside the numbers of this segment."""
+    count = int(np.count_nonzero(mask))
+    if not count:
+        yield f"empty: no voxel in {range_text(rule, profile)} was left"
+        return
+    if not rule.alone and not in_region:
+        yield (
+            f"candidate: many soft tissues share {range_text(rule, profile)}; without a region of interest this is"
+            " no organ and carries no organ code"
+        )
+    elif not rule.alone:
+        yield "outlined only by the region of interest and its value range"
+    outside = count - int(np.count_nonzero(mask & (work.voxels >= rule.low) & (work.voxels <= rule.high)))
+    if outside:
+        share = 100.0 * outside / count
+        told = f"{share:.0f} %" if share >= 1 else "under 1 %"
+        yield f"{told} of its voxels lie outside of {range_text(rule, profile)} (closing and filled holes)"
+    for note in (rule.note, profile.note):
+        if note:
+            yield note
+
+
+def range_text(rule: Rule, profile: Profile) -> str:
+    """"40-100 HU", or "-500 to -100 HU" where a sign would be misread."""
+    between = "-" if rule.low >= 0 else " to "
+    return f"{rule.low:g}{between}{rule.high:g} {profile.units}"
+
+
+def parameters_of(profile: Profile, request: Request) -> dict:
+    """Everything that decides the result, as in the profile."""
+    return {
+        "profile": profile.id,
+        "region": request.region.as_dict() if request.region else None,
+        "body_mask": None
+        if profile.body_above is None
+        else {"above": profile.body_above, "steps": [step.as_dict() for step in profile.body_steps]},
+        "structures": [
+            {"structure": rule.structure.id, "range": [rule.low, rule.high], "steps": [s.as_dict() for s in rule.steps]}
+            for rule in profile.rules
+        ],
+    }

@@ -1,0 +1,105 @@
+"""Parses a JSON or YAML text and tells on which line each of its values stands, for messages a user can follow."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from OncoLib.errors import InputError
+
+Lines = dict[tuple, int]
+"""Path of keys and list positions, such as ("structures", 0, "range"), to its 1-based line."""
+
+TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[\[\]{}:,]|[^\s\[\]{}:,"]+)')
+
+
+def parse_json(text: str, where: str) -> tuple[object, Lines]:
+    """Value and lines of a JSON text; InputError naming `where` and the line when it is not JSON."""
+    try:
+        value = json.loads(text, object_pairs_hook=_unique_keys)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{where}:{error.lineno}: not valid JSON: {error.msg.lower()}") from error
+    except _DuplicateKey as error:
+        line = text[: [m.start() for m in re.finditer(re.escape(json.dumps(error.key)), text)][-1]].count("\n") + 1
+        raise InputError(f"{where}:{line}: the key {error.key!r} stands twice in one object") from error
+    lines: Lines = {}
+    _walk_json(_Tokens(text), (), lines)
+    return value, lines
+
+
+class _DuplicateKey(ValueError):
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
+def _unique_keys(pairs: list[tuple[str, object]]) -> dict:
+    result: dict[str, object] = {}
+    for key, value in pairs:
+        if key in result:
+            raise _DuplicateKey(key)
+        result[key] = value
+    return result
+
+
+class _Tokens:
+    """The tokens of a text that is known to be JSON, with a look at the next one."""
+
+    def __init__(self, text: str) -> None:
+        self._tokens = [(match.group(1), text.count("\n", 0, match.start(1)) + 1) for match in TOKEN.finditer(text)]
+        self._next = 0
+
+    def peek(self) -> tuple[str, int]:
+        return self._tokens[self._next]
+
+    def take(self) -> tuple[str, int]:
+        self._next += 1
+        return self._tokens[self._next - 1]
+
+
+def _walk_json(tokens: _Tokens, path: tuple, lines: Lines) -> None:
+    opening, lines[path] = tokens.take()
+    if opening not in "[{":
+        return
+    closing = "]" if opening == "[" else "}"
+    position = 0
+    while tokens.peek()[0] != closing:
+        if tokens.peek()[0] == ",":
+            tokens.take()
+        key: object = position
+        if opening == "{":
+            key = json.loads(tokens.take()[0])
+            tokens.take()
+        _walk_json(tokens, (*path, key), lines)
+        position += 1
+    tokens.take()
+
+
+def parse_yaml(text: str, where: str) -> tuple[object, Lines]:
+    """Value and lines of a YAML text. Needs PyYAML, which Slicer does not bring: there, write JSON."""
+    try:
+        import yaml
+    except ImportError as error:
+        raise InputError(f"{where}: reading YAML needs the package PyYAML; write the profile as JSON instead") from error
+    try:
+        value = yaml.safe_load(text)
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
+        raise InputError(f"{where}:{line}: not valid YAML: {getattr(error, 'problem', None) or error}") from error
+    lines: Lines = {}
+    if root is not None:
+        _walk_yaml(root, (), lines)
+    return value, lines
+
+
+def _walk_yaml(node, path: tuple, lines: Lines) -> None:
+    lines[path] = node.start_mark.line + 1
+    if node.id == "mapping":
+        for key, value in node.value:
+            _walk_yaml(value, (*path, key.value), lines)
+            lines[(*path, key.value)] = key.start_mark.line + 1
+    elif node.id == "sequence":
+        for position, value in enumerate(node.value):
+            _walk_yaml(value, (*path, position), lines)

@@ -1,0 +1,1 @@
+"""MRML rooms of floor 2: results as Slicer files."""

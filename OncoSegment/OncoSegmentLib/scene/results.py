@@ -1,0 +1,54 @@
+"""Phase three for the command line: a prediction becomes files, all of them or none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from OncoLib.image import Image
+from OncoLib.scene.host import new_host
+from OncoLib.scene.segmentations import add_segmentation
+from OncoLib.scene.storage import write_mrb, write_seg_nrrd
+from OncoLib.scene.volumes import add_volume
+from OncoLib.segmentation import Segmentation
+from OncoLib.segmentation_files import as_json, write_json, write_label_maps
+
+STEM = "segmentation"
+
+
+@dataclass(frozen=True)
+class Formats:
+    """What to write beside `segmentation.seg.nrrd` and `segmentation.json`."""
+
+    nifti: bool = False
+    nrrd: bool = False
+    mrb: bool = False
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the files that will be there (layers after the first not counted)."""
+        wanted = [(self.nifti, ".nii.gz"), (self.nrrd, ".nrrd"), (self.mrb, ".mrb")]
+        return [f"{STEM}.seg.nrrd", f"{STEM}.json", *(STEM + suffix for asked, suffix in wanted if asked)]
+
+
+def write_results(folder: Path, image: Image, segmentation: Segmentation, formats: Formats, facts: dict) -> dict:
+    """Writes all files of one result into `folder`; returns what `segmentation.json` holds.
+
+    facts: further entries for the JSON (the input's kind and hash, notes). The scene that Slicer shows is not touched.
+    """
+    scratch = new_host()
+    scene = scratch.scene
+    volume = add_volume(scene, replace(image, name="Image"))
+    node = add_segmentation(scene, segmentation, volume=volume)
+    write_seg_nrrd(node, folder / f"{STEM}.seg.nrrd")
+    description = as_json(segmentation)
+    if formats.nrrd:
+        description = write_label_maps(segmentation, folder, stem=STEM, suffix=".nrrd")
+    if formats.nifti:
+        description = write_label_maps(segmentation, folder, stem=STEM, suffix=".nii.gz")
+    if formats.mrb:
+        write_mrb(scene, folder / f"{STEM}.mrb")
+    description = {**description, **facts}
+    write_json(folder / f"{STEM}.json", description)
+    scene.Clear(True)
+    return description

@@ -1,0 +1,1 @@
+"""Qt pieces of the OncoSegment panel: collect, call, show."""
