@@ -1,0 +1,1 @@
+"""Digital objects with a truth known by arithmetic."""
