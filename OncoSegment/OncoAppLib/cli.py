@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import signal
 import sys
 from pathlib import Path
 from typing import Sequence
 
+from OncoAppLib import verbs as run
 from OncoLib import __version__
 from OncoLib.errors import InputError, OncoError
-from OncoLib.progress import CancelToken
 from OncoLib.segmentation_files import RESEARCH_USE
 
 
@@ -64,6 +63,8 @@ def build_parser() -> argparse.ArgumentParser:
     add_segment(verbs)
     add_profiles(verbs)
     add_demo(verbs)
+    add_volumes(verbs)
+    add_environment(verbs)
     return parser
 
 
@@ -85,7 +86,7 @@ def add_segment(verbs) -> None:
     verb.add_argument("--mrb", action="store_true", help="also write segmentation.mrb, a Slicer scene with the image")
     verb.add_argument("--overwrite", action="store_true", help="replace results that are there")
     add_common(verb)
-    verb.set_defaults(run=run_segment)
+    verb.set_defaults(run=run.segment)
 
 
 def add_profiles(verbs) -> None:
@@ -98,7 +99,7 @@ def add_profiles(verbs) -> None:
             action.add_argument("profile", help="file" if name == "check" else "id or file")
         action.add_argument("--profiles", type=Path, metavar="DIR", help="folder of your own profiles")
         add_common(action)
-        action.set_defaults(run={"list": run_profiles_list, "show": run_profiles_show, "check": run_profiles_check}[name])
+        action.set_defaults(run=getattr(run, f"profiles_{name}"))
 
 
 def add_demo(verbs) -> None:
@@ -107,103 +108,28 @@ def add_demo(verbs) -> None:
     verb.add_argument("--output", type=Path, default=Path("demo-results"), metavar="DIR")
     verb.add_argument("--overwrite", action="store_true", help="replace results that are there")
     add_common(verb)
-    verb.set_defaults(run=run_demo)
+    verb.set_defaults(run=run.demo)
+
+
+def add_volumes(verbs) -> None:
+    """`volumes`."""
+    verb = verbs.add_parser("volumes", help="volumes of one or more results, side by side")
+    verb.add_argument("results", nargs="+", type=Path, help=".seg.nrrd files, or segmentation.json with its label maps")
+    add_common(verb)
+    verb.set_defaults(run=run.volumes)
+
+
+def add_environment(verbs) -> None:
+    """`environment`."""
+    verb = verbs.add_parser("environment", help="what this machine has")
+    add_common(verb)
+    verb.set_defaults(run=run.environment)
 
 
 def add_common(verb) -> None:
     """`--json` and `--debug`, the same for every verb."""
     verb.add_argument("--json", action="store_true", help="print the result, or the error, as JSON")
     verb.add_argument("--debug", action="store_true", help="show the trace of an unexpected error")
-
-
-def cancel_on_signals() -> CancelToken:
-    """A token that Ctrl-C and SIGTERM set, so that work stops between two steps and cleans up."""
-    token = CancelToken()
-    for name in ("SIGINT", "SIGTERM"):
-        signal.signal(getattr(signal, name), lambda *_: token.cancel())
-    return token
-
-
-def run_segment(options) -> int:
-    """The main job, from file to files."""
-    from OncoAppLib.jobs import segment_to_folder
-    from OncoAppLib.terminal import ProgressBar, volume_table
-
-    bar = ProgressBar(quiet=options.json)
-    try:
-        description, files = segment_to_folder(options, progress=bar, cancel=cancel_on_signals())
-    finally:
-        bar.close()
-    if options.json:
-        print(json.dumps({**description, "files": [str(path) for path in files]}))
-        return 0
-    print(volume_table(description))
-    for note in description["input"]["notes"]:
-        print(f"Note: {note}")
-    print("Written: " + "\n         ".join(str(path) for path in files))
-    print(RESEARCH_USE)
-    return 0
-
-
-def run_profiles_list(options) -> int:
-    """Table of profiles."""
-    from OncoSegmentLib.profiles import all_profiles
-
-    profiles = all_profiles(options.profiles).values()
-    if options.json:
-        print(json.dumps([profile_json(profile) for profile in profiles]))
-        return 0
-    for profile in profiles:
-        origin = "" if profile.builtin else "  (yours)"
-        region = "  needs --roi to carry organ codes" if profile.needs_region else ""
-        print(f"{profile.id:<12} {profile.title}{origin}{region}")
-    return 0
-
-
-def profile_json(profile) -> dict:
-    """JSON-ready summary."""
-    rules = [{"structure": rule.structure.id, "range": [rule.low, rule.high], "alone": rule.alone} for rule in profile.rules]
-    return {
-        "id": profile.id,
-        "title": profile.title,
-        "modality": profile.modality,
-        "units": profile.units,
-        "builtin": profile.builtin,
-        "structures": rules,
-    }
-
-
-def run_profiles_show(options) -> int:
-    """The file of one profile, as it is."""
-    from OncoSegmentLib.profiles import find_profile
-
-    profile = find_profile(options.profile, options.profiles)
-    if options.json:
-        print(json.dumps(profile_json(profile)))
-    else:
-        print(profile.path.read_text(encoding="utf-8"), end="")
-    return 0
-
-
-def run_profiles_check(options) -> int:
-    """All problems of a file, each with its line."""
-    from OncoSegmentLib.profile_reading import check_profile
-
-    profile, problems = check_profile(Path(options.profile))
-    if options.json:
-        print(json.dumps({"ok": not problems, "problems": problems}))
-    elif problems:
-        print("\n".join(problems), file=sys.stderr)
-    else:
-        print(f"{Path(options.profile).name}: profile {profile.id!r} is fine, {len(profile.rules)} structures")
-    return InputError.exit_code if problems else 0
-
-
-def run_demo(options) -> int:
-    """The main job on a digital patient."""
-    from OncoAppLib.demo import run
-
-    return run(options.output, overwrite=options.overwrite, as_json=options.json)
 
 
 if __name__ == "__main__":

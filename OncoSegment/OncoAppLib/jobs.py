@@ -7,6 +7,8 @@ from pathlib import Path
 from OncoLib.errors import InputError
 from OncoLib.image import Image
 from OncoLib.progress import CancelToken, Progress, part_of
+from OncoLib.segmentation import Segmentation
+from OncoLib.segmentation_files import read_label_maps
 from OncoLib.staged import refuse_existing, staged_files
 from OncoSegmentLib.inputs import Input, open_image
 from OncoSegmentLib.profiles import find_profile
@@ -70,3 +72,15 @@ def check_named(opened: Input, request: Request) -> Image:
         return check_request(opened.image, request)
     except InputError as error:
         raise type(error)(f"{opened.name}: {error}") from error.__cause__
+
+
+def load_result(path: Path) -> Segmentation:
+    """A segmentation from a `.seg.nrrd` file, or from a `segmentation.json` with its label maps beside it."""
+    if path.name.endswith(".json"):
+        return read_label_maps(path)
+    if not path.name.endswith(".seg.nrrd"):
+        raise InputError(f"{path.name}: not a result; wanted a .seg.nrrd file or segmentation.json")
+    from OncoLib.scene.host import new_host
+    from OncoLib.scene.storage import load_segmentation
+
+    return load_segmentation(new_host().scene, path)

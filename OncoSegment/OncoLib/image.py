@@ -124,6 +124,20 @@ def voxel_volume_ml(ijk_to_ras: np.ndarray) -> float:
     return float(abs(np.linalg.det(ijk_to_ras[:3, :3]))) / 1000.0
 
 
+def inside_box(shape_kji: tuple[int, ...], ijk_to_box: np.ndarray, bounds: np.ndarray) -> np.ndarray:
+    """Boolean `[k, j, i]` of voxels whose center lies in a box.
+
+    ijk_to_box: 4x4 from voxel index to the frame in which the box is aligned. bounds: 3x2 lower and upper, inclusive.
+    """
+    nk, nj, ni = shape_kji
+    i, j, k = np.arange(ni)[None, None, :], np.arange(nj)[None, :, None], np.arange(nk)[:, None, None]
+    inside = np.ones(shape_kji, dtype=bool)
+    for row, (low, high) in zip(ijk_to_box[:3], bounds):
+        position = row[0] * i + row[1] * j + row[2] * k + row[3]
+        inside &= (position >= low) & (position <= high)
+    return inside
+
+
 def grid_difference_mm(
     first: np.ndarray, first_shape_kji: tuple[int, ...], second: np.ndarray, second_shape_kji: tuple[int, ...]
 ) -> float:

@@ -1,7 +1,7 @@
 """Organ profiles: what the `thresholds` expert looks for, as data. A new organ needs a file, no code.
 
 Built-in profiles are JSON files in `Resources/Profiles`; a user's own (JSON or YAML) lie in a folder of theirs.
-The format is documented in `docs/profiles.md` and enforced by `profile_reading`.
+The format is documented in `Resources/Documentation/profiles.md` and enforced by `profile_reading`.
 """
 
 from __future__ import annotations

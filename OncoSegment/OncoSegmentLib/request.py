@@ -9,7 +9,7 @@ import numpy as np
 
 from OncoLib.audit import file_sha256
 from OncoLib.errors import GeometryError, InputError
-from OncoLib.image import Image, require_same_grid
+from OncoLib.image import Image, inside_box, require_same_grid
 from OncoLib.image_files import read_image
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -55,18 +55,7 @@ class Region:
         bounds = np.array(self.box_ras_mm).reshape(3, 2)
         if (bounds[:, 0] >= bounds[:, 1]).any():
             raise GeometryError(f"the box {self.source} is empty: each lower bound must be under its upper bound")
-        nk, nj, ni = image.shape_kji
-        inside = np.ones(image.shape_kji, dtype=bool)
-        for axis, (low, high) in enumerate(bounds):
-            step = image.ijk_to_ras[axis]
-            position = (
-                step[3]
-                + step[0] * np.arange(ni)[None, None, :]
-                + step[1] * np.arange(nj)[None, :, None]
-                + step[2] * np.arange(nk)[:, None, None]
-            )
-            inside &= (position >= low) & (position <= high)
-        return inside
+        return inside_box(image.shape_kji, image.ijk_to_ras, bounds)
 
 
 @dataclass(frozen=True, eq=False)

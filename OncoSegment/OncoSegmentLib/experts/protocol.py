@@ -11,11 +11,12 @@ from OncoSegmentLib.request import Request
 
 
 class Expert(Protocol):
-    """One way to get a segmentation. Thread-safe and process-safe."""
+    """One way to get a segmentation. Thread-safe and process-safe. `needs` is one line for a reader."""
 
     id: str
     title: str
     version: str
+    needs: str
 
     def check(self, image: Image, request: Request) -> None:
         """Raises InputError or ModelError, before any work, when this request cannot be run on this image."""

@@ -26,6 +26,7 @@ class ThresholdExpert:
     id = "thresholds"
     title = "Thresholds (built in)"
     version = __version__
+    needs = "CT in HU; no weights, no GPU"
 
     def check(self, image: Image, request: Request) -> None:
         """Refuses a missing profile, a GPU, another modality, and voxels that cannot be in the profile's units."""
@@ -143,7 +144,7 @@ def flags_of(rule: Rule, mask: np.ndarray, work: Workspace, profile: Profile, in
             " no organ and carries no organ code"
         )
     elif not rule.alone:
-        yield "outlined only by the region of interest and its value range"
+        yield f"only the part of the region of interest within {range_text(rule, profile)}"
     outside = count - int(np.count_nonzero(mask & (work.voxels >= rule.low) & (work.voxels <= rule.high)))
     if outside:
         share = 100.0 * outside / count

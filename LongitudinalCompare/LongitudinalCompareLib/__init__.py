@@ -1,0 +1,1 @@
+"""Floor 3: timepoints of one patient side by side."""

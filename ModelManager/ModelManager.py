@@ -1,0 +1,93 @@
+"""Module "OncoSegment Models": which models can be used now, and what this machine has."""
+
+import slicer
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+
+
+class ModelManager(ScriptedLoadableModule):
+    """Title, category and help."""
+
+    def __init__(self, parent):
+        ScriptedLoadableModule.__init__(self, parent)
+        self.parent.title = _("OncoSegment Models")
+        self.parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
+        self.parent.dependencies = ["OncoSegment"]
+        self.parent.contributors = ["OncoSegment contributors"]
+        self.parent.helpText = _(
+            "Shows the models that OncoSegment can use now and what this machine has."
+            ' See the <a href="https://github.com/OWNER/SlicerOncoSegment#readme">documentation</a>.'
+        )
+        self.parent.acknowledgementText = _("Built on 3D Slicer by the OncoSegment contributors.")
+
+
+class ModelManagerWidget(ScriptedLoadableModuleWidget):
+    """The panel."""
+
+    def setup(self):
+        """Loads the panel and fills its tables."""
+        ScriptedLoadableModuleWidget.setup(self)
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/ModelManager.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.logic = ModelManagerLogic()
+        self.ui.refreshButton.connect("clicked(bool)", self.refresh)
+        self.refresh()
+
+    def refresh(self, clicked=False):
+        """Looks again at models and machine."""
+        from OncoLib.widgets.tables import fill
+
+        fill(self.ui.modelTable, [_("Model"), _("Version"), _("Needs")], self.logic.models())
+        fill(self.ui.environmentTable, [_("What"), _("Found")], self.logic.environment())
+
+
+class ModelManagerLogic(ScriptedLoadableModuleLogic):
+    """Facts for scripts and for the panel."""
+
+    def models(self):
+        """Rows of title, version and needs of each model that can be used now."""
+        from OncoSegmentLib.experts.registry import experts
+
+        return [(expert.title, expert.version, expert.needs) for expert in experts()]
+
+    def environment(self):
+        """Rows of name and value."""
+        from ModelManagerLib.environment import environment
+
+        return environment().rows()
+
+
+class ModelManagerTest(ScriptedLoadableModuleTest):
+    """Self test."""
+
+    def setUp(self):
+        """An empty scene."""
+        slicer.mrmlScene.Clear()
+
+    def runTest(self):
+        """All tests."""
+        self.setUp()
+        self.test_built_in_model_is_listed()
+        self.setUp()
+        self.test_machine_is_described()
+
+    def test_built_in_model_is_listed(self):
+        """The thresholds model needs nothing and is always there."""
+        titles = [row[0] for row in ModelManagerLogic().models()]
+        self.assertIn("Thresholds (built in)", titles)
+        self.delayDisplay("Test passed")
+
+    def test_machine_is_described(self):
+        """At least Python's version and one processor core."""
+        facts = dict(ModelManagerLogic().environment())
+        self.assertTrue(facts["Python"].startswith("3."))
+        self.assertGreaterEqual(int(facts["Processor cores"]), 1)
+        self.delayDisplay("Test passed")

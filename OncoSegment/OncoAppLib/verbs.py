@@ -1,0 +1,136 @@
+"""What each verb of the command line does: call the floors, print. Imports stay inside, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from pathlib import Path
+
+from OncoLib.errors import InputError
+from OncoLib.progress import CancelToken
+from OncoLib.segmentation_files import RESEARCH_USE
+
+
+def cancel_on_signals() -> CancelToken:
+    """A token that Ctrl-C and SIGTERM set, so that work stops between two steps and cleans up."""
+    token = CancelToken()
+    for name in ("SIGINT", "SIGTERM"):
+        signal.signal(getattr(signal, name), lambda *_: token.cancel())
+    return token
+
+
+def segment(options) -> int:
+    """The main job, from file to files."""
+    from OncoAppLib.jobs import segment_to_folder
+    from OncoAppLib.terminal import ProgressBar, volume_table
+
+    bar = ProgressBar(quiet=options.json)
+    try:
+        description, files = segment_to_folder(options, progress=bar, cancel=cancel_on_signals())
+    finally:
+        bar.close()
+    if options.json:
+        print(json.dumps({**description, "files": [str(path) for path in files]}))
+        return 0
+    print(volume_table(description))
+    for note in description["input"]["notes"]:
+        print(f"Note: {note}")
+    print("Written: " + "\n         ".join(str(path) for path in files))
+    print(RESEARCH_USE)
+    return 0
+
+
+def profiles_list(options) -> int:
+    """Table of profiles."""
+    from OncoSegmentLib.profiles import all_profiles
+
+    profiles = all_profiles(options.profiles).values()
+    if options.json:
+        print(json.dumps([profile_json(profile) for profile in profiles]))
+        return 0
+    for profile in profiles:
+        origin = "" if profile.builtin else "  (yours)"
+        region = "  needs --roi to carry organ codes" if profile.needs_region else ""
+        print(f"{profile.id:<12} {profile.title}{origin}{region}")
+    return 0
+
+
+def profile_json(profile) -> dict:
+    """JSON-ready summary."""
+    rules = [{"structure": rule.structure.id, "range": [rule.low, rule.high], "alone": rule.alone} for rule in profile.rules]
+    return {
+        "id": profile.id,
+        "title": profile.title,
+        "modality": profile.modality,
+        "units": profile.units,
+        "builtin": profile.builtin,
+        "structures": rules,
+    }
+
+
+def profiles_show(options) -> int:
+    """The file of one profile, as it is."""
+    from OncoSegmentLib.profiles import find_profile
+
+    profile = find_profile(options.profile, options.profiles)
+    if options.json:
+        print(json.dumps(profile_json(profile)))
+    else:
+        print(profile.path.read_text(encoding="utf-8"), end="")
+    return 0
+
+
+def profiles_check(options) -> int:
+    """All problems of a file, each with its line."""
+    from OncoSegmentLib.profile_reading import check_profile
+
+    profile, problems = check_profile(Path(options.profile))
+    if options.json:
+        print(json.dumps({"ok": not problems, "problems": problems}))
+    elif problems:
+        print("\n".join(problems), file=sys.stderr)
+    else:
+        print(f"{Path(options.profile).name}: profile {profile.id!r} is fine, {len(profile.rules)} structures")
+    return InputError.exit_code if problems else 0
+
+
+def demo(options) -> int:
+    """The main job on a digital patient."""
+    from OncoAppLib.demo import run
+
+    return run(options.output, overwrite=options.overwrite, as_json=options.json)
+
+
+def volumes(options) -> int:
+    """Volumes of the same structures in several results."""
+    from LongitudinalCompareLib.side_by_side import volume_rows
+    from OncoAppLib.jobs import load_result
+
+    rows = volume_rows([load_result(path) for path in options.results])
+    if options.json:
+        cells = [[None if item is None else item.value for item in row.measured] for row in rows]
+        found = [{"name": row.name, "codes": row.entry.as_dict(), "volume_ml": values} for row, values in zip(rows, cells)]
+        print(json.dumps({"results": [str(path) for path in options.results], "structures": found}))
+        return 0
+    width = max([len(row.name) for row in rows] + [len("Volume in ml")])
+    print(f"{'Volume in ml':<{width}}" + "".join(f"  {number:>10}" for number in range(1, len(options.results) + 1)))
+    for row in rows:
+        texts = ["-" if item is None else f"{item.value:.1f}" for item in row.measured]
+        print(f"{row.name:<{width}}" + "".join(f"  {text:>10}" for text in texts))
+    for number, path in enumerate(options.results, 1):
+        print(f"{number}: {path}")
+    print(RESEARCH_USE)
+    return 0
+
+
+def environment(options) -> int:
+    """Facts about this machine."""
+    from ModelManagerLib.environment import environment as look
+
+    rows = look().rows()
+    if options.json:
+        print(json.dumps(dict(rows)))
+    else:
+        print("\n".join(f"{name:<16} {value}" for name, value in rows))
+    return 0

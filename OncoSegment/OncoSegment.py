@@ -1,0 +1,388 @@
+"""Module "OncoSegment": an image becomes a native segmentation with coded names.
+
+The widget collects, calls and shows; the work is in OncoLib and OncoSegmentLib, which are imported on first use so
+that Slicer starts no slower.
+"""
+
+import slicer
+import vtk
+from slicer import vtkMRMLMarkupsROINode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.parameterNodeWrapper import parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+
+class OncoSegment(ScriptedLoadableModule):
+    """Title, category and help."""
+
+    def __init__(self, parent):
+        ScriptedLoadableModule.__init__(self, parent)
+        self.parent.title = _("OncoSegment")
+        self.parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
+        self.parent.dependencies = ["Segmentations", "Terminologies"]
+        self.parent.contributors = ["OncoSegment contributors"]
+        self.parent.helpText = _(
+            "Segments a CT or MR volume into native segments with coded names, volumes and provenance."
+            " Research use only; not for diagnosis."
+            ' See the <a href="https://github.com/OWNER/SlicerOncoSegment#readme">documentation</a>.'
+        )
+        self.parent.acknowledgementText = _(
+            "Built on 3D Slicer, SimpleITK, nibabel, numpy and scipy by the OncoSegment contributors."
+        )
+
+
+@parameterNodeWrapper
+class OncoSegmentParameterNode:
+    """What the user chose; saved with the scene.
+
+    inputVolume: the volume to segment. profile: id of an organ profile. region: box that limits the work.
+    host, hostSegment: an organ already segmented that limits the work. show3D: also make closed surfaces.
+    """
+
+    inputVolume: vtkMRMLScalarVolumeNode
+    profile: str = "bones"
+    region: vtkMRMLMarkupsROINode
+    host: vtkMRMLSegmentationNode
+    hostSegment: str = ""
+    show3D: bool = False
+
+
+class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel."""
+
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = None
+        self.monitor = None
+        self._parameterNode = None
+        self._guiTag = None
+        self._filling = False
+        self._volumeId = ""
+        self._show3D = False
+
+    def setup(self):
+        """Loads the panel from its .ui file and connects it."""
+        ScriptedLoadableModuleWidget.setup(self)
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/OncoSegment.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.logic = OncoSegmentLogic()
+        self._fillProfiles()
+        self._setUpTable()
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.ui.profileSelector.connect("currentIndexChanged(int)", self.onProfileChosen)
+        self.ui.hostSegmentSelector.connect("currentIndexChanged(int)", self.onHostSegmentChosen)
+        self.ui.applyButton.connect("clicked(bool)", self.onApply)
+        self.ui.cancelButton.connect("clicked(bool)", self.onCancel)
+        self._showRunning(False)
+        self.initializeParameterNode()
+
+    def cleanup(self):
+        """Called when the application closes or the module is reloaded."""
+        self._abandonJob()
+        self.setParameterNode(None)
+        self.removeObservers()
+
+    def enter(self):
+        """Called each time the user opens this module."""
+        self.initializeParameterNode()
+
+    def exit(self):
+        """Called each time the user opens another module; a running job goes on."""
+        self.setParameterNode(None)
+
+    def onSceneStartClose(self, caller, event):
+        """A job of a scene that closes is of no use any more."""
+        self._abandonJob()
+        self._showRunning(False)
+        self.ui.statusLabel.text = ""
+        self.ui.segmentTable.setRowCount(0)
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, caller, event):
+        """A new parameter node for the new scene."""
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def initializeParameterNode(self):
+        """Parameter node of the scene, with the first volume chosen when none is."""
+        self.setParameterNode(self.logic.getParameterNode())
+        if not self._parameterNode.inputVolume:
+            first = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+            if first:
+                self._parameterNode.inputVolume = first
+
+    def setParameterNode(self, parameterNode):
+        """Connects the panel to a parameter node, or to none."""
+        if self._parameterNode:
+            self._parameterNode.disconnectGui(self._guiTag)
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._update)
+        self._parameterNode = parameterNode
+        if self._parameterNode:
+            self._guiTag = self._parameterNode.connectGui(self.ui)
+            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._update)
+            self._update()
+
+    def _fillProfiles(self):
+        self.ui.profileSelector.clear()
+        for profile in self.logic.profiles():
+            self.ui.profileSelector.addItem(profile.title, profile.id)
+
+    def _setUpTable(self):
+        from OncoLib.widgets import tables
+
+        tables.set_up(self.ui.segmentTable, [_("Segment"), _("Volume (ml)"), _("Code"), _("Please note")])
+
+    def _update(self, caller=None, event=None):
+        """Shows the parameter node in the parts that Slicer does not connect by itself."""
+        if not self._parameterNode or self._filling:
+            return
+        self._filling = True
+        try:
+            index = self.ui.profileSelector.findData(self._parameterNode.profile)
+            self.ui.profileSelector.setCurrentIndex(max(index, 0))
+            self._fillHostSegments()
+        finally:
+            self._filling = False
+        self._updateApply()
+
+    def _fillHostSegments(self):
+        """Segments of the host segmentation; refilled only when they changed, so that the choice stays."""
+        host = self._parameterNode.host
+        segments = [(_("(choose a segment)"), "")]
+        if host:
+            source = host.GetSegmentation()
+            for index in range(source.GetNumberOfSegments()):
+                segments.append((source.GetNthSegment(index).GetName(), source.GetNthSegmentID(index)))
+        selector = self.ui.hostSegmentSelector
+        selector.clear()
+        for name, identifier in segments:
+            selector.addItem(name, identifier)
+        selector.setCurrentIndex(max(selector.findData(self._parameterNode.hostSegment), 0))
+        selector.enabled = bool(host)
+
+    def onProfileChosen(self, index):
+        """Keeps the chosen profile in the parameter node."""
+        if self._parameterNode and not self._filling:
+            self._parameterNode.profile = self.ui.profileSelector.itemData(index)
+
+    def onHostSegmentChosen(self, index):
+        """Keeps the chosen host segment in the parameter node."""
+        if self._parameterNode and not self._filling:
+            self._parameterNode.hostSegment = self.ui.hostSegmentSelector.itemData(index) or ""
+
+    def _updateApply(self):
+        problem = ""
+        if not self._parameterNode.inputVolume:
+            problem = _("Choose a volume first")
+        elif self._parameterNode.host and not self._parameterNode.hostSegment:
+            problem = _("Choose the segment of the host organ, or no host")
+        self.ui.applyButton.enabled = not problem and self.monitor is None
+        self.ui.applyButton.toolTip = problem or _("Segment the volume; a new segmentation appears")
+
+    def onApply(self):
+        """Starts the job; refusals are shown as a sentence in the panel, never as a dialog."""
+        from OncoLib.errors import OncoError
+        from OncoSegmentLib.widgets.job_monitor import JobMonitor
+
+        chosen = self._parameterNode
+        self._volumeId, self._show3D = chosen.inputVolume.GetID(), chosen.show3D
+        try:
+            job = self.logic.start(chosen.inputVolume, chosen.profile, chosen.region, chosen.host, chosen.hostSegment)
+        except OncoError as error:
+            self._tell(str(error))
+            return
+        self.monitor = JobMonitor(job, self.onStatus, self.onResult, self.onError)
+        self._showRunning(True)
+        self._tell(_("Starting"))
+
+    def onCancel(self):
+        """Asks the running job to stop."""
+        if self.monitor:
+            self.monitor.cancel()
+
+    def onStatus(self, status):
+        """Progress of the running job."""
+        known = status.fraction is not None
+        self.ui.progressBar.setRange(0, 100 if known else 0)
+        self.ui.progressBar.setValue(int(round(100 * status.fraction)) if known else 0)
+        self._tell(status.message)
+
+    def onResult(self, prediction):
+        """Publishes the segmentation and shows its volumes."""
+        from OncoLib.errors import OncoError
+        from OncoSegmentLib.widgets import segment_table
+
+        self._endJob()
+        volume = slicer.mrmlScene.GetNodeByID(self._volumeId)
+        try:
+            node = self.logic.publish(prediction, volume, self._show3D)
+        except OncoError as error:
+            self._tell(str(error))
+            return
+        segment_table.fill(self.ui.segmentTable, prediction.segmentation)
+        self._tell(_("Done: {name}").format(name=node.GetName()))
+
+    def onError(self, error):
+        """Shows why there is no result."""
+        self._endJob()
+        self._tell(str(error))
+
+    def _endJob(self):
+        self.monitor = None
+        self._showRunning(False)
+        if self._parameterNode:
+            self._updateApply()
+
+    def _abandonJob(self):
+        if self.monitor:
+            self.monitor.abandon()
+            self.monitor = None
+
+    def _showRunning(self, running):
+        self.ui.progressBar.setVisible(running)
+        self.ui.cancelButton.enabled = running
+        self.ui.inputsCollapsibleButton.enabled = not running
+        if running:
+            self.ui.applyButton.enabled = False
+
+    def _tell(self, sentence):
+        self.ui.statusLabel.text = sentence
+
+
+class OncoSegmentLogic(ScriptedLoadableModuleLogic):
+    """The three phases for scripts and for the panel: prepare and publish on the main thread, run anywhere."""
+
+    def __init__(self):
+        ScriptedLoadableModuleLogic.__init__(self)
+
+    def getParameterNode(self):
+        """Typed parameter node of the scene."""
+        return OncoSegmentParameterNode(super().getParameterNode())
+
+    def profiles(self):
+        """Profiles that can be chosen: the built-in ones, and the user's own unless one of those is broken."""
+        import logging
+
+        from OncoLib.errors import InputError
+        from OncoSegmentLib.profiles import all_profiles, builtin_folder
+
+        try:
+            return list(all_profiles().values())
+        except InputError as error:
+            logging.warning("Own profiles are left out: %s", error)
+            return list(all_profiles(builtin_folder() / "none").values())
+
+    def prepare(self, volumeNode, profile, roiNode=None, hostNode=None, hostSegmentID=""):
+        """Image (a view on the node) and request. **Main thread only.** Raises InputError with one sentence."""
+        from OncoLib.scene.volumes import image_of
+        from OncoSegmentLib.request import Request
+        from OncoSegmentLib.segment import check_request
+
+        image = image_of(volumeNode)
+        region = self._region(volumeNode, image, roiNode, hostNode, hostSegmentID)
+        request = Request("thresholds", profile=self._profileFor(profile), region=region)
+        return check_request(image, request), request
+
+    def _profileFor(self, profile):
+        from OncoSegmentLib.profiles import find_profile
+
+        found = find_profile(profile)
+        return found.id if found.builtin else str(found.path)
+
+    def _region(self, volumeNode, image, roiNode, hostNode, hostSegmentID):
+        from OncoLib.scene.regions import parent_to_world, roi_mask, segment_mask
+        from OncoSegmentLib.request import Region
+
+        masks, sources = [], []
+        if roiNode:
+            masks.append(roi_mask(roiNode, image, parent_to_world(volumeNode)))
+            sources.append("ROI box")
+        if hostNode and hostSegmentID:
+            masks.append(segment_mask(hostNode, hostSegmentID, image))
+            sources.append("host segment")
+        if not masks:
+            return None
+        mask = masks[0] if len(masks) == 1 else masks[0] & masks[1]
+        return Region(" and ".join(sources), mask=mask, ijk_to_ras=image.ijk_to_ras)
+
+    def start(self, volumeNode, profile, roiNode=None, hostNode=None, hostSegmentID=""):
+        """Starts the work in a process of its own; returns the `LocalJob` to poll. **Main thread only.**"""
+        from OncoSegmentLib.engine import local
+
+        image, request = self.prepare(volumeNode, profile, roiNode, hostNode, hostSegmentID)
+        return local.start(image, request)
+
+    def publish(self, prediction, volumeNode=None, show3D=False):
+        """Adds the result as a segmentation node and returns it. **Main thread only.**"""
+        from OncoLib.scene.segmentations import add_segmentation
+
+        return add_segmentation(slicer.mrmlScene, prediction.segmentation, volume=volumeNode, surface=show3D)
+
+    def process(self, volumeNode, profile="bones", roiNode=None, hostNode=None, hostSegmentID="", show3D=False):
+        """The whole job at once, for scripts: returns the new segmentation node.
+
+        Raises OncoError subclasses (InputError, GeometryError, ModelError) with one sentence.
+        """
+        from OncoSegmentLib.segment import segment
+
+        image, request = self.prepare(volumeNode, profile, roiNode, hostNode, hostSegmentID)
+        return self.publish(segment(image, request), volumeNode, show3D)
+
+
+class OncoSegmentTest(ScriptedLoadableModuleTest):
+    """Self test: a cube of bone in a cube of tissue, segmented and measured. Uses nothing but Slicer."""
+
+    def setUp(self):
+        """An empty scene."""
+        slicer.mrmlScene.Clear()
+
+    def runTest(self):
+        """All tests."""
+        self.setUp()
+        self.test_cube_of_bone_has_its_volume()
+        self.setUp()
+        self.test_volume_without_hounsfield_units_is_refused()
+
+    def _volume(self, air, tissue, bone):
+        import numpy as np
+
+        voxels = np.full((40, 40, 40), air, dtype=np.int16)
+        voxels[5:35, 5:35, 5:35] = tissue
+        voxels[15:25, 15:25, 15:25] = bone
+        matrix = vtk.vtkMatrix4x4()
+        for axis in range(3):
+            matrix.SetElement(axis, axis, 2.0)
+        return slicer.util.addVolumeFromArray(voxels, matrix, "Cube")
+
+    def test_cube_of_bone_has_its_volume(self):
+        """10 voxels of 2 mm a side are 8 ml."""
+        self.delayDisplay("Segmenting a cube of bone")
+        volume = self._volume(-1000, 40, 700)
+        node = OncoSegmentLogic().process(volume, "bones")
+        segmentation = node.GetSegmentation()
+        names = [segmentation.GetNthSegment(index).GetName() for index in range(segmentation.GetNumberOfSegments())]
+        self.assertEqual(names, ["Cortical bone", "Trabecular bone"])
+        labels = slicer.util.arrayFromSegmentBinaryLabelmap(node, segmentation.GetNthSegmentID(0), volume)
+        self.assertEqual(int((labels > 0).sum()) * 2.0**3, 8000.0)
+        self.delayDisplay("Test passed")
+
+    def test_volume_without_hounsfield_units_is_refused(self):
+        """Values without air and fat are no CT in HU."""
+        self.delayDisplay("Refusing a volume without Hounsfield units")
+        volume = self._volume(0, 40, 700)
+        with self.assertRaises(Exception) as caught:
+            OncoSegmentLogic().process(volume, "bones")
+        self.assertIn("Hounsfield", str(caught.exception))
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode"), 0)
+        self.delayDisplay("Test passed")

@@ -1,0 +1,33 @@
+"""A table of segments: color, name, volume, code, and what a reader should know of each."""
+
+from __future__ import annotations
+
+import qt
+
+from OncoLib.measure import volumes
+from OncoLib.segmentation import Segmentation
+from OncoLib.widgets.tables import put
+
+NAME, VOLUME, CODE, NOTES = range(4)
+
+
+def fill(table, segmentation: Segmentation) -> None:
+    """One row a segment; the columns are name, volume in ml, code and notes."""
+    measured = volumes(segmentation)
+    table.setRowCount(len(segmentation.segments))
+    for row, segment in enumerate(segmentation.segments):
+        code = segment.entry.type
+        put(table, row, NAME, segment.name)
+        table.item(row, NAME).setIcon(swatch(segment.color))
+        put(table, row, VOLUME, f"{measured[segment].value:.1f}")
+        table.item(row, VOLUME).setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
+        put(table, row, CODE, code.meaning, f"{code.scheme} {code.value}")
+        put(table, row, NOTES, "; ".join(segment.flags), "\n".join(segment.flags))
+    table.resizeColumnsToContents()
+
+
+def swatch(color: tuple[int, int, int]):
+    """Icon of a segment's color."""
+    pixmap = qt.QPixmap(16, 16)
+    pixmap.fill(qt.QColor(*color))
+    return qt.QIcon(pixmap)
