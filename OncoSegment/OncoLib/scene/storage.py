@@ -11,7 +11,7 @@ import slicer
 
 from OncoLib.errors import InputError, OutputError
 from OncoLib.scene.host import quiet_vtk, require_main_thread
-from OncoLib.scene.segmentations import segmentation_of
+from OncoLib.scene.segmentations import remove_segmentation, segmentation_of
 from OncoLib.segmentation import Segmentation
 
 
@@ -56,7 +56,7 @@ def load_segmentation(scene: slicer.vtkMRMLScene, path: Path) -> Segmentation:
     try:
         return segmentation_of(node)
     finally:
-        scene.RemoveNode(node)
+        remove_segmentation(node)
 
 
 def write_mrb(scene: slicer.vtkMRMLScene, path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from OncoLib.image import Image
 from OncoLib.scene.host import new_host
-from OncoLib.scene.segmentations import add_segmentation
+from OncoLib.scene.segmentations import add_segmentation, remove_segmentation
 from OncoLib.scene.storage import write_mrb, write_seg_nrrd
 from OncoLib.scene.volumes import add_volume
 from OncoLib.segmentation import Segmentation
@@ -50,5 +50,6 @@ def write_results(folder: Path, image: Image, segmentation: Segmentation, format
         write_mrb(scene, folder / f"{STEM}.mrb")
     description = {**description, **facts}
     write_json(folder / f"{STEM}.json", description)
+    remove_segmentation(node)
     scene.Clear(True)
     return description
