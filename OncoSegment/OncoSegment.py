@@ -106,6 +106,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._abandonJob()
         self._showRunning(False)
         self.ui.statusLabel.text = ""
+        self.ui.notesLabel.text = ""
         self.ui.segmentTable.setRowCount(0)
         self.setParameterNode(None)
 
@@ -141,7 +142,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _setUpTable(self):
         from OncoLib.widgets import tables
 
-        tables.set_up(self.ui.segmentTable, [_("Segment"), _("Volume (ml)"), _("Code"), _("Please note")])
+        tables.set_up(self.ui.segmentTable, [_("Segment"), _("Volume (ml)"), _("Code")])
 
     def _update(self, caller=None, event=None):
         """Shows the parameter node in the parts that Slicer does not connect by itself."""
@@ -231,6 +232,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._tell(str(error))
             return
         segment_table.fill(self.ui.segmentTable, prediction.segmentation)
+        self.ui.notesLabel.text = segment_table.notes(prediction.segmentation)
         self._tell(_("Done: {name}").format(name=node.GetName()))
 
     def onError(self, error):
@@ -325,9 +327,14 @@ class OncoSegmentLogic(ScriptedLoadableModuleLogic):
 
     def publish(self, prediction, volumeNode=None, show3D=False):
         """Adds the result as a segmentation node and returns it. **Main thread only.**"""
+        from dataclasses import replace
+
         from OncoLib.scene.segmentations import add_segmentation
 
-        return add_segmentation(slicer.mrmlScene, prediction.segmentation, volume=volumeNode, surface=show3D)
+        segmentation = prediction.segmentation
+        if volumeNode:
+            segmentation = replace(segmentation, name=f"{volumeNode.GetName()}: {segmentation.name}")
+        return add_segmentation(slicer.mrmlScene, segmentation, volume=volumeNode, surface=show3D)
 
     def process(self, volumeNode, profile="bones", roiNode=None, hostNode=None, hostSegmentID="", show3D=False):
         """The whole job at once, for scripts: returns the new segmentation node.

@@ -1,8 +1,13 @@
-"""Reads and writes one image file: NIfTI by nibabel; NRRD and MetaImage by SimpleITK. DICOM lives on floor 2."""
+"""Reads and writes one image file: NIfTI by nibabel; NRRD and MetaImage by SimpleITK. DICOM lives on floor 2.
+
+Slicer brings no nibabel: there, NIfTI goes through SimpleITK too, which reads the same voxels and the same grid but
+cannot tell when the header's two geometries disagree.
+"""
 
 from __future__ import annotations
 
 import gzip
+import importlib.util
 import zlib
 from pathlib import Path
 
@@ -32,11 +37,16 @@ def read_image(path: Path | str, *, modality: str = "", units: str = "") -> Imag
     """
     path = Path(path)
     check_readable(path)
-    reader = read_nifti if suffix_of(path) in NIFTI else read_itk
+    reader = read_nifti if suffix_of(path) in NIFTI and has_nibabel() else read_itk
     try:
         return reader(path, modality=modality, units=units, name=path.name[: -len(suffix_of(path))])
     except (GeometryError, InputError) as error:
         raise type(error)(f"{path.name}: {error}") from error.__cause__
+
+
+def has_nibabel() -> bool:
+    """True where nibabel is installed."""
+    return importlib.util.find_spec("nibabel") is not None
 
 
 def check_readable(path: Path) -> None:
@@ -105,7 +115,7 @@ def read_itk(path: Path, **facts) -> Image:
 def write_image(path: Path | str, voxels: np.ndarray, ijk_to_ras: np.ndarray) -> None:
     """Writes `voxels[k, j, i]`, compressed where the format can; the suffix chooses the format."""
     path = Path(path)
-    if suffix_of(path) in NIFTI:
+    if suffix_of(path) in NIFTI and has_nibabel():
         to_nibabel(voxels, ijk_to_ras).to_filename(path)
     else:
         sitk.WriteImage(to_sitk(voxels, ijk_to_ras), str(path), useCompression=True)

@@ -72,8 +72,8 @@ def check_values(image: Image, profile: Profile) -> None:
         )
     if low >= 0 and image.units != "HU":
         raise InputError(
-            f"the image's values {low:g}..{high:g} are not Hounsfield units (none is negative); wanted a CT in HU,"
-            " or say --units HU if it is one"
+            f"the image's values {low:g}..{high:g} are not Hounsfield units (none is negative); wanted a CT in HU"
+            " (if it is one, state its units as HU)"
         )
 
 

@@ -1,4 +1,4 @@
-"""A table of segments: color, name, volume, code, and what a reader should know of each."""
+"""A table of segments (color, name, volume, code), and below it what a reader should know of them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from OncoLib.measure import volumes
 from OncoLib.segmentation import Segmentation
 from OncoLib.widgets.tables import put
 
-NAME, VOLUME, CODE, NOTES = range(4)
+NAME, VOLUME, CODE = range(3)
 
 
 def fill(table, segmentation: Segmentation) -> None:
-    """One row a segment; the columns are name, volume in ml, code and notes."""
+    """One row a segment; the columns are name, volume in ml and code."""
     measured = volumes(segmentation)
     table.setRowCount(len(segmentation.segments))
     for row, segment in enumerate(segmentation.segments):
@@ -22,8 +22,16 @@ def fill(table, segmentation: Segmentation) -> None:
         put(table, row, VOLUME, f"{measured[segment].value:.1f}")
         table.item(row, VOLUME).setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
         put(table, row, CODE, code.meaning, f"{code.scheme} {code.value}")
-        put(table, row, NOTES, "; ".join(segment.flags), "\n".join(segment.flags))
     table.resizeColumnsToContents()
+
+
+def notes(segmentation: Segmentation) -> str:
+    """The flags of all segments as text, each once, with the segments that it is about."""
+    about: dict[str, list[str]] = {}
+    for segment in segmentation.segments:
+        for flag in segment.flags:
+            about.setdefault(flag, []).append(segment.name)
+    return "\n\n".join(f"{', '.join(names)}: {flag}" for flag, names in about.items())
 
 
 def swatch(color: tuple[int, int, int]):
