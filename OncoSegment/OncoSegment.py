@@ -36,6 +36,14 @@ class OncoSegment(ScriptedLoadableModule):
         self.parent.acknowledgementText = _(
             "Built on 3D Slicer, SimpleITK, nibabel, numpy and scipy by the OncoSegment contributors."
         )
+        slicer.app.connect("startupCompleted()", registerTerminology)
+
+
+def registerTerminology():
+    """Puts our coded names into Slicer's terminology selector, once Slicer has started."""
+    from OncoLib.scene.host import load_own_terminology
+
+    load_own_terminology(slicer.modules.terminologies.logic())
 
 
 @parameterNodeWrapper

@@ -71,6 +71,12 @@ class Image:
         """Volume of one voxel in ml (determinant of the grid, so right for any orientation)."""
         return voxel_volume_ml(self.ijk_to_ras)
 
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """Smallest and largest finite value."""
+        voxels = self.voxels[np.isfinite(self.voxels)] if self.voxels.dtype.kind == "f" else self.voxels
+        return float(voxels.min()), float(voxels.max())
+
     def with_notes(self, *notes: str) -> Image:
         """The same image with more notes."""
         return replace(self, notes=self.notes + notes)

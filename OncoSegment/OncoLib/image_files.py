@@ -6,10 +6,13 @@ cannot tell when the header's two geometries disagree.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import importlib.util
-import zlib
+import os
+import re
 from pathlib import Path
+from typing import Iterator
 
 import numpy as np
 import SimpleITK as sitk
@@ -21,6 +24,7 @@ from OncoLib.image_convert import from_nibabel, from_sitk, to_nibabel, to_sitk
 NIFTI = (".nii", ".nii.gz")
 ITK = (".nrrd", ".nhdr", ".mha", ".mhd")
 READABLE = NIFTI + ITK
+NO_ORIENTATION = "the file gives no patient orientation: left and right are a guess"
 
 
 def suffix_of(path: Path) -> str:
@@ -65,32 +69,56 @@ def read_nifti(path: Path, **facts) -> Image:
     import nibabel
 
     try:
-        header = nibabel.load(path)
-        check_nifti_grid(header)
-        image = from_nibabel(header, **facts)
+        check_packed(path)
+        file = nibabel.load(path)
+        if not hasattr(file.header, "get_sform"):
+            raise InputError("this is no NIfTI file but another format of the same suffix")
+        check_nifti_header(path, file)
+        image = from_nibabel(file, **facts)
     except OncoError:
         raise
-    except (OSError, EOFError, ValueError, zlib.error, gzip.BadGzipFile, nibabel.filebasedimages.ImageFileError) as error:
+    except MemoryError as error:
+        raise InputError("the header states more voxels than this machine's memory holds") from error
+    except Exception as error:  # nibabel meets damaged headers with many kinds of error
         raise InputError("cannot be read as NIfTI; it is truncated, damaged, or another format") from error
-    return image.with_notes(*nifti_notes(header, image))
+    return image.with_notes(*nifti_notes(file, image))
 
 
-def check_nifti_grid(header) -> None:
-    """Raises GeometryError for a voxel size of 0 or not a number, which nibabel passes on."""
-    zooms = np.asarray(header.header.get_zooms()[:3], dtype=float)
-    if not np.isfinite(zooms).all() or (zooms <= 0).any():
-        raise GeometryError(f"the header's voxel size is {tuple(zooms.tolist())} mm; wanted three positive numbers")
+def check_packed(path: Path) -> None:
+    """Reads a .gz to its end, where its checksum stands; reading the image alone never gets there."""
+    if path.name.lower().endswith(".gz"):
+        with gzip.open(path) as stream:
+            while stream.read(1 << 20):
+                pass
 
 
-def nifti_notes(header, image: Image) -> tuple[str, ...]:
+def check_nifti_header(path: Path, file) -> None:
+    """Raises GeometryError for voxel sizes that nibabel mends or ignores.
+
+    A voxel size of 0 becomes 1 mm in nibabel, so the raw header is looked at; with an sform it sets no grid.
+    """
+    import nibabel
+
+    kind = type(file.header)
+    with nibabel.openers.Opener(path) as stream:
+        raw = kind(stream.read(kind.template_dtype.itemsize), check=False)
+    sizes = np.abs(np.asarray(raw["pixdim"][1:4], dtype=float))
+    if not int(raw["sform_code"]) and (not np.isfinite(sizes).all() or (sizes == 0).any()):
+        raise GeometryError(f"the header's voxel size is {tuple(sizes.tolist())} mm; wanted three positive numbers")
+    unit = file.header.get_xyzt_units()[0]
+    if unit in ("meter", "micron"):
+        raise GeometryError(f"the header states its voxel size in {unit}s; wanted millimeters")
+
+
+def nifti_notes(file, image: Image) -> tuple[str, ...]:
     """What a reader should know about this header."""
-    fields = header.header
-    if not hasattr(fields, "get_sform"):
-        return ()
-    sform, sform_code = fields.get_sform(coded=True)
-    qform, qform_code = fields.get_qform(coded=True)
+    sform, sform_code = file.header.get_sform(coded=True)
+    try:
+        qform, qform_code = file.header.get_qform(coded=True)
+    except ValueError:
+        return ("the header's second geometry (qform) is void; sform is used",) if sform_code else ()
     if not sform_code and not qform_code:
-        return ("the file gives no patient orientation (sform and qform codes are 0): left and right are a guess",)
+        return (NO_ORIENTATION,)
     if sform_code and qform_code:
         off = grid_difference_mm(sform, image.shape_kji, qform, image.shape_kji)
         if off > 1.0:
@@ -100,8 +128,10 @@ def nifti_notes(header, image: Image) -> tuple[str, ...]:
 
 def read_itk(path: Path, **facts) -> Image:
     """A file that ITK reads through SimpleITK."""
+    notes = nrrd_notes(path) if suffix_of(path) in (".nrrd", ".nhdr") else ()
     try:
-        image = sitk.ReadImage(str(path))
+        with quiet_stderr():
+            image = sitk.ReadImage(str(path))
     except RuntimeError as error:
         text = str(error).lower()
         if "spacing" in text:
@@ -109,7 +139,40 @@ def read_itk(path: Path, **facts) -> Image:
         if "determinant" in text or "direction" in text:
             raise GeometryError("the grid axes do not span space (singular direction)") from error
         raise InputError("cannot be read; it is truncated, damaged, or another format") from error
-    return from_sitk(image, **facts)
+    except MemoryError as error:
+        raise InputError("the header states more voxels than this machine's memory holds") from error
+    return from_sitk(image, **facts).with_notes(*notes)
+
+
+def nrrd_notes(path: Path) -> tuple[str, ...]:
+    """A note when an NRRD header names no patient frame; GeometryError when its unit is not mm."""
+    with open(path, "rb") as stream:
+        head = stream.read(1 << 16).split(b"\n\n")[0].decode("utf-8", errors="replace")
+    fields = dict(line.split(": ", 1) for line in head.replace("\r", "").splitlines() if ": " in line)
+    units = set(re.findall(r'"([^"]*)"', fields.get("space units", "")))
+    if units - {"mm", "millimeter", "millimeters", ""}:
+        raise GeometryError(f"the header states its voxel size in {sorted(units)[0]!r}; wanted millimeters")
+    if not re.match(r"(?i)(right|left)-(anterior|posterior)-superior|[rl][ap]s\b", fields.get("space", "")):
+        return (NO_ORIENTATION,)
+    return ()
+
+
+@contextlib.contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Keeps the C++ readers from printing: what they print is told in our own sentence."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # a program without console has no such stream
+        yield
+        return
+    try:
+        sink = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(sink, 2)
+        os.close(sink)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def write_image(path: Path | str, voxels: np.ndarray, ijk_to_ras: np.ndarray) -> None:

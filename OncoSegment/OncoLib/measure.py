@@ -37,13 +37,21 @@ def voxel_counts(segmentation: Segmentation) -> dict[Segment, int]:
 
 
 def label_histogram(layer: np.ndarray) -> dict[int, int]:
-    """Voxels of each label; slice by slice, because bincount needs eight bytes a voxel."""
+    """Voxels of each label; slice by slice, because counting needs eight bytes a voxel."""
     total: dict[int, int] = {}
-    for labels in layer:
-        counts = np.bincount(labels.ravel())
-        for label in np.flatnonzero(counts):
-            total[int(label)] = total.get(int(label), 0) + int(counts[label])
+    for plane in layer:
+        for label, count in zip(*_labels_and_counts(plane)):
+            total[int(label)] = total.get(int(label), 0) + int(count)
     return total
+
+
+def _labels_and_counts(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A table by value is fast, but only for small unsigned types; others are sorted."""
+    if plane.dtype not in (np.uint8, np.uint16):
+        return np.unique(plane, return_counts=True)
+    counts = np.bincount(plane.ravel())
+    labels = np.flatnonzero(counts)
+    return labels, counts[labels]
 
 
 def volumes(segmentation: Segmentation) -> dict[Segment, Measurement]:

@@ -156,9 +156,10 @@ def check_segments(segments: tuple[Segment, ...], layer_count: int) -> None:
     for segment in segments:
         if not 0 <= segment.layer < layer_count:
             raise InputError(f"segment {segment.name!r} names layer {segment.layer}; there are {layer_count}")
-        other = seen.setdefault((segment.layer, segment.label), segment.name)
-        if other is not segment.name:
-            raise InputError(f"segments {other!r} and {segment.name!r} share label {segment.label}")
+        place = (segment.layer, segment.label)
+        if place in seen:
+            raise InputError(f"segments {seen[place]!r} and {segment.name!r} share label {segment.label}")
+        seen[place] = segment.name
 
 
 def label_type_for(count: int) -> np.dtype:

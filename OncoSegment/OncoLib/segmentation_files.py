@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from OncoLib.errors import GeometryError, InputError
-from OncoLib.image import require_same_grid
+from OncoLib.errors import InputError
+from OncoLib.image import checked_geometry, require_same_grid
 from OncoLib.image_files import read_image, write_image
 from OncoLib.measure import voxel_counts, volumes
 from OncoLib.segmentation import Provenance, Segment, Segmentation
@@ -38,7 +38,7 @@ def as_json(segmentation: Segmentation, files: list[str] | None = None) -> dict:
             "voxel_volume_ml": segmentation.voxel_volume_ml,
         },
         "segments": [
-            {**segment_json(segment), "voxels": counts[segment], "volume_ml": round(measured[segment].value, 6)}
+            {**segment_json(segment), "voxels": counts[segment], "volume_ml": float(f"{measured[segment].value:.9g}")}
             for segment in segmentation.segments
         ],
         "volume_method": next(iter(measured.values())).method if measured else "",
@@ -85,34 +85,38 @@ def read_label_maps(path: Path) -> Segmentation:
     path = Path(path)
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path.name}: cannot be read as JSON") from error
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise InputError(f"{path.name}: not a description of a segmentation; wanted format {FORMAT!r}")
-    if not description["label_maps"]:
+    if not description.get("label_maps"):
         raise InputError(f"{path.name}: it names no label map; write it with --nifti to be able to load it from here")
     try:
-        segments = tuple(segment_from_json(item) for item in description["segments"])
-        provenance = Provenance.from_dict(description["provenance"])
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{path.name}: the entry {error} is missing or malformed") from error
-    layers, ijk_to_ras = read_layers(path, description)
-    return Segmentation(layers, ijk_to_ras, segments, provenance, name=description.get("name", path.stem))
+        return described(path, description)
+    except InputError as error:
+        told = str(error)
+        raise type(error)(told if told.startswith(path.name) else f"{path.name}: {told}") from error
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise InputError(f"{path.name}: an entry is missing or malformed ({error})") from error
 
 
-def read_layers(path: Path, description: dict) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
-    """The label arrays and the exact grid that the JSON states, checked against the files."""
-    ijk_to_ras = np.array(description["geometry"]["ijk_to_ras"], dtype=float)
-    shape = tuple(description["geometry"]["shape_ijk"][::-1])
-    layers = []
-    for name in description["label_maps"]:
-        image = read_image(path.parent / Path(name).name)
-        try:
-            require_same_grid(ijk_to_ras, shape, image.ijk_to_ras, image.shape_kji, name)
-        except GeometryError as error:
-            raise GeometryError(f"{path.name}: {error}") from error
-        layers.append(image.voxels)
-    return tuple(layers), ijk_to_ras
+def described(path: Path, description: dict) -> Segmentation:
+    """The segmentation of a parsed description; errors of any kind where it is malformed."""
+    ijk_to_ras = checked_geometry(np.array(description["geometry"]["ijk_to_ras"], dtype=float))
+    shape = tuple(int(size) for size in description["geometry"]["shape_ijk"][::-1])
+    if not isinstance(description["label_maps"], list):
+        raise TypeError("label_maps is no list")
+    layers = [read_layer(path.parent, name, ijk_to_ras, shape) for name in description["label_maps"]]
+    segments = tuple(segment_from_json(item) for item in description["segments"])
+    provenance = Provenance.from_dict(description["provenance"])
+    return Segmentation(tuple(layers), ijk_to_ras, segments, provenance, name=str(description.get("name", path.stem)))
+
+
+def read_layer(folder: Path, name: str, ijk_to_ras: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """One label array, checked to lie on the grid that the JSON states."""
+    image = read_image(folder / Path(name).name)
+    require_same_grid(ijk_to_ras, shape, image.ijk_to_ras, image.shape_kji, name)
+    return image.voxels
 
 
 def segment_from_json(values: dict) -> Segment:

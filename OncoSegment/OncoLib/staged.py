@@ -29,13 +29,12 @@ def staged_files(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
             names = sorted(path.name for path in staging.iterdir())
             if not overwrite:
                 refuse_existing(folder, names)
+            _refuse_folders(folder, names)
             _move(staging, folder, names)
     except BaseException:
-        for parent in made:
-            with contextlib.suppress(OSError):
-                if staging is not None:
-                    shutil.rmtree(staging, ignore_errors=True)
-                parent.rmdir()
+        if staging is not None:
+            shutil.rmtree(staging, ignore_errors=True)
+        _remove_folders(made)
         raise
     finally:
         if staging is not None:
@@ -45,24 +44,43 @@ def staged_files(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
 def prepare_folder(folder: Path) -> list[Path]:
     """Makes `folder`; returns those of its parents and itself that were not there, deepest first."""
     missing = []
-    for path in (folder, *folder.parents):
-        if path.exists():
-            break
-        missing.append(path)
-    with _told(folder):
-        if folder.exists() and not folder.is_dir():
-            raise OutputError(f"{folder.name}: the output folder is a file; wanted a folder")
-        folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise OutputError(f"{folder.name}: the output folder cannot be written (permission denied)")
+    try:
+        with _told(folder):
+            for path in (folder, *folder.parents):
+                if os.path.lexists(path):
+                    break
+                missing.append(path)
+            if folder.exists() and not folder.is_dir():
+                raise OutputError(f"{folder.name}: the output folder is a file; wanted a folder")
+            folder.mkdir(parents=True, exist_ok=True)
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise OutputError(f"{folder.name}: the output folder cannot be written (permission denied)")
+    except BaseException:
+        _remove_folders(missing)
+        raise
     return missing
 
 
+def _remove_folders(folders: list[Path]) -> None:
+    """Removes folders that this run made, as far as they are empty."""
+    for path in folders:
+        with contextlib.suppress(OSError):
+            path.rmdir()
+
+
 def refuse_existing(folder: Path, names: list[str]) -> None:
-    """Raises OutputError when one of `names` is in `folder` already."""
-    there = [name for name in names if (Path(folder) / name).exists()]
+    """Raises OutputError when one of `names` is in `folder` already, be it a link that leads nowhere."""
+    with _told(Path(folder)):
+        there = [name for name in names if (Path(folder) / name).is_symlink() or (Path(folder) / name).exists()]
     if there:
         raise OutputError(f"{there[0]} is in the output folder already and was kept; give --overwrite to replace it")
+
+
+def _refuse_folders(folder: Path, names: list[str]) -> None:
+    """A folder under the name of a result is no result of ours: it is never replaced."""
+    for name in names:
+        if (folder / name).is_dir():
+            raise OutputError(f"{name} is a folder in the output folder and was kept; wanted a place for a file")
 
 
 @contextlib.contextmanager
@@ -81,15 +99,26 @@ def _move(staging: Path, folder: Path, names: list[str]) -> None:
     done: list[str] = []
     try:
         for name in names:
-            if (folder / name).exists():
+            if os.path.lexists(folder / name):
                 os.replace(folder / name, kept / name)
             os.replace(staging / name, folder / name)
             done.append(name)
-    except BaseException:
+    except BaseException as error:
+        _take_back(folder, kept, done, error)
+        raise
+    shutil.rmtree(kept, ignore_errors=True)
+
+
+def _take_back(folder: Path, kept: Path, done: list[str], cause: BaseException) -> None:
+    """Puts the old files back; what cannot go back stays where it is, and that place is told."""
+    try:
         for name in done:
             (folder / name).unlink()
-        for path in kept.iterdir():
+        for path in list(kept.iterdir()):
             os.replace(path, folder / path.name)
-        raise
-    finally:
-        shutil.rmtree(kept, ignore_errors=True)
+        kept.rmdir()
+    except OSError as error:
+        raise OutputError(
+            f"{folder.name}: the results could not be written, nor the old ones put back;"
+            f" the old files are in its folder {kept.name}"
+        ) from (cause if isinstance(cause, Exception) else error)

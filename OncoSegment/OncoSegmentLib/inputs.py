@@ -28,12 +28,13 @@ def open_image(path: Path | str, *, modality: str = "", units: str = "", series:
     modality, units: what the user states; DICOM states its own, and a contradiction is refused.
     Raises InputError or GeometryError with one sentence.
     """
-    from OncoSegmentLib.dicom.series import chosen_series, read_series, series_files
+    from OncoSegmentLib.dicom.series import read_series, series_files
 
     path = Path(path)
     if path.is_dir():
         image = read_series(path, series=series)
-        files = chosen_series(path, series_files(path), series)
+        found = series_files(path)
+        files = found[series] if series else next(iter(found.values()))
         if modality and image.modality and modality != image.modality:
             raise InputError(f"{path.name}: the DICOM modality is {image.modality}, not {modality} as stated")
         image = replace(image, modality=image.modality or modality, units=image.units or units)

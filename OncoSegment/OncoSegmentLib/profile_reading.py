@@ -94,7 +94,7 @@ class _Reader:
             id=identity,
             title=self.text(value, (), "title"),
             modality=self.text(value, (), "modality"),
-            units=self.text(value, (), "units"),
+            units=_units(self.text(value, (), "units")),
             description=self.text(value, (), "description", required=False),
             note=self.text(value, (), "note", required=False),
             rules=self.rules(value),
@@ -241,6 +241,11 @@ def _inline_structure(value: dict) -> Structure:
 
 def _is_number(value) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _units(text: str) -> str:
+    """"HU" however it is written."""
+    return "HU" if text.strip().upper() == "HU" else text.strip()
 
 
 def _is_range(value) -> bool:

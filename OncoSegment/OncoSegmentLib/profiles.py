@@ -82,7 +82,7 @@ def profile_files(folder: Path) -> list[Path]:
     """Profile files in a folder in alphabetical order; none when the folder is not there."""
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.name[0] != ".")
 
 
 def all_profiles(users: Path | None = None) -> dict[str, Profile]:

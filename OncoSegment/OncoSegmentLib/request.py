@@ -91,7 +91,7 @@ def read_region(text: str) -> Region:
         if tail.isdigit():
             path, label = Path(head), int(tail)
     image = read_image(path)
-    mask = image.voxels != 0 if label is None else image.voxels == label
+    mask = image.voxels == label if label is not None else np.isfinite(image.voxels) & (image.voxels != 0)
     if not mask.any():
         wanted = "any label" if label is None else f"label {label}"
         raise InputError(f"{path.name}: the region of interest holds no voxel with {wanted}")

@@ -20,15 +20,16 @@ def check_segmentable(image: Image) -> Image:
     """The image with notes added; raises InputError when no segmentation can come of it."""
     if min(image.shape_kji) < 2:
         raise InputError(f"the image has {image.shape_kji[::-1]} voxels (i, j, k): a single slice; wanted a volume")
+    missing = 0
     if image.voxels.dtype.kind == "f":
-        finite = np.isfinite(image.voxels)
-        if not finite.any():
-            raise InputError("the image holds no finite value (all NaN or infinite)")
-        missing = image.voxels.size - int(np.count_nonzero(finite))
-        if missing:
-            image = image.with_notes(f"{missing} voxels are NaN or infinite; they belong to no structure")
-    if image.voxels.min() == image.voxels.max():
-        raise InputError(f"all voxels have the value {image.voxels.flat[0]}; wanted an image with content")
+        missing = image.voxels.size - int(np.count_nonzero(np.isfinite(image.voxels)))
+    if missing == image.voxels.size:
+        raise InputError("the image holds no finite value (all NaN or infinite)")
+    low, high = image.value_range
+    if low == high:
+        raise InputError(f"all voxels have the value {low:g}; wanted an image with content")
+    if missing:
+        image = image.with_notes(f"{missing} voxels are NaN or infinite; they belong to no structure")
     return image
 
 

@@ -63,9 +63,11 @@ def check_values(image: Image, profile: Profile) -> None:
         raise InputError(
             f"the image's modality is {image.modality}; the profile {profile.id!r} is for {profile.modality}"
         )
+    if image.units and image.units.strip().upper() != profile.units.upper():
+        raise InputError(f"the image's units are {image.units!r}; the profile {profile.id!r} is for {profile.units}")
     if profile.units != "HU":
         return
-    low, high = value_range(image)
+    low, high = image.value_range
     if image.voxels.dtype.itemsize == 1:
         raise InputError(
             f"the image is 8-bit ({low:g}..{high:g}), which cannot hold Hounsfield units; wanted the CT in HU"
@@ -75,14 +77,6 @@ def check_values(image: Image, profile: Profile) -> None:
             f"the image's values {low:g}..{high:g} are not Hounsfield units (none is negative); wanted a CT in HU"
             " (if it is one, state its units as HU)"
         )
-
-
-def value_range(image: Image) -> tuple[float, float]:
-    """Smallest and largest finite value."""
-    voxels = image.voxels
-    if voxels.dtype.kind == "f":
-        voxels = voxels[np.isfinite(voxels)]
-    return float(voxels.min()), float(voxels.max())
 
 
 def workspace(image: Image) -> Workspace:
@@ -101,6 +95,8 @@ def inside_of(
         for step in profile.body_steps:
             cancel.check()
             inside = apply(step, inside, work)
+    if image.voxels.dtype.kind == "f":
+        inside = inside & np.isfinite(image.voxels)
     if request.region is not None:
         inside = inside & request.region.inside(image)
     return inside, request.region is not None
