@@ -54,9 +54,9 @@ class ModelManagerLogic(ScriptedLoadableModuleLogic):
 
     def models(self):
         """Rows of title, version and needs of each model that can be used now."""
-        from OncoSegmentLib.experts.registry import experts
+        from ModelManagerLib.catalog import cards
 
-        return [(expert.title, expert.version, expert.needs) for expert in experts()]
+        return [(card.title, card.version, card.needs) for card in cards()]
 
     def environment(self):
         """Rows of name and value."""

@@ -30,11 +30,10 @@ def start(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    import slicer
-
     status = start(sys.argv)
     sys.stdout.flush()
     sys.stderr.flush()
+    slicer = sys.modules.get("slicer")
     if hasattr(slicer, "app"):
         slicer.util.exit(status)
     else:

@@ -25,7 +25,7 @@ def image_sha256(image: Image) -> str:
     """
     digest = hashlib.sha256()
     little = image.voxels.dtype.newbyteorder("<")
-    facts = {"dtype": little.str, "shape_kji": list(image.shape_kji), "ijk_to_ras": image.ijk_to_ras.tolist()}
+    facts = {"dtype": little.str, "shape_kji": list(image.shape_kji), "ijk_to_ras": (image.ijk_to_ras + 0.0).tolist()}
     digest.update(json.dumps(facts, sort_keys=True).encode())
     for plane in image.voxels:
         digest.update(np.ascontiguousarray(plane, dtype=little).tobytes())

@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from OncoLib.errors import GeometryError, InputError
-from OncoLib.image import RAS_TO_LPS, Image
+from OncoLib.image import RAS_TO_LPS, SAME_GRID_TOLERANCE_MM, Image, grid_difference_mm
 
 if TYPE_CHECKING:
     import nibabel
@@ -70,7 +70,11 @@ def from_nibabel(image: nibabel.spatialimages.SpatialImage, **facts) -> Image:
 
 
 def to_nibabel(voxels: np.ndarray, ijk_to_ras: np.ndarray) -> nibabel.Nifti1Image:
-    """NIfTI-1 image of `voxels[k, j, i]` with sform and qform set (code 1, scanner), mm; bool becomes uint8."""
+    """NIfTI-1 image of `voxels[k, j, i]` in mm with sform and qform (code 1, scanner); bool becomes uint8.
+
+    The qform is a float32 quaternion: near a half turn it can be off by 0.1 degrees. Where it would misplace a corner
+    by over 0.01 mm it is marked as unknown (code 0), so that every reader takes the sform.
+    """
     import nibabel
 
     data = voxels.astype(np.uint8) if voxels.dtype == bool else voxels
@@ -78,6 +82,8 @@ def to_nibabel(voxels: np.ndarray, ijk_to_ras: np.ndarray) -> nibabel.Nifti1Imag
     image.header.set_xyzt_units("mm")
     image.set_sform(ijk_to_ras, code=1)
     image.set_qform(ijk_to_ras, code=1)
+    if grid_difference_mm(image.get_qform(), voxels.shape, ijk_to_ras, voxels.shape) > SAME_GRID_TOLERANCE_MM:
+        image.set_qform(None, code=0)
     return image
 
 

@@ -11,6 +11,7 @@ import gzip
 import importlib.util
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Iterator
 
@@ -18,7 +19,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from OncoLib.errors import GeometryError, InputError, OncoError
-from OncoLib.image import Image, grid_difference_mm
+from OncoLib.image import Image, checked_geometry, grid_difference_mm
 from OncoLib.image_convert import from_nibabel, from_sitk, to_nibabel, to_sitk
 
 NIFTI = (".nii", ".nii.gz")
@@ -128,7 +129,8 @@ def nifti_notes(file, image: Image) -> tuple[str, ...]:
 
 def read_itk(path: Path, **facts) -> Image:
     """A file that ITK reads through SimpleITK."""
-    notes = nrrd_notes(path) if suffix_of(path) in (".nrrd", ".nhdr") else ()
+    fields = nrrd_fields(path) if suffix_of(path) in (".nrrd", ".nhdr") else {}
+    notes = nrrd_notes(fields) if fields else ()
     try:
         with quiet_stderr():
             image = sitk.ReadImage(str(path))
@@ -141,20 +143,41 @@ def read_itk(path: Path, **facts) -> Image:
         raise InputError("cannot be read; it is truncated, damaged, or another format") from error
     except MemoryError as error:
         raise InputError("the header states more voxels than this machine's memory holds") from error
-    return from_sitk(image, **facts).with_notes(*notes)
+    found = from_sitk(image, **facts).with_notes(*notes)
+    return replace(found, ijk_to_ras=las_geometry(fields)) if is_las(fields) else found
 
 
-def nrrd_notes(path: Path) -> tuple[str, ...]:
-    """A note when an NRRD header names no patient frame; GeometryError when its unit is not mm."""
+def nrrd_fields(path: Path) -> dict[str, str]:
+    """Fields of an NRRD header as text."""
     with open(path, "rb") as stream:
         head = stream.read(1 << 16).split(b"\n\n")[0].decode("utf-8", errors="replace")
-    fields = dict(line.split(": ", 1) for line in head.replace("\r", "").splitlines() if ": " in line)
+    return dict(line.split(": ", 1) for line in head.replace("\r", "").splitlines() if ": " in line)
+
+
+def nrrd_notes(fields: dict[str, str]) -> tuple[str, ...]:
+    """A note when an NRRD header names no patient frame; GeometryError when its unit is not mm."""
     units = set(re.findall(r'"([^"]*)"', fields.get("space units", "")))
     if units - {"mm", "millimeter", "millimeters", ""}:
         raise GeometryError(f"the header states its voxel size in {sorted(units)[0]!r}; wanted millimeters")
     if not re.match(r"(?i)(right|left)-(anterior|posterior)-superior|[rl][ap]s\b", fields.get("space", "")):
         return (NO_ORIENTATION,)
     return ()
+
+
+def is_las(fields: dict[str, str]) -> bool:
+    """True for the frame that ITK up to SimpleITK 2.5.5 (Slicer 5.12) takes for another one."""
+    return fields.get("space", "").strip().lower() in ("left-anterior-superior", "las")
+
+
+def las_geometry(fields: dict[str, str]) -> np.ndarray:
+    """4x4 `ijk_to_ras` of an NRRD header in the left-anterior-superior frame."""
+    vectors = re.findall(r"\(([^)]*)\)", fields.get("space directions", "") + fields.get("space origin", ""))
+    try:
+        columns = np.array([[float(part) for part in vector.split(",")] for vector in vectors]).T
+        matrix = np.vstack([np.diag([-1.0, 1.0, 1.0]) @ columns, [0, 0, 0, 1]])
+    except ValueError as error:
+        raise GeometryError("the header gives no usable directions and origin") from error
+    return checked_geometry(matrix)
 
 
 @contextlib.contextmanager

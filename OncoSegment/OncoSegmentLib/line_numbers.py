@@ -15,31 +15,23 @@ TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[\[\]{}:,]|[^\s\[\]{}:,"]+)')
 
 def parse_json(text: str, where: str) -> tuple[object, Lines]:
     """Value and lines of a JSON text; InputError naming `where` and the line when it is not JSON."""
+    lines: Lines = {}
     try:
-        value = json.loads(text, object_pairs_hook=_unique_keys)
+        value = json.loads(text)
+        _walk_json(_Tokens(text), (), lines)
     except json.JSONDecodeError as error:
         raise InputError(f"{where}:{error.lineno}: not valid JSON: {error.msg.lower()}") from error
     except _DuplicateKey as error:
-        line = text[: [m.start() for m in re.finditer(re.escape(json.dumps(error.key)), text)][-1]].count("\n") + 1
-        raise InputError(f"{where}:{line}: the key {error.key!r} stands twice in one object") from error
-    lines: Lines = {}
-    _walk_json(_Tokens(text), (), lines)
+        raise InputError(f"{where}:{error.line}: the key {error.key!r} stands twice in one object") from error
+    except RecursionError as error:
+        raise InputError(f"{where}:1: objects and lists are nested too deeply") from error
     return value, lines
 
 
 class _DuplicateKey(ValueError):
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, line: int) -> None:
         super().__init__(key)
-        self.key = key
-
-
-def _unique_keys(pairs: list[tuple[str, object]]) -> dict:
-    result: dict[str, object] = {}
-    for key, value in pairs:
-        if key in result:
-            raise _DuplicateKey(key)
-        result[key] = value
-    return result
+        self.key, self.line = key, line
 
 
 class _Tokens:
@@ -68,7 +60,10 @@ def _walk_json(tokens: _Tokens, path: tuple, lines: Lines) -> None:
             tokens.take()
         key: object = position
         if opening == "{":
-            key = json.loads(tokens.take()[0])
+            quoted, line = tokens.take()
+            key = json.loads(quoted)
+            if (*path, key) in lines:
+                raise _DuplicateKey(key, line)
             tokens.take()
         _walk_json(tokens, (*path, key), lines)
         position += 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from pathlib import Path
 
@@ -176,7 +175,7 @@ class _Reader:
 
     def step(self, value, where: tuple, earlier: tuple[str, ...]) -> Step | None:
         op = value.get("op") if isinstance(value, dict) else None
-        if op not in STEP_VALUES:
+        if not isinstance(op, str) or op not in STEP_VALUES:
             return self.wrong(where, f"a step has an op, one of {', '.join(STEP_VALUES)}; found {op!r}")
         values = {key: item for key, item in value.items() if key != "op"}
         self.only_keys(values, where, STEP_VALUES[op])
@@ -204,7 +203,7 @@ def _step_problem(op: str, values: dict, earlier: tuple[str, ...]) -> str:
         if not (_is_number(values.get("mm")) and 0 < values["mm"] <= 100):
             return "mm is a number over 0, at most 100"
     if op == "median":
-        good = isinstance(values.get("voxels"), int) and 1 <= values["voxels"] <= 5
+        good = _is_whole(values.get("voxels")) and 1 <= values["voxels"] <= 5
         return "" if good else "voxels is a whole number from 1 to 5"
     if op == "fill_holes":
         return "" if values.get("in") in FILL_CHOICES else f"in is one of {', '.join(FILL_CHOICES)}"
@@ -220,7 +219,7 @@ def _step_problem(op: str, values: dict, earlier: tuple[str, ...]) -> str:
 def _islands_problem(values: dict) -> str:
     if set(values) == {"keep"}:
         keep = values["keep"]
-        return "" if isinstance(keep, int) and not isinstance(keep, bool) and keep >= 1 else "keep is a whole number, 1 or more"
+        return "" if _is_whole(keep) and keep >= 1 else "keep is a whole number, 1 or more"
     if set(values) == {"min_ml"}:
         return "" if _is_number(values["min_ml"]) and values["min_ml"] > 0 else "min_ml is a number over 0"
     if set(values) == {"median"}:
@@ -240,7 +239,11 @@ def _inline_structure(value: dict) -> Structure:
 
 
 def _is_number(value) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e9
+
+
+def _is_whole(value) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _units(text: str) -> str:

@@ -84,8 +84,9 @@ def new_host() -> Host:
     load_own_terminology(terminologies)
     segmentations = slicer.vtkSlicerSegmentationsModuleLogic()
     register(application, scene, "Segmentations", segmentations)
-    register(application, scene, "Volumes", slicer.vtkSlicerVolumesLogic())
-    return Host(scene, application, segmentations, terminologies, enable_bundles(scene))
+    volumes = slicer.vtkSlicerVolumesLogic()
+    register(application, scene, "Volumes", volumes)
+    return Host(scene, application, segmentations, terminologies, (volumes, *enable_bundles(scene)))
 
 
 def register(application, scene, name: str, logic) -> None:

@@ -17,7 +17,7 @@ from OncoLib.errors import GeometryError, InputError
 from OncoLib.scene.host import require_main_thread
 from OncoLib.scene.volumes import array_of, ijk_to_ras_of, vtk_matrix, vtk_scalars
 from OncoLib.segmentation import CONFIDENCE_BANDS, Provenance, Segment, Segmentation
-from OncoLib.terminology import candidate_entry, parse_tag, serialize_tag
+from OncoLib.terminology import TerminologyEntry, candidate_entry, parse_tag, serialize_tag
 
 LABELMAP = "Binary labelmap"
 SURFACE = "Closed surface"
@@ -103,8 +103,9 @@ def tag_json(value) -> str:
 def set_reference(node, segmentation: Segmentation, volume) -> None:
     """States the grid on which the labels live."""
     if volume is not None:
-        node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+        # The transform comes first: the reference geometry is stated in the frame below it.
         node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
+        node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
         return
     converter = slicer.vtkSegmentationConverter
     geometry = slicer.vtkOrientedImageData()
@@ -140,6 +141,8 @@ def remove_segmentation(node: slicer.vtkMRMLSegmentationNode) -> None:
     for index in range(segmentation.GetNumberOfSegments()):
         segmentation.GetNthSegment(index).RemoveAllRepresentations()
     scene = node.GetScene()
+    for index in reversed(range(node.GetNumberOfDisplayNodes())):
+        scene.RemoveNode(node.GetNthDisplayNode(index))
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     item = hierarchy.GetItemByDataNode(node)
     if item:
@@ -157,20 +160,30 @@ def segmentation_of(node: slicer.vtkMRMLSegmentationNode) -> Segmentation:
     source = node.GetSegmentation()
     if source.GetNumberOfSegments() == 0:
         raise InputError(f"segmentation {node.GetName()!r} has no segments")
+    items = [source.GetNthSegment(index) for index in range(source.GetNumberOfSegments())]
+    for item in items:
+        if item.GetRepresentation(LABELMAP) is None:
+            raise InputError(f"segment {item.GetName()!r} has no label map; convert the segmentation first")
     ijk_to_ras, shape = reference_grid(node)
     images, layers, segments = [], [], []
-    for index in range(source.GetNumberOfSegments()):
-        item = source.GetNthSegment(index)
+    for index, item in enumerate(items):
         image = item.GetRepresentation(LABELMAP)
-        if image is None:
-            raise InputError(f"segment {item.GetName()!r} has no label map; convert the segmentation first")
         if image not in images:
             images.append(image)
             layers.append(full_layer(image, ijk_to_ras, shape, node.GetName()))
-        segments.append(segment_from(item, images.index(image)))
-    stored = node.GetAttribute(PROVENANCE) or tag_value(source.GetNthSegment(0), PROVENANCE)
-    provenance = Provenance.from_dict(json.loads(stored)) if stored else Provenance("unknown", "")
+        segments.append(segment_from(item, images.index(image), f"Segment {index + 1}"))
+    stored = read_json(node.GetAttribute(PROVENANCE), dict) or read_json(tag_value(items[0], PROVENANCE), dict)
+    provenance = Provenance.from_dict({"model": "unknown", "model_version": "", **stored})
     return Segmentation(tuple(layers), ijk_to_ras, tuple(segments), provenance, name=node.GetName())
+
+
+def read_json(text: str | None, kind: type):
+    """Value of a tag that is JSON of that kind; an empty one when others spoiled the tag."""
+    try:
+        value = json.loads(text or "null")
+    except ValueError:
+        return kind()
+    return value if isinstance(value, kind) else kind()
 
 
 def reference_grid(node) -> tuple[np.ndarray, tuple[int, int, int]]:
@@ -205,23 +218,36 @@ def full_layer(image, ijk_to_ras: np.ndarray, shape: tuple[int, int, int], name:
     """The label image on the whole reference grid; labels outside of that grid are refused, never dropped."""
     layer_matrix, layer_shape = grid_of(image)
     to_reference = np.linalg.inv(ijk_to_ras) @ layer_matrix
-    offset = np.rint(to_reference[:3, 3]).astype(int)
-    aligned = np.abs(to_reference[:3, :3] - np.eye(3)).max() < 1e-4 and np.abs(to_reference[:3, 3] - offset).max() < 1e-2
-    if not aligned:
+    turn, offset = np.rint(to_reference[:3, :3]).astype(int), np.rint(to_reference[:3, 3]).astype(int)
+    aligned = np.abs(to_reference[:3, :3] - turn).max() < 1e-4 and np.abs(to_reference[:3, 3] - offset).max() < 1e-2
+    if not aligned or not (np.abs(turn).sum(axis=0) == 1).all() or not (np.abs(turn).sum(axis=1) == 1).all():
         raise GeometryError(f"segmentation {name!r}: a segment does not lie on the grid of the reference volume")
     scalars = image.GetPointData().GetScalars()
     full = np.zeros(shape, label_dtype(scalars))
     if scalars is None or 0 in layer_shape:
         return full
-    labels = vtk_to_numpy(scalars).reshape(layer_shape)
-    start = offset[::-1]
-    stop = start + layer_shape
+    labels, start = turned(vtk_to_numpy(scalars).reshape(layer_shape), turn, offset)
+    stop = start + labels.shape
     inside_start, inside_stop = np.maximum(start, 0), np.minimum(stop, shape)
-    source = labels[tuple(slice(a - s, b - s) for a, b, s in zip(inside_start, inside_stop, start))]
+    source = labels[tuple(slice(a - s, max(b - s, 0)) for a, b, s in zip(inside_start, inside_stop, start))]
     if np.count_nonzero(source) != np.count_nonzero(labels):
         raise GeometryError(f"segmentation {name!r}: labels reach outside of the reference volume")
-    full[tuple(slice(a, b) for a, b in zip(inside_start, inside_stop))] = source
+    if source.size:
+        full[tuple(slice(a, b) for a, b in zip(inside_start, inside_stop))] = source
     return full
+
+
+def turned(labels: np.ndarray, turn: np.ndarray, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Labels `[k, j, i]` with axes swapped and flipped as `turn` says, and the index `[k, j, i]` of their first voxel.
+
+    Slicer's volume reader turns a left-handed volume into a right-handed one; its label images stay as they were.
+    """
+    ends = np.abs(turn) @ (np.array(labels.shape[::-1]) - 1)
+    flipped = turn.sum(axis=1) < 0
+    start = np.where(flipped, offset - ends, offset)
+    order = [2 - int(np.flatnonzero(turn[axis])[0]) for axis in (2, 1, 0)]
+    labels = labels.transpose(order)
+    return labels[tuple(slice(None, None, -1) if flipped[axis] else slice(None) for axis in (2, 1, 0))], start[::-1]
 
 
 def label_dtype(scalars) -> np.dtype:
@@ -229,20 +255,31 @@ def label_dtype(scalars) -> np.dtype:
     return np.dtype(np.uint8) if scalars is None else vtk_to_numpy(scalars).dtype
 
 
-def segment_from(item: slicer.vtkSegment, layer: int) -> Segment:
-    """Our segment from Slicer's, ours or not."""
-    tag = tag_value(item, slicer.vtkSegment.GetTerminologyEntryTagName())
+def segment_from(item: slicer.vtkSegment, layer: int, fallback_name: str) -> Segment:
+    """Our segment from Slicer's, ours or not. What others spoiled in its tags never costs the user the labels."""
+    entry, problem = entry_from(tag_value(item, slicer.vtkSegment.GetTerminologyEntryTagName()))
     confidence = tag_value(item, CONFIDENCE)
+    flags = [flag for flag in read_json(tag_value(item, FLAGS), list) if isinstance(flag, str)]
     return Segment(
         label=item.GetLabelValue(),
-        name=item.GetName(),
-        entry=parse_tag(tag) if tag else candidate_entry(),
+        name=item.GetName() if (item.GetName() or "").strip() else fallback_name,
+        entry=entry,
         color=tuple(int(round(part * 255)) for part in item.GetColor()),
         layer=layer,
         structure=tag_value(item, STRUCTURE),
         confidence=confidence if confidence in CONFIDENCE_BANDS else "not estimated",
-        flags=tuple(json.loads(tag_value(item, FLAGS) or "[]")),
+        flags=(*flags, *problem),
     )
+
+
+def entry_from(tag: str) -> tuple[TerminologyEntry, tuple[str, ...]]:
+    """Coded terms of a tag; tissue, with a flag, where they cannot be read."""
+    if not tag:
+        return candidate_entry(), ()
+    try:
+        return parse_tag(tag), ()
+    except InputError:
+        return candidate_entry(), ("the coded name of this segment could not be read and was replaced by tissue",)
 
 
 def tag_value(item: slicer.vtkSegment, key: str) -> str:

@@ -5,11 +5,16 @@ VTK's own messages are off inside each call, because the outcome is checked and 
 
 from __future__ import annotations
 
+import os
+import zipfile
+import zlib
 from pathlib import Path
 
+import SimpleITK as sitk
 import slicer
 
 from OncoLib.errors import InputError, OutputError
+from OncoLib.image_files import quiet_stderr
 from OncoLib.scene.host import quiet_vtk, require_main_thread
 from OncoLib.scene.segmentations import remove_segmentation, segmentation_of
 from OncoLib.segmentation import Segmentation
@@ -36,6 +41,8 @@ def read_seg_nrrd(scene: slicer.vtkMRMLScene, path: Path) -> slicer.vtkMRMLSegme
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path.name}: no such file")
+    if not is_whole_image(path):
+        raise InputError(f"{path.name}: cannot be read as a segmentation; it is truncated, damaged, or another format")
     node = slicer.vtkMRMLSegmentationNode()
     node.SetName(path.name.removesuffix(".seg.nrrd"))
     scene.AddNode(node)
@@ -68,11 +75,39 @@ def write_mrb(scene: slicer.vtkMRMLScene, path: Path) -> None:
 
 
 def read_mrb(scene: slicer.vtkMRMLScene, path: Path) -> None:
-    """Adds what an `.mrb` bundle holds to the scene. **Main thread only.**"""
+    """Adds what an `.mrb` bundle holds to the scene. **Main thread only.**
+
+    The bundle is checked first: on a damaged one Slicer's reader adds a part of it, and leaves the process in a folder
+    that is gone.
+    """
     require_main_thread("loading a scene")
-    if not Path(path).exists():
-        raise InputError(f"{Path(path).name}: no such file")
-    with quiet_vtk():
-        read = scene.ReadFromMRB(str(Path(path).resolve()), False)
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path.name}: no such file")
+    folder = os.getcwd()
+    try:
+        with quiet_vtk():
+            read = is_whole_zip(path) and scene.ReadFromMRB(str(path.resolve()), False)
+    finally:
+        os.chdir(folder)
     if not read:
-        raise InputError(f"{Path(path).name}: cannot be read as a Slicer scene bundle")
+        raise InputError(f"{path.name}: cannot be read as a Slicer scene bundle")
+
+
+def is_whole_zip(path: Path) -> bool:
+    """True when every member of a zip file has its checksum."""
+    try:
+        with zipfile.ZipFile(path) as bundle:
+            return bundle.testzip() is None
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error):
+        return False
+
+
+def is_whole_image(path: Path) -> bool:
+    """True when ITK reads the file to its end. Slicer's own reader ends the whole process on a damaged one."""
+    try:
+        with quiet_stderr():
+            sitk.ReadImage(str(path))
+    except RuntimeError:
+        return False
+    return True

@@ -152,8 +152,11 @@ def interpreter() -> str:
 
 
 def own_path() -> list[str]:
-    """Where our packages lie, so that the child finds the same ones."""
-    return [str(Path(__file__).resolve().parents[2])]
+    """Where our packages lie, so that the child finds the same ones: one folder when installed, two in the source."""
+    import ModelManagerLib
+
+    folders = [Path(__file__).resolve().parents[2], Path(ModelManagerLib.__file__).resolve().parents[1]]
+    return list(dict.fromkeys(str(folder) for folder in folders))
 
 
 def no_console() -> dict:

@@ -11,12 +11,10 @@ from OncoSegmentLib.request import Request
 
 
 class Expert(Protocol):
-    """One way to get a segmentation. Thread-safe and process-safe. `needs` is one line for a reader."""
+    """One way to get a segmentation. Thread-safe and process-safe."""
 
     id: str
-    title: str
     version: str
-    needs: str
 
     def check(self, image: Image, request: Request) -> None:
         """Raises InputError or ModelError, before any work, when this request cannot be run on this image."""

@@ -1,23 +1,21 @@
-"""The experts by id. Loaded on first use, so that listing them costs no import."""
+"""The expert that runs a model. Experts are loaded on first use, so that naming them costs no import."""
 
 from __future__ import annotations
 
 import importlib
 
-from OncoLib.errors import ModelError
+from ModelManagerLib.catalog import card, cards
 from OncoSegmentLib.experts.protocol import Expert
 
-EXPERTS = {"thresholds": ("OncoSegmentLib.experts.thresholds", "ThresholdExpert")}
+ENGINES = {"thresholds": ("OncoSegmentLib.experts.thresholds", "ThresholdExpert")}
 
 
 def expert(model: str) -> Expert:
-    """The expert of that id; ModelError naming those there are."""
-    if model not in EXPERTS:
-        raise ModelError(f"no model {model!r}; there are {', '.join(EXPERTS)}")
-    module, name = EXPERTS[model]
+    """The expert of the model of that id; ModelError naming those there are."""
+    module, name = ENGINES[card(model).engine]
     return getattr(importlib.import_module(module), name)()
 
 
 def experts() -> tuple[Expert, ...]:
-    """All experts."""
-    return tuple(expert(model) for model in EXPERTS)
+    """The experts of all models."""
+    return tuple(expert(item.id) for item in cards())

@@ -24,9 +24,7 @@ class ThresholdExpert:
     """Value ranges with clean-up, as a profile says."""
 
     id = "thresholds"
-    title = "Thresholds (built in)"
     version = __version__
-    needs = "CT in HU; no weights, no GPU"
 
     def check(self, image: Image, request: Request) -> None:
         """Refuses a missing profile, a GPU, another modality, and voxels that cannot be in the profile's units."""

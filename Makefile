@@ -1,0 +1,105 @@
+# make demo    installs what it needs into .venv and runs the main job on the built-in image
+# make test    the same environment with the test tools, then the tests (without the slow ones)
+# make help    all commands
+#
+# PYTHON=python3.12 make test    with another interpreter (make clean first: the environments keep theirs)
+
+PYTHON ?= python3
+VENV := .venv
+SLICER_VENV := .venv-slicer
+
+# What Slicer 5.12 brings (SuperBuild/External_python-*.cmake of its branch 5.12, 2026-07-22):
+# the core and scene rooms must also work with exactly these.
+SLICER_PACKAGES := numpy==2.4.6 scipy==1.17.1 SimpleITK==2.5.5 pydicom==3.0.2 Pillow==12.2.0
+
+APT_LINE := apt-get install $(strip $(shell tr '\n' ' ' < .ci/apt-packages))
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+
+# Without an X server VTK draws through EGL; told so, it does not try X first and warn.
+ifeq ($(shell uname -s),Linux)
+ifeq ($(strip $(DISPLAY)),)
+export VTK_DEFAULT_OPENGL_WINDOW ?= vtkEGLRenderWindow
+endif
+endif
+
+TEST_ENVIRONMENT := OMP_NUM_THREADS=1
+
+.PHONY: help demo test test-all test-slicer-env bench bench-full lint cmake-lists clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo             run the main job on the built-in image; results in demo-results"
+	@echo "make test             tests, without the slow ones"
+	@echo "make test-all         all tests"
+	@echo "make test-slicer-env  unit and scene tests with the packages of Slicer 5.12 (Python 3.11 or later)"
+	@echo "make bench            benchmark figures, one a line, within 15 minutes"
+	@echo "make bench-full       all benchmark figures"
+	@echo "make lint             ruff"
+	@echo "make cmake-lists      write the file lists of the modules' CMakeLists.txt"
+	@echo "make clean            remove the environments and what the commands wrote"
+
+demo: $(VENV)/.installed
+	$(VENV)/bin/oncosegment demo --output demo-results --overwrite
+
+test: $(VENV)/.installed-dev
+	$(TEST_ENVIRONMENT) $(VENV)/bin/python -m pytest -m "not slow"
+
+test-all: $(VENV)/.installed-dev
+	$(TEST_ENVIRONMENT) $(VENV)/bin/python -m pytest
+
+test-slicer-env:
+	@if $(PYTHON) -c 'import sys; sys.exit(sys.version_info >= (3, 11))'; then \
+	  echo "make test-slicer-env: nothing was tested; numpy 2.4.6 needs Python 3.11 or later and $(PYTHON) is older."; \
+	else \
+	  $(MAKE) --no-print-directory run-slicer-env; \
+	fi
+
+.PHONY: run-slicer-env
+run-slicer-env: $(SLICER_VENV)/.installed
+	$(TEST_ENVIRONMENT) $(SLICER_VENV)/bin/python -m pytest -m "not slow" Testing/unit Testing/integration
+
+bench: $(VENV)/.installed-dev
+	$(TEST_ENVIRONMENT) $(VENV)/bin/python Testing/benchmarks/run.py
+
+bench-full: $(VENV)/.installed-dev
+	$(TEST_ENVIRONMENT) $(VENV)/bin/python Testing/benchmarks/run.py --full
+
+lint: $(VENV)/.installed-dev
+	$(VENV)/bin/python -m ruff check .
+
+cmake-lists:
+	$(PYTHON) Testing/tools/cmake_lists.py
+
+clean:
+	rm -rf $(VENV) $(SLICER_VENV) demo-results bench-results build dist oncosegment.egg-info
+	rm -rf .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The package is installed in place, so only a change of pyproject.toml or of the Makefile asks for a new install.
+$(VENV)/.installed: pyproject.toml Makefile
+	$(call make-environment,$(VENV))
+	$(VENV)/bin/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.installed-dev: pyproject.toml Makefile
+	$(call make-environment,$(VENV))
+	$(VENV)/bin/python -m pip install --quiet --editable '.[dev]'
+	touch $@ $(VENV)/.installed
+
+$(SLICER_VENV)/.installed: pyproject.toml Makefile
+	$(call make-environment,$(SLICER_VENV))
+	$(SLICER_VENV)/bin/python -m pip install --quiet --editable '.[dev]' $(SLICER_PACKAGES)
+	touch $@
+
+# Makes the environment $(1) unless it is there; otherwise one sentence says what the machine lacks.
+define make-environment
+@command -v $(PYTHON) >/dev/null || { \
+  echo "Python was not found as '$(PYTHON)'. On Debian or Ubuntu, as root: $(APT_LINE)" >&2; exit 1; }
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+  echo "'$(PYTHON)' is older than Python 3.10; name a newer one: make PYTHON=python3.12 ..." >&2; exit 1; }
+@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+  echo "'$(PYTHON)' cannot make environments. On Debian or Ubuntu, as root: $(APT_LINE)" >&2; exit 1; }
+@test -x $(1)/bin/pip || $(PYTHON) -m venv --clear $(1)
+endef

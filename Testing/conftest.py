@@ -1,0 +1,60 @@
+"""What all tests share: the shared data, the stubs of Slicer's application, and a header that says what was tested."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA_VARIABLE = "ONCOSEGMENT_TEST_DATA"
+
+
+def data_folder() -> Path | None:
+    """The shared data: what the variable names, or ../shared/data beside the checkout; None when there is none."""
+    named = os.environ.get(DATA_VARIABLE)
+    folder = Path(named) if named else ROOT.parent / "shared" / "data"
+    return folder if folder.is_dir() else None
+
+
+def pytest_report_header() -> list[str]:
+    """The versions that decide, and whether the tests on real images run."""
+    packages = ("numpy", "scipy", "SimpleITK", "slicer-core")
+    found = "found" if data_folder() else f"not found, tests that need it skip (set {DATA_VARIABLE})"
+    return [", ".join(f"{name} {version(name)}" for name in packages), f"shared test data: {found}"]
+
+
+@pytest.fixture(scope="session")
+def repository_root() -> Path:
+    """The folder of the checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder of the shared test data; the test skips without it, and fails when the variable names no folder."""
+    folder = data_folder()
+    if folder is None and os.environ.get(DATA_VARIABLE):
+        pytest.fail(f"{DATA_VARIABLE} names no folder")
+    if folder is None:
+        pytest.skip(f"shared test data not found: set {DATA_VARIABLE} to its folder, or put it at ../shared/data")
+    return folder
+
+
+@pytest.fixture
+def slicer_stubs():
+    """Module files and widgets import inside this fixture; yields a `stubs.install.Stubs` on a scene of its own."""
+    import slicer
+
+    from OncoLib.scene.host import new_host
+    from stubs.install import install_stubs
+
+    host = new_host()
+    volumes = slicer.vtkSlicerVolumesLogic()  # the application logic keeps no reference: the fixture does
+    volumes.SetMRMLApplicationLogic(host.application)
+    volumes.SetMRMLScene(host.scene)
+    logics = {"Segmentations": host.segmentations, "Terminologies": host.terminologies, "Volumes": volumes}
+    with install_stubs(host.scene, application_logic=host.application, logics=logics) as stubs:
+        yield stubs

@@ -1,0 +1,182 @@
+"""Tables, and the dialogs that a test must never really open."""
+
+from __future__ import annotations
+
+from stubs.qt_core import Qt
+from stubs.qt_widgets import QWidget
+
+
+class QAbstractItemView(QWidget):
+    """Qt's own values of the view's settings."""
+
+    NoEditTriggers, DoubleClicked, AllEditTriggers = 0, 2, 31
+    SelectItems, SelectRows, SelectColumns = 0, 1, 2
+    NoSelection, SingleSelection, ExtendedSelection = 0, 1, 3
+    properties = {"editTriggers": None, "selectionBehavior": None, "selectionMode": None, "alternatingRowColors": False,
+                  "sortingEnabled": False, "showGrid": True, "wordWrap": True, "horizontalScrollMode": None,
+                  "verticalScrollMode": None}
+
+
+class QHeaderView(QWidget):
+    """The header of a table."""
+
+    Interactive, Stretch, Fixed, ResizeToContents = 0, 1, 2, 3
+    properties = {"stretchLastSection": False, "defaultSectionSize": 100}
+
+    def __init__(self, *arguments) -> None:
+        self._modes: dict[int | None, int] = {}
+        super().__init__(*arguments)
+
+    def setSectionResizeMode(self, *section_and_mode: int) -> None:
+        """A mode for all sections, or for one: `(mode)` or `(section, mode)`."""
+        *section, mode = section_and_mode
+        self._modes[section[0] if section else None] = mode
+
+
+class QTableWidgetItem:
+    """One cell."""
+
+    def __init__(self, text: str = "") -> None:
+        self.values: dict[int, object] = {Qt.DisplayRole: text}
+        self.look: dict[str, object] = {}
+
+    def text(self) -> str:
+        """The text of the cell."""
+        return str(self.values[Qt.DisplayRole])
+
+    def setText(self, text: str) -> None:
+        """Replaces the text."""
+        self.values[Qt.DisplayRole] = text
+
+    def data(self, role: int):
+        """What is kept under a role, or None."""
+        return self.values.get(role)
+
+    def setData(self, role: int, value) -> None:
+        """Keeps a value under a role."""
+        self.values[role] = value
+
+    def flags(self) -> int:
+        """What the user may do."""
+        return self.look.get("flags", Qt.ItemIsSelectable | Qt.ItemIsEditable | Qt.ItemIsEnabled)
+
+    def setFlags(self, flags: int) -> None:
+        """What the user may do."""
+        self.look["flags"] = flags
+
+    def setBackground(self, brush) -> None:
+        """The fill."""
+        self.look["background"] = brush
+
+    def setForeground(self, brush) -> None:
+        """The color of the text."""
+        self.look["foreground"] = brush
+
+    def setIcon(self, icon) -> None:
+        """The picture before the text."""
+        self.look["icon"] = icon
+
+    def setToolTip(self, text: str) -> None:
+        """The tool tip."""
+        self.look["toolTip"] = text
+
+    def setTextAlignment(self, alignment: int) -> None:
+        """Where the text stands."""
+        self.look["alignment"] = alignment
+
+
+class QTableWidget(QAbstractItemView):
+    """Rows and columns of cells; a cell outside of them is lost, as in Qt."""
+
+    properties = {"rowCount": 0, "columnCount": 0}
+    signals = ("cellClicked(int,int)", "cellDoubleClicked(int,int)", "cellChanged(int,int)", "itemSelectionChanged()",
+               "currentCellChanged(int,int,int,int)")
+
+    def __init__(self, *arguments) -> None:
+        self._cells: dict[tuple[int, int], QTableWidgetItem] = {}
+        self._widgets: dict[tuple[int, int], QWidget] = {}
+        self._labels: list[str] = []
+        self._headers: dict[str, QHeaderView] = {}
+        size = [argument for argument in arguments if isinstance(argument, int)]
+        super().__init__(*(argument for argument in arguments if not isinstance(argument, int)))
+        if size:
+            self.rowCount, self.columnCount = size
+
+    def setItem(self, row: int, column: int, item: QTableWidgetItem) -> None:
+        """Places a cell."""
+        if 0 <= row < self.rowCount and 0 <= column < self.columnCount:
+            self._cells[row, column] = item
+
+    def item(self, row: int, column: int) -> QTableWidgetItem | None:
+        """The cell, or None."""
+        return self._cells.get((row, column))
+
+    def setCellWidget(self, row: int, column: int, widget: QWidget) -> None:
+        """Places a widget in a cell."""
+        self._widgets[row, column] = widget
+        widget.setParent(self)
+
+    def cellWidget(self, row: int, column: int) -> QWidget | None:
+        """The widget in a cell, or None."""
+        return self._widgets.get((row, column))
+
+    def setHorizontalHeaderLabels(self, labels) -> None:
+        """The titles of the columns."""
+        self._labels = list(labels)
+
+    def horizontalHeaderItem(self, column: int) -> QTableWidgetItem | None:
+        """The title of a column as a cell, or None."""
+        return QTableWidgetItem(self._labels[column]) if column < len(self._labels) else None
+
+    def horizontalHeader(self) -> QHeaderView:
+        """The header above."""
+        return self._headers.setdefault("horizontal", QHeaderView())
+
+    def verticalHeader(self) -> QHeaderView:
+        """The header at the side."""
+        return self._headers.setdefault("vertical", QHeaderView())
+
+    def clearContents(self) -> None:
+        """Empties the cells and keeps rows, columns and titles."""
+        self._cells.clear()
+        self._widgets.clear()
+
+    def resizeColumnsToContents(self) -> None:
+        """Keeps nothing."""
+
+
+class QFileDialog:
+    """Gives the answer that a test has set; without one it raises, because a real dialog would wait for the user."""
+
+    answer: str | None = None
+
+    @staticmethod
+    def _answer(what: str) -> str:
+        if QFileDialog.answer is None:
+            raise RuntimeError(f"a dialog '{what}' would wait here: set QFileDialog.answer in the test")
+        return QFileDialog.answer
+
+    @staticmethod
+    def getExistingDirectory(*_arguments) -> str:
+        """The chosen folder; an empty text means that the user went back."""
+        return QFileDialog._answer("choose a folder")
+
+    @staticmethod
+    def getOpenFileName(*_arguments) -> str:
+        """The chosen file."""
+        return QFileDialog._answer("open a file")
+
+    @staticmethod
+    def getSaveFileName(*_arguments) -> str:
+        """The chosen name."""
+        return QFileDialog._answer("save a file")
+
+
+class QMessageBox:
+    """Qt's own values; the box itself is modal, so making one is an error in a test."""
+
+    Ok, Cancel, Yes, No, Close, Retry = 0x400, 0x400000, 0x4000, 0x10000, 0x200000, 0x80000
+    Information, Warning, Critical, Question = 1, 2, 3, 4
+
+    def __init__(self, *_arguments) -> None:
+        raise RuntimeError("a message box would wait here for the user")
