@@ -1,5 +1,7 @@
 """Module "Longitudinal Compare": for now, the volumes of several segmentations side by side."""
 
+from __future__ import annotations
+
 import slicer
 import vtk
 from slicer.i18n import tr as _
@@ -52,8 +54,8 @@ class LongitudinalCompareWidget(ScriptedLoadableModuleWidget):
 
     def onApply(self, clicked=False):
         """Fills the table; a refusal is a sentence in the panel."""
-        from OncoLib.widgets.tables import fill
         from OncoLib.errors import OncoError
+        from OncoLib.widgets.tables import fill
 
         nodes = list(self.ui.segmentationsSelector.checkedNodes())
         try:
@@ -77,9 +79,7 @@ class LongitudinalCompareLogic(ScriptedLoadableModuleLogic):
         from OncoLib.scene.segmentations import segmentation_of
 
         rows = volume_rows([segmentation_of(node) for node in segmentationNodes])
-        return [
-            (row.name, *("-" if measure is None else f"{measure.value:.1f}" for measure in row.measured)) for row in rows
-        ]
+        return [(row.name, *("-" if measure is None else f"{measure.value:.1f}" for measure in row.measured)) for row in rows]
 
 
 class LongitudinalCompareTest(ScriptedLoadableModuleTest):

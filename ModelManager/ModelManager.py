@@ -1,5 +1,7 @@
 """Module "OncoSegment Models": which models can be used now, and what this machine has."""
 
+from __future__ import annotations
+
 import slicer
 from slicer.i18n import tr as _
 from slicer.i18n import translate

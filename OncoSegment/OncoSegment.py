@@ -4,6 +4,8 @@ The widget collects, calls and shows; the work is in OncoLib and OncoSegmentLib,
 that Slicer starts no slower.
 """
 
+from __future__ import annotations
+
 import slicer
 import vtk
 from slicer import vtkMRMLMarkupsROINode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode

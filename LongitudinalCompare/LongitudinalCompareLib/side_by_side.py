@@ -6,8 +6,8 @@ again and gives no change, because a change without its uncertainty misleads.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Sequence
 
 from OncoLib.measure import Measurement, volumes
 from OncoLib.segmentation import Segmentation

@@ -24,11 +24,11 @@ IMAGE, PICTURE = "ct.nii.gz", "demo.png"
 
 def run(folder: Path, *, overwrite: bool = False, as_json: bool = False) -> int:
     """Makes the torso, segments its bones, writes all results and a picture into `folder`."""
-    from OncoSegmentLib.scene.results import Formats, write_results
+    from OncoSegmentLib.scene.results import FAMILY, Formats, write_results
 
     formats = Formats(nifti=True, mrb=True)
     if not overwrite:
-        refuse_existing(folder, [*formats.names, IMAGE, PICTURE])
+        refuse_existing(folder, [*FAMILY, IMAGE, PICTURE])
     bar = ProgressBar(quiet=as_json)
     bar(0.0, "Making the digital torso")
     phantom = torso()
@@ -36,7 +36,7 @@ def run(folder: Path, *, overwrite: bool = False, as_json: bool = False) -> int:
         phantom.image, Request("thresholds", profile="bones"), progress=part_of(bar, 0.1, 0.7), cancel=CancelToken()
     )
     segmentation = prediction.segmentation
-    with staged_files(folder, overwrite=overwrite) as staging:
+    with staged_files(folder, overwrite=overwrite, family=(*FAMILY, IMAGE, PICTURE)) as staging:
         bar(0.7, "Writing the results")
         facts = {"input": input_facts(phantom.image), "truth_ml": phantom.volume_ml}
         description = write_results(staging, phantom.image, segmentation, formats, facts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from OncoLib.errors import InputError
+from OncoLib.errors import InputError, OutputError
 from OncoLib.image import Image
 from OncoLib.progress import CancelToken, Progress, part_of
 from OncoLib.segmentation import Segmentation
@@ -21,13 +21,14 @@ def segment_to_folder(options, *, progress: Progress, cancel: CancelToken) -> tu
 
     options: the parsed arguments of `segment`. What can be refused is refused before the work starts.
     """
-    from OncoSegmentLib.scene.results import Formats
+    from OncoSegmentLib.scene.results import FAMILY, Formats
 
     formats = Formats(nifti=options.nifti, nrrd=options.nrrd, mrb=options.mrb)
     if not options.overwrite:
-        refuse_existing(options.output, formats.names)
+        refuse_existing(options.output, list(FAMILY))
+    protect_inputs([options.image, Path(options.roi.rpartition(":")[0] or options.roi)], options.output, FAMILY)
     progress(0.0, "Reading the image")
-    opened = open_image(options.image, modality=options.modality, units=options.units, series=options.series)
+    opened = open_image(options.image, modality=options.modality.upper(), units=options.units.upper(), series=options.series)
     request = Request(
         options.model,
         profile=profile_of(options),
@@ -35,6 +36,14 @@ def segment_to_folder(options, *, progress: Progress, cancel: CancelToken) -> tu
         device=options.device,
     )
     return to_folder(opened, request, options.output, formats, options.overwrite, progress=progress, cancel=cancel)
+
+
+def protect_inputs(inputs: list[Path], folder: Path, names: tuple[str, ...]) -> None:
+    """Raises OutputError when a result would replace one of its own inputs, with or without `--overwrite`."""
+    results = {(Path(folder) / name).resolve() for name in names}
+    for path in inputs:
+        if path.name and path.name in names and path.resolve() in results:
+            raise OutputError(f"{path.name} is an input and would be replaced by a result; choose another output folder")
 
 
 def profile_of(options) -> str:
@@ -49,16 +58,14 @@ def to_folder(
     opened: Input, request: Request, folder: Path, formats, overwrite: bool, *, progress: Progress, cancel: CancelToken
 ) -> tuple[dict, list[Path]]:
     """An opened image to result files: check, run, write; all files or none."""
-    from OncoSegmentLib.scene.results import write_results
+    from OncoSegmentLib.scene.results import FAMILY, write_results
 
     image = check_named(opened, request)
-    with staged_files(folder, overwrite=overwrite) as staging:
+    with staged_files(folder, overwrite=overwrite, family=FAMILY) as staging:
         prediction = segment(image, request, progress=part_of(progress, 0.05, 0.8), cancel=cancel)
         cancel.check()
         progress(0.8, "Writing the results")
-        facts = {
-            "input": {"kind": opened.kind, "files": opened.files, "sha256": opened.sha256, "notes": list(image.notes)}
-        }
+        facts = {"input": {"kind": opened.kind, "files": opened.files, "sha256": opened.sha256, "notes": list(image.notes)}}
         description = write_results(staging, image, prediction.segmentation, formats, facts)
         cancel.check()
         names = sorted(path.name for path in staging.iterdir())

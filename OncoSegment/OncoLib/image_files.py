@@ -9,16 +9,17 @@ from __future__ import annotations
 import contextlib
 import gzip
 import importlib.util
+import logging
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Iterator
 
 import numpy as np
 import SimpleITK as sitk
 
-from OncoLib.errors import GeometryError, InputError, OncoError
+from OncoLib.errors import GeometryError, InputError, OncoError, OutputError
 from OncoLib.image import Image, checked_geometry, grid_difference_mm
 from OncoLib.image_convert import from_nibabel, from_sitk, to_nibabel, to_sitk
 
@@ -70,18 +71,35 @@ def read_nifti(path: Path, **facts) -> Image:
     import nibabel
 
     try:
-        check_packed(path)
-        file = nibabel.load(path)
-        if not hasattr(file.header, "get_sform"):
-            raise InputError("this is no NIfTI file but another format of the same suffix")
-        check_nifti_header(path, file)
-        image = from_nibabel(file, **facts)
+        with quiet_nibabel(nibabel):
+            return _read_nifti(path, nibabel, facts)
     except OncoError:
         raise
     except MemoryError as error:
         raise InputError("the header states more voxels than this machine's memory holds") from error
     except Exception as error:  # nibabel meets damaged headers with many kinds of error
         raise InputError("cannot be read as NIfTI; it is truncated, damaged, or another format") from error
+
+
+@contextlib.contextmanager
+def quiet_nibabel(nibabel) -> Iterator[None]:
+    """Keeps nibabel's header checks from logging: what they find is told in our own sentence."""
+    logger = nibabel.imageglobals.logger
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _read_nifti(path: Path, nibabel, facts: dict) -> Image:
+    check_packed(path)
+    file = nibabel.load(path)
+    if not hasattr(file.header, "get_sform"):
+        raise InputError("this is no NIfTI file but another format of the same suffix")
+    check_nifti_header(path, file)
+    image = from_nibabel(file, **facts)
     return image.with_notes(*nifti_notes(file, image))
 
 
@@ -198,10 +216,40 @@ def quiet_stderr() -> Iterator[None]:
         os.close(kept)
 
 
+def files_of(path: Path) -> list[Path]:
+    """The file, and the data file that a detached header (.nhdr, .mhd) names; only the header when it cannot be told."""
+    text = path.read_bytes()[: 1 << 16].decode("utf-8", errors="replace") if suffix_of(path) in (".nhdr", ".mhd") else ""
+    named = re.search(r"(?im)^(?:data ?file|ElementDataFile)\s*[:=]\s*(.+?)\s*$", text)
+    data = path.parent / named.group(1) if named else path
+    return [path, data] if data != path and data.is_file() else [path]
+
+
 def write_image(path: Path | str, voxels: np.ndarray, ijk_to_ras: np.ndarray) -> None:
     """Writes `voxels[k, j, i]`, compressed where the format can; the suffix chooses the format."""
     path = Path(path)
     if suffix_of(path) in NIFTI and has_nibabel():
         to_nibabel(voxels, ijk_to_ras).to_filename(path)
     else:
-        sitk.WriteImage(to_sitk(voxels, ijk_to_ras), str(path), useCompression=True)
+        write_itk(path, voxels, ijk_to_ras)
+
+
+def write_itk(path: Path, voxels: np.ndarray, ijk_to_ras: np.ndarray) -> None:
+    """Writes by SimpleITK and reads the file back, because some of ITK's writers say nothing when a disk is full."""
+    told = f"{path.name}: could not be written whole; is the disk full?"
+    try:
+        with quiet_stderr():
+            sitk.WriteImage(to_sitk(voxels, ijk_to_ras), str(path), useCompression=True)
+    except RuntimeError as error:
+        raise OutputError(told) from error
+    if not is_whole_image(path):
+        raise OutputError(told)
+
+
+def is_whole_image(path: Path) -> bool:
+    """True when ITK reads the file to its end."""
+    try:
+        with quiet_stderr():
+            sitk.ReadImage(str(path))
+    except RuntimeError:
+        return False
+    return True

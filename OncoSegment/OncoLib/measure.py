@@ -58,8 +58,7 @@ def volumes(segmentation: Segmentation) -> dict[Segment, Measurement]:
     """Volume of each segment in ml: number of its voxels times the volume of one voxel."""
     voxel_ml = segmentation.voxel_volume_ml
     return {
-        segment: Measurement(count * voxel_ml, "ml", VOXEL_COUNT, VOLUME)
-        for segment, count in voxel_counts(segmentation).items()
+        segment: Measurement(count * voxel_ml, "ml", VOXEL_COUNT, VOLUME) for segment, count in voxel_counts(segmentation).items()
     }
 
 

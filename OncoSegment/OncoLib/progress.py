@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from typing import Callable, Optional
+from collections.abc import Callable
 
 from OncoLib.errors import Cancelled
 
-Progress = Callable[[Optional[float], str], None]
+Progress = Callable[[float | None, str], None]
 """`progress(fraction, message)`: fraction in 0..1, or None when it cannot be known."""
 
 

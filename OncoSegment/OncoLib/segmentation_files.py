@@ -13,7 +13,7 @@ import numpy as np
 from OncoLib.errors import InputError
 from OncoLib.image import checked_geometry, require_same_grid
 from OncoLib.image_files import read_image, write_image
-from OncoLib.measure import voxel_counts, volumes
+from OncoLib.measure import volumes, voxel_counts
 from OncoLib.segmentation import Provenance, Segment, Segmentation
 from OncoLib.terminology import TerminologyEntry
 
@@ -131,4 +131,3 @@ def segment_from_json(values: dict) -> Segment:
         confidence=values.get("confidence", "not estimated"),
         flags=tuple(values.get("flags", ())),
     )
-

@@ -6,18 +6,21 @@ import contextlib
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator
 
 from OncoLib.errors import OutputError
 
 
 @contextlib.contextmanager
-def staged_files(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def staged_files(folder: Path, *, overwrite: bool = False, family: tuple[str, ...] = ()) -> Iterator[Path]:
     """Yields an empty folder; what it holds at the end moves into `folder`, which is made when needed.
 
     On any error nothing of it appears, and what was in `folder` before is as it was. Raises OutputError when the
     folder cannot be written, or when a file is there already and `overwrite` is not set.
+
+    family: names that belong to one result. Overwriting takes away those that the new result does not have: an old
+    label map beside a new description would mislead.
     """
     folder = Path(folder)
     made = prepare_folder(folder)
@@ -28,9 +31,9 @@ def staged_files(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
             yield staging
             names = sorted(path.name for path in staging.iterdir())
             if not overwrite:
-                refuse_existing(folder, names)
+                refuse_existing(folder, [*names, *family])
             _refuse_folders(folder, names)
-            _move(staging, folder, names)
+            _move(staging, folder, names, [name for name in family if name not in names])
     except BaseException:
         if staging is not None:
             shutil.rmtree(staging, ignore_errors=True)
@@ -93,8 +96,8 @@ def _told(folder: Path) -> Iterator[None]:
         raise OutputError(f"{folder.name}: the results could not be written ({reason}); nothing was changed") from error
 
 
-def _move(staging: Path, folder: Path, names: list[str]) -> None:
-    """Moves the files; when one cannot be moved, those that were replaced come back."""
+def _move(staging: Path, folder: Path, names: list[str], stale: list[str]) -> None:
+    """Moves the files in and stale ones out; when one cannot be moved, everything that was there comes back."""
     kept = Path(tempfile.mkdtemp(prefix=".oncosegment-old-", dir=folder))
     done: list[str] = []
     try:
@@ -103,6 +106,9 @@ def _move(staging: Path, folder: Path, names: list[str]) -> None:
                 os.replace(folder / name, kept / name)
             os.replace(staging / name, folder / name)
             done.append(name)
+        for name in stale:
+            if (folder / name).is_file():
+                os.replace(folder / name, kept / name)
     except BaseException as error:
         _take_back(folder, kept, done, error)
         raise

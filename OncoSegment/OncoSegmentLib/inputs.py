@@ -8,7 +8,7 @@ from pathlib import Path
 from OncoLib import audit
 from OncoLib.errors import InputError
 from OncoLib.image import Image
-from OncoLib.image_files import read_image
+from OncoLib.image_files import files_of, read_image
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ def open_image(path: Path | str, *, modality: str = "", units: str = "", series:
     from OncoSegmentLib.dicom.series import read_series, series_files
 
     path = Path(path)
-    if path.is_dir():
+    if is_folder(path):
         image = read_series(path, series=series)
         found = series_files(path)
         files = found[series] if series else next(iter(found.values()))
@@ -40,4 +40,13 @@ def open_image(path: Path | str, *, modality: str = "", units: str = "", series:
         image = replace(image, modality=image.modality or modality, units=image.units or units)
         return Input(image, path.name, "DICOM", len(files), audit.files_sha256(files))
     image = read_image(path, modality=modality, units=units)
-    return Input(image, path.name, "file", 1, audit.file_sha256(path))
+    files = files_of(path)
+    return Input(image, path.name, "file", len(files), audit.files_sha256(files))
+
+
+def is_folder(path: Path) -> bool:
+    """True for a folder; InputError for a name that the system does not allow."""
+    try:
+        return path.is_dir()
+    except OSError as error:
+        raise InputError(f"{path.name[:40]}...: no file can have this name") from error

@@ -247,7 +247,7 @@ def _is_whole(value) -> bool:
 
 
 def _units(text: str) -> str:
-    """"HU" however it is written."""
+    """ "HU" however it is written."""
     return "HU" if text.strip().upper() == "HU" else text.strip()
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import slicer
 import vtk
-from benchmarks.timing import paired, seconds, verdict
 
+from benchmarks.timing import paired, seconds, verdict
 from OncoLib.scene.host import new_host
 from OncoLib.scene.segmentations import add_segmentation, fill, remove_segmentation, segmentation_of
 from OncoLib.scene.volumes import vtk_matrix, vtk_scalars

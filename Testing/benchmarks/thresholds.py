@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from benchmarks.timing import paired, seconds
-
 from OncoLib.phantom.torso import torso
 from OncoSegmentLib.engine import local
 from OncoSegmentLib.request import Request

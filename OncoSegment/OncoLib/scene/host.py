@@ -12,8 +12,8 @@ import functools
 import shutil
 import tempfile
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Iterator
 
 import slicer
 import vtk

@@ -10,11 +10,10 @@ import zipfile
 import zlib
 from pathlib import Path
 
-import SimpleITK as sitk
 import slicer
 
 from OncoLib.errors import InputError, OutputError
-from OncoLib.image_files import quiet_stderr
+from OncoLib.image_files import is_whole_image
 from OncoLib.scene.host import quiet_vtk, require_main_thread
 from OncoLib.scene.segmentations import remove_segmentation, segmentation_of
 from OncoLib.segmentation import Segmentation
@@ -31,12 +30,15 @@ def write_seg_nrrd(node: slicer.vtkMRMLSegmentationNode, path: Path) -> None:
     storage.CropToMinimumExtentOff()
     with quiet_vtk():
         written = storage.WriteData(node)
-    if not written or not path.exists():
+    if not written or not path.exists() or not is_whole_image(path):
         raise OutputError(f"{path.name}: could not be written; is the folder writable and the disk not full?")
 
 
 def read_seg_nrrd(scene: slicer.vtkMRMLScene, path: Path) -> slicer.vtkMRMLSegmentationNode:
-    """Adds the segmentation in a `.seg.nrrd` file to the scene. **Main thread only.**"""
+    """Adds the segmentation in a `.seg.nrrd` file to the scene. **Main thread only.**
+
+    The file is read to its end first: Slicer's own reader ends the whole process on a damaged one.
+    """
     require_main_thread("loading a segmentation")
     path = Path(path)
     if not path.exists():
@@ -70,7 +72,7 @@ def write_mrb(scene: slicer.vtkMRMLScene, path: Path) -> None:
     """Writes the whole scene as one `.mrb` bundle; raises OutputError when that fails."""
     with quiet_vtk():
         written = scene.WriteToMRB(str(Path(path).resolve()))
-    if not written or not path.exists():
+    if not written or not is_whole_zip(path):
         raise OutputError(f"{path.name}: the scene could not be written; is the folder writable and the disk not full?")
 
 
@@ -101,13 +103,3 @@ def is_whole_zip(path: Path) -> bool:
             return bundle.testzip() is None
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error):
         return False
-
-
-def is_whole_image(path: Path) -> bool:
-    """True when ITK reads the file to its end. Slicer's own reader ends the whole process on a damaged one."""
-    try:
-        with quiet_stderr():
-            sitk.ReadImage(str(path))
-    except RuntimeError:
-        return False
-    return True

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +27,15 @@ class Slice:
         return str(self.header.get("SeriesInstanceUID", ""))
 
 
+@contextlib.contextmanager
+def no_tag_warnings() -> Iterator[None]:
+    """pydicom warns of values that break a rule of the standard when they are looked at; what matters is checked here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@no_tag_warnings()
 def image_files(folder: Path) -> tuple[list[Slice], tuple[str, ...]]:
     """Image files of a folder in the order of their names, and a note on files that were left out.
 

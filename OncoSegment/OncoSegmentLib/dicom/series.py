@@ -14,7 +14,7 @@ import SimpleITK as sitk
 
 from OncoLib.errors import GeometryError, InputError
 from OncoLib.image import RAS_TO_LPS, Image
-from OncoSegmentLib.dicom.files import Slice, image_files
+from OncoSegmentLib.dicom.files import Slice, image_files, no_tag_warnings
 
 SPACING_TOLERANCE = 0.01
 """Slice distances may differ by 1 % of their mean: rounding in the header, not a missing slice."""
@@ -31,6 +31,7 @@ ONE_OF_EACH = {
 """What all slices of one volume share, and how a difference is told (never with the values: one is a patient's id)."""
 
 
+@no_tag_warnings()
 def series_files(folder: Path) -> dict[str, list[Path]]:
     """Image files of each series in a folder (not in its subfolders), by series UID."""
     slices, _ = image_files(Path(folder))
@@ -40,6 +41,7 @@ def series_files(folder: Path) -> dict[str, list[Path]]:
     return found
 
 
+@no_tag_warnings()
 def read_series(folder: Path | str, *, series: str = "") -> Image:
     """The image of one series; HU for CT that says so.
 

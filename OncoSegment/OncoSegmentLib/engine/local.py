@@ -117,9 +117,7 @@ def start(image: Image, request: Request, *, python: str = "", path: list[str] |
         write_job(folder, image, request)
         command = [python or interpreter(), "-c", BOOT.format(path=own_path() if path is None else path), str(folder)]
         with open(folder / "log.txt", "wb") as log:
-            process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, **no_console()
-            )
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, **no_console())
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import threading
 import time
@@ -21,9 +22,19 @@ CANCEL_CHECK_SECONDS = 0.1
 
 
 def main(folder: Path) -> int:
-    """Runs the job; returns the exit code, with `error.json` saying why when it is not 0."""
+    """Runs the job; returns the exit code. When its parent died meanwhile, the patient's image does not stay behind."""
+    parent = os.getppid()
+    try:
+        return run(folder, parent)
+    finally:
+        if is_orphan(parent):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def run(folder: Path, parent: int) -> int:
+    """Runs the job; `error.json` says why when the code is not 0."""
     cancel = CancelToken()
-    threading.Thread(target=watch, args=(folder, cancel, os.getppid()), daemon=True).start()
+    threading.Thread(target=watch, args=(folder, cancel, parent), daemon=True).start()
     try:
         from OncoSegmentLib.segment import segment
 
@@ -54,11 +65,15 @@ def failed(folder: Path, error: BaseException, code: int, message: str = "") -> 
     return code
 
 
+def is_orphan(parent: int) -> bool:
+    """True when the process that started this one is gone; Windows does not tell."""
+    return os.name == "posix" and os.getppid() != parent
+
+
 def watch(folder: Path, cancel: CancelToken, parent: int) -> None:
     """Cancels when asked to, when the folder is gone, or when the parent died and left this process an orphan."""
     while not cancel.cancelled:
-        orphan = os.name == "posix" and os.getppid() != parent
-        if orphan or not folder.is_dir() or (folder / "cancel").exists():
+        if is_orphan(parent) or not folder.is_dir() or (folder / "cancel").exists():
             cancel.cancel()
         time.sleep(CANCEL_CHECK_SECONDS)
 

@@ -58,18 +58,14 @@ class ThresholdExpert:
 def check_values(image: Image, profile: Profile) -> None:
     """Raises InputError unless the image can be what the profile was written for."""
     if image.modality and image.modality != profile.modality:
-        raise InputError(
-            f"the image's modality is {image.modality}; the profile {profile.id!r} is for {profile.modality}"
-        )
+        raise InputError(f"the image's modality is {image.modality}; the profile {profile.id!r} is for {profile.modality}")
     if image.units and image.units.strip().upper() != profile.units.upper():
         raise InputError(f"the image's units are {image.units!r}; the profile {profile.id!r} is for {profile.units}")
     if profile.units != "HU":
         return
     low, high = image.value_range
     if image.voxels.dtype.itemsize == 1:
-        raise InputError(
-            f"the image is 8-bit ({low:g}..{high:g}), which cannot hold Hounsfield units; wanted the CT in HU"
-        )
+        raise InputError(f"the image is 8-bit ({low:g}..{high:g}), which cannot hold Hounsfield units; wanted the CT in HU")
     if low >= 0 and image.units != "HU":
         raise InputError(
             f"the image's values {low:g}..{high:g} are not Hounsfield units (none is negative); wanted a CT in HU"
@@ -83,9 +79,7 @@ def workspace(image: Image) -> Workspace:
     return Workspace(image.voxels, image.spacing_kji_mm, image.voxel_volume_ml, axial, {})
 
 
-def inside_of(
-    image: Image, profile: Profile, request: Request, work: Workspace, cancel: CancelToken
-) -> tuple[np.ndarray, bool]:
+def inside_of(image: Image, profile: Profile, request: Request, work: Workspace, cancel: CancelToken) -> tuple[np.ndarray, bool]:
     """Where structures may lie, and whether the user gave a region."""
     inside = np.ones(image.shape_kji, dtype=bool)
     if profile.body_above is not None:
@@ -150,7 +144,7 @@ def flags_of(rule: Rule, mask: np.ndarray, work: Workspace, profile: Profile, in
 
 
 def range_text(rule: Rule, profile: Profile) -> str:
-    """"40-100 HU", or "-500 to -100 HU" where a sign would be misread."""
+    """ "40-100 HU", or "-500 to -100 HU" where a sign would be misread."""
     between = "-" if rule.low >= 0 else " to "
     return f"{rule.low:g}{between}{rule.high:g} {profile.units}"
 

@@ -16,6 +16,10 @@ from OncoLib.segmentation_files import as_json, write_json, write_label_maps
 STEM = "segmentation"
 
 
+FAMILY = tuple(STEM + suffix for suffix in (".seg.nrrd", ".json", ".nii.gz", ".nrrd", ".mrb"))
+"""Names that one result may have; what another result left of them is replaced or taken away together."""
+
+
 @dataclass(frozen=True)
 class Formats:
     """What to write beside `segmentation.seg.nrrd` and `segmentation.json`."""
@@ -23,12 +27,6 @@ class Formats:
     nifti: bool = False
     nrrd: bool = False
     mrb: bool = False
-
-    @property
-    def names(self) -> list[str]:
-        """Names of the files that will be there (layers after the first not counted)."""
-        wanted = [(self.nifti, ".nii.gz"), (self.nrrd, ".nrrd"), (self.mrb, ".mrb")]
-        return [f"{STEM}.seg.nrrd", f"{STEM}.json", *(STEM + suffix for asked, suffix in wanted if asked)]
 
 
 def write_results(folder: Path, image: Image, segmentation: Segmentation, formats: Formats, facts: dict) -> dict:

@@ -1,0 +1,263 @@
+"""A job in a process of its own: same result, real cancel, real kills, real orphans, nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import OBLIQUE, ball, ct_phantom, environment, image
+from OncoLib.errors import Cancelled, GeometryError, InputError, ModelError, WorkerError
+from OncoLib.image import Image
+from OncoLib.progress import CancelToken
+from OncoSegmentLib.engine import local
+from OncoSegmentLib.request import Region, Request
+from OncoSegmentLib.segment import segment
+
+BONES = Request("thresholds", "bones")
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="processes and modes of POSIX")
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path, monkeypatch):
+    """A temporary folder of this test's own; every job must have taken its folder away in the end."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    yield lambda: sorted(tmp_path.glob("oncosegment-job-*"))
+
+
+def long_scan(seconds: float = 6.0) -> Image:
+    """A phantom whose segmentation takes some seconds here: noise of bone and tissue in a large body."""
+    shape = (int(90 * seconds / 6), 220, 220)
+    voxels = np.random.default_rng(3).integers(-200, 900, shape).astype(np.int16)
+    voxels[~ball(shape, (shape[0] / 2, 110, 110), 105.0)] = -1000
+    return image(voxels, modality="CT", units="HU")
+
+
+def wait_for(job, what: str, seconds: float = 60.0):
+    """Polls until the job tells a message, or ends."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        status = job.poll()
+        if status.finished or status.message == what:
+            return status
+        time.sleep(0.02)
+    raise AssertionError(f"the job never told {what!r}")
+
+
+def alive(pid: int) -> bool:
+    """True while a process runs (a zombie does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
+def test_the_result_is_that_of_the_same_process(folders):
+    scan = ct_phantom(ijk_to_ras=OBLIQUE @ np.diag([2.0, 2.0, 0.7, 1.0]))
+    told = []
+    there = local.run(scan, BONES, progress=lambda *what: told.append(what)).segmentation
+    here = segment(scan, BONES).segmentation
+    np.testing.assert_array_equal(there.layers[0], here.layers[0])
+    np.testing.assert_array_equal(there.ijk_to_ras, here.ijk_to_ras)
+    assert there.segments == here.segments and there.name == here.name
+    for fact in ("model", "model_version", "parameters", "input_sha256", "device", "packages"):
+        assert getattr(there.provenance, fact) == getattr(here.provenance, fact), fact
+    assert there.provenance.seconds > 0 and there.provenance.peak_memory_mb > 0
+    assert told and folders() == []
+
+
+@pytest.mark.parametrize("kind", ["box", "mask"])
+def test_a_region_travels_with_the_request(kind):
+    scan = ct_phantom()
+    mask = np.zeros(scan.shape_kji, bool)
+    mask[4:20, 6:20, 6:36] = True
+    region = Region("mask, label 5", mask=mask, ijk_to_ras=scan.ijk_to_ras, sha256="ab" * 32)
+    if kind == "box":
+        region = Region("box", box_ras_mm=(10.0, 60.0, 10.0, 40.0, 5.0, 40.0))
+    asked = Request("thresholds", "liver", region=region, device="cpu", parameters={"a": [1, 2.5, "x"]})
+    there, here = local.run(scan, asked).segmentation, segment(scan, asked).segmentation
+    np.testing.assert_array_equal(there.layers[0], here.layers[0])
+    assert there.layers[0].any() and there.segments == here.segments
+    assert there.provenance.parameters == here.provenance.parameters
+
+
+@pytest.mark.parametrize("order", ["C", "F", "view"])
+@pytest.mark.parametrize("kind", ["int16", "int32", "float32", "float64"])
+def test_images_of_any_type_and_memory_order(kind, order):
+    voxels = ct_phantom().voxels.astype(kind)
+    turned = {"C": voxels, "F": np.asfortranarray(voxels), "view": np.repeat(voxels, 2, axis=2)[:, :, ::2]}[order]
+    scan = Image(turned, ct_phantom().ijk_to_ras)
+    np.testing.assert_array_equal(local.run(scan, BONES).segmentation.layers[0], segment(scan, BONES).segmentation.layers[0])
+
+
+def errors_to_expect():
+    scan = ct_phantom()
+    other = Region("mask", mask=np.ones((2, 2, 2), bool), ijk_to_ras=np.eye(4))
+    return {
+        "no profile": (scan, Request("thresholds"), InputError),
+        "unknown model": (scan, Request("nnunet"), ModelError),
+        "gpu": (scan, Request("thresholds", "bones", device="cuda"), ModelError),
+        "modality": (image(scan.voxels, modality="MR"), BONES, InputError),
+        "all NaN": (image(np.full((4, 4, 4), np.nan, np.float32)), BONES, InputError),
+        "other grid": (scan, Request("thresholds", "liver", region=other), GeometryError),
+    }
+
+
+@pytest.mark.parametrize("what", errors_to_expect())
+def test_errors_keep_their_kind_and_their_sentence(what, folders):
+    scan, asked, kind = errors_to_expect()[what]
+    with pytest.raises(kind) as here:
+        segment(scan, asked)
+    with pytest.raises(kind) as there:
+        local.run(scan, asked)
+    assert type(there.value) is type(here.value) and str(there.value) == str(here.value)
+    assert folders() == []
+
+
+@POSIX
+def test_cancel_stops_it_and_leaves_no_process_and_no_folder(folders):
+    token = CancelToken()
+
+    def stop(fraction, message):
+        if message == "Finding the body":
+            token.cancel()
+
+    began = time.monotonic()
+    with pytest.raises(Cancelled):
+        local.run(long_scan(), BONES, progress=stop, cancel=token)
+    assert time.monotonic() - began < 30
+    assert folders() == []
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_cancel_before_it_began_is_cancelled_too(folders):
+    token = CancelToken()
+    token.cancel()
+    with pytest.raises(Cancelled):
+        local.run(ct_phantom(), BONES, cancel=token)
+    assert folders() == []
+
+
+@POSIX
+def test_a_job_that_does_not_listen_is_killed_after_the_grace(folders):
+    """The process is stopped (SIGSTOP), so it cannot see the cancel: only a kill ends it."""
+    job = local.start(long_scan(), BONES)
+    try:
+        wait_for(job, "Finding the body")
+        os.kill(job._process.pid, signal.SIGSTOP)
+        began = time.monotonic()
+        job.cancel()
+        while not job.poll().finished:
+            assert time.monotonic() - began < local.GRACE_SECONDS + 5
+            time.sleep(0.05)
+        assert time.monotonic() - began >= local.GRACE_SECONDS
+        with pytest.raises(Cancelled):
+            job.result()
+    finally:
+        job.close()
+    assert folders() == []
+
+
+@POSIX
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_worker_that_dies_is_told_in_a_sentence_and_we_live(folders, number):
+    """SIGKILL is what the system sends when memory runs out, SIGSEGV what a crash in a library is."""
+    job = local.start(long_scan(), BONES)
+    try:
+        wait_for(job, "Finding the body")
+        os.kill(job._process.pid, number)
+        while not job.poll().finished:
+            time.sleep(0.02)
+        with pytest.raises(WorkerError, match="ended without a result .*: it crashed or ran out of memory"):
+            job.result()
+    finally:
+        job.close()
+    assert folders() == []
+    assert local.run(ct_phantom(), BONES).segmentation.layers[0].any()
+
+
+def test_closing_a_running_job_ends_it(folders):
+    job = local.start(long_scan(), BONES)
+    wait_for(job, "Finding the body")
+    job.close()
+    assert not alive(job._process.pid) and folders() == []
+    job.close()
+
+
+ORPHAN = """
+import os, sys, tempfile, time
+tempfile.tempdir = sys.argv[1]
+sys.path.insert(0, sys.argv[2])
+from test_engine_local import BONES, local, long_scan, wait_for
+job = local.start(long_scan(), BONES)
+wait_for(job, "Finding the body")
+print(job._process.pid, flush=True)
+os._exit(9)
+"""
+
+
+@POSIX
+def test_a_worker_whose_parent_died_ends_and_leaves_no_image_behind(tmp_path, folders):
+    """Slicer crashed: nobody waits for the result, and the patient's image must not stay in the temporary folder."""
+    command = [sys.executable, "-c", ORPHAN, str(tmp_path), str(Path(__file__).parent)]
+    environ = environment()
+    environ["PYTHONPATH"] += os.pathsep + str(Path(__file__).resolve().parents[1])
+    done = subprocess.run(command, env=environ, stdout=subprocess.PIPE, text=True, timeout=60)
+    pid = int(done.stdout)
+    end = time.monotonic() + 20
+    while alive(pid) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not alive(pid)
+    assert folders() == []
+
+
+@POSIX
+def test_the_folder_of_a_job_is_private_and_holds_no_identity(folders):
+    scan = image(ct_phantom().voxels, name="DOE^JOHN", modality="CT", units="HU", source_uids=("1.2.840.4711",))
+    job = local.start(scan, BONES)
+    try:
+        (folder,) = folders()
+        assert folder.stat().st_mode & 0o777 == 0o700
+        wait_for(job, "never")
+        texts = b"".join(path.read_bytes() for path in folder.iterdir() if path.suffix != ".npy")
+        assert b"DOE" not in texts and b"1.2.840.4711" not in texts
+    finally:
+        job.close()
+
+
+def test_progress_comes_in_order_and_a_torn_line_is_not_read(folders):
+    job = local.start(ct_phantom(), BONES)
+    try:
+        assert job.poll().message == "Starting"
+        wait_for(job, "never")
+        assert job.poll() == local.Status(1.0, "Segmented", True)
+        (folder,) = folders()
+        with open(folder / "progress.jsonl", "a") as stream:
+            stream.write('{"fraction": 0.1, "mess')
+        assert job.poll().message == "Segmented"
+    finally:
+        job.close()
+
+
+def test_a_worker_that_cannot_start_is_told(tmp_path, folders):
+    """An installation that lost its files: a package of our name without its modules comes first."""
+    (tmp_path / "OncoSegmentLib").mkdir()
+    (tmp_path / "OncoSegmentLib" / "__init__.py").touch()
+    job = local.start(ct_phantom(), BONES, path=[str(tmp_path)])
+    try:
+        wait_for(job, "never")
+        with pytest.raises(WorkerError, match="ended without a result"):
+            job.result()
+        assert "No module named" in job.log
+    finally:
+        job.close()
+    with pytest.raises(OSError):
+        local.start(ct_phantom(), BONES, python="/nowhere/python")
+    assert folders() == []

@@ -1,0 +1,290 @@
+"""`.seg.nrrd` and `.mrb`: what was written is what is read, by us, by SimpleITK, and by Slicer's own storage nodes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+
+import nibabel
+import numpy as np
+import pytest
+import slicer
+import SimpleITK as sitk
+from helpers import BONE, GRIDS, MASS, OBLIQUE, ct_phantom, environment, no_file_over, grids, image, segment, segmentation, voxel_arrays, world_of
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from OncoLib.errors import InputError, OutputError
+from OncoLib.scene.host import new_host
+from OncoLib.scene.segmentations import add_segmentation, segmentation_of
+from OncoLib.scene.storage import load_segmentation, read_mrb, read_seg_nrrd, write_mrb, write_seg_nrrd
+from OncoLib.scene.volumes import add_volume, image_of
+from OncoLib.segmentation import CONFIDENCE_BANDS, Provenance
+
+NASTY_NAMES = ("Läsion Ⅻ", 'quoted "name"', "a|b", "a;b", "a~b^c", "a:b=c", "肝臓", " spaces ", "a\\b", "<b>&amp;</b>", "%d", "two\nlines")
+SHARED = new_host()
+
+
+@pytest.fixture
+def scene():
+    """An empty scene; its host lives as long as the test."""
+    host = new_host()
+    yield host.scene
+    del host
+
+
+def assert_same(first, second, atol=1e-4):
+    """Masks exact; grid to the rounding of the file's text; everything said of a segment equal."""
+    far = [side - 1 for side in first.shape_kji[::-1]]
+    assert first.shape_kji == second.shape_kji
+    np.testing.assert_allclose(world_of(second.ijk_to_ras, far), world_of(first.ijk_to_ras, far), rtol=0, atol=atol)
+    assert [part.name for part in first.segments] == [part.name for part in second.segments]
+    for one, two in zip(first.segments, second.segments):
+        np.testing.assert_array_equal(first.mask(one), second.mask(two))
+        assert (one.entry, one.structure, one.confidence, one.flags) == (two.entry, two.structure, two.confidence, two.flags)
+        assert one.color == two.color
+    assert first.provenance == second.provenance
+
+
+def written(scene, made, path, volume=None):
+    """Through a node into a file and back."""
+    node = add_segmentation(scene, made, volume=volume)
+    write_seg_nrrd(node, path)
+    scene.RemoveNode(node)
+    return load_segmentation(scene, path)
+
+
+FILES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
+
+
+@FILES
+@given(layers=st.lists(voxel_arrays(("uint8",), 4, 4), min_size=1, max_size=3), matrix=grids())
+def test_seg_nrrd_round_trip_of_overlapping_layers_on_any_grid(tmp_path, layers, matrix):
+    made = segmentation([layer % 5 for layer in layers], matrix)
+    if made.segments:
+        assert_same(made, written(SHARED.scene, made, tmp_path / "a.seg.nrrd"), atol=1e-3)
+
+
+@pytest.mark.parametrize("name", NASTY_NAMES)
+def test_names_of_any_letters_in_seg_nrrd(scene, tmp_path, name):
+    parts = [segment(1, name, flags=(name, "a | b; c")), segment(2, f"{name} 2")]
+    made = segmentation([np.array([[[1, 2, 0]]], np.uint8)], segments=parts, provenance=Provenance("m", "1", {"note": name}))
+    assert_same(made, written(scene, made, tmp_path / "a.seg.nrrd"))
+
+
+def test_everything_that_is_said_of_segments_in_seg_nrrd(scene, tmp_path):
+    layer = np.arange(1, 5, dtype=np.uint8).reshape(2, 2, 1)
+    parts = [
+        segment(n + 1, f"Part {n}", entry=MASS if n % 2 else BONE, color=(n * 80, 255 - n, n), confidence=band, structure=f"s{n}")
+        for n, band in enumerate(CONFIDENCE_BANDS)
+    ]
+    made = segmentation([layer], OBLIQUE, parts, provenance=Provenance("thresholds", "1", {"a": [1, None]}, edits=("x",)))
+    assert_same(made, written(scene, made, tmp_path / "a.seg.nrrd"))
+
+
+def test_more_than_255_labels_in_seg_nrrd(scene, tmp_path):
+    made = segmentation([np.arange(400, dtype=np.uint16).reshape(4, 10, 10)], OBLIQUE)
+    back = written(scene, made, tmp_path / "a.seg.nrrd")
+    assert_same(made, back)
+    assert [part.label for part in back.segments] == list(range(1, 400))
+
+
+@pytest.mark.parametrize("with_volume", [False, True])
+@pytest.mark.parametrize("empty", ["one of two", "all"])
+def test_empty_segments_survive_with_the_whole_grid(scene, tmp_path, empty, with_volume):
+    """A bone profile on a soft phantom finds nothing: the file must still say on which grid nothing was found."""
+    layer = np.zeros((4, 5, 6), np.uint8)
+    if empty == "one of two":
+        layer[1, 2, 3] = 2
+    made = segmentation([layer], OBLIQUE, [segment(1, "Nothing", flags=("empty: no voxel",)), segment(2, "Something")])
+    volume = add_volume(scene, image(np.zeros((4, 5, 6), np.int16), OBLIQUE)) if with_volume else None
+    assert_same(made, written(scene, made, tmp_path / "a.seg.nrrd", volume))
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_simpleitk_finds_the_labels_of_a_seg_nrrd_where_we_put_them(scene, tmp_path, name):
+    layer = np.zeros((4, 5, 6), np.uint8)
+    layer[1, 2, 3], layer[3, 4, 5] = 1, 2
+    write_seg_nrrd(add_segmentation(scene, segmentation([layer], GRIDS[name])), tmp_path / "a.seg.nrrd")
+    seen = sitk.ReadImage(str(tmp_path / "a.seg.nrrd"))
+    labels = sitk.GetArrayFromImage(seen)
+    for value, ijk in ((1, (3, 2, 1)), (2, (5, 4, 3))):
+        found = np.argwhere(labels == value)
+        assert len(found) == 1
+        place = np.array(seen.TransformIndexToPhysicalPoint([int(n) for n in found[0][::-1]])) * (-1, -1, 1)
+        np.testing.assert_allclose(place, world_of(GRIDS[name], ijk), atol=1e-4)
+
+
+def test_slicers_own_storage_node_reads_names_colors_and_codes(scene, tmp_path):
+    made = segmentation([np.ones((2, 3, 4), np.uint8)], segments=[segment(1, "Läsion", entry=MASS, color=(10, 20, 30))])
+    write_seg_nrrd(add_segmentation(scene, made), tmp_path / "a.seg.nrrd")
+    node = slicer.vtkMRMLSegmentationNode()
+    scene.AddNode(node)
+    storage = slicer.vtkMRMLSegmentationStorageNode()
+    storage.SetFileName(str(tmp_path / "a.seg.nrrd"))
+    assert storage.ReadData(node)
+    item = node.GetSegmentation().GetNthSegment(0)
+    assert item.GetName() == "Läsion"
+    assert item.GetColor() == pytest.approx((10 / 255, 20 / 255, 30 / 255), abs=1e-4)
+    assert "4147007^Mass" in sitk.ReadImage(str(tmp_path / "a.seg.nrrd")).GetMetaData("Segment0_Tags")
+
+
+def test_loading_leaves_the_scene_as_it_was(scene, tmp_path):
+    write_seg_nrrd(add_segmentation(scene, segmentation([np.ones((2, 3, 4), np.uint8)])), tmp_path / "a.seg.nrrd")
+    before = {scene.GetNthNode(at).GetID() for at in range(scene.GetNumberOfNodes())}
+    load_segmentation(scene, tmp_path / "a.seg.nrrd")
+    assert {scene.GetNthNode(at).GetID() for at in range(scene.GetNumberOfNodes())} == before
+
+
+def test_a_loaded_node_has_its_name_and_a_display_node(scene, tmp_path):
+    write_seg_nrrd(add_segmentation(scene, segmentation([np.ones((2, 3, 4), np.uint8)])), tmp_path / "Bones.seg.nrrd")
+    node = read_seg_nrrd(scene, tmp_path / "Bones.seg.nrrd")
+    assert node.GetName() == "Bones" and node.GetDisplayNode() is not None
+
+
+LOAD = """
+import sys
+from OncoLib.errors import InputError
+from OncoLib.scene.host import new_host
+from OncoLib.scene.storage import read_seg_nrrd
+scene = new_host().scene
+try:
+    read_seg_nrrd(scene, sys.argv[1])
+except InputError as error:
+    print(error, scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode"))
+"""
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
+def test_a_truncated_seg_nrrd_is_told_and_never_takes_the_process_down(scene, tmp_path, share):
+    """In Slicer the process is Slicer with all unsaved work, so this one is tried in a process of its own."""
+    layer = np.random.default_rng(1).integers(0, 5, (9, 9, 9)).astype(np.uint8)
+    path = tmp_path / "a.seg.nrrd"
+    write_seg_nrrd(add_segmentation(scene, segmentation([layer])), path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    done = subprocess.run([sys.executable, "-c", LOAD, str(path)], env=environment(), capture_output=True, text=True)
+    told = "a.seg.nrrd: cannot be read as a segmentation; it is truncated, damaged, or another format 0\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, told, "")
+
+
+def test_missing_files_are_told(scene, tmp_path):
+    with pytest.raises(InputError, match=r"^a\.seg\.nrrd: no such file"):
+        load_segmentation(scene, tmp_path / "a.seg.nrrd")
+    with pytest.raises(InputError, match=r"^a\.mrb: no such file"):
+        read_mrb(scene, tmp_path / "a.mrb")
+
+
+AFTER_A_BAD_BUNDLE = """
+import os, sys
+from pathlib import Path
+from OncoLib.errors import InputError
+from OncoLib.scene.host import new_host
+from OncoLib.scene.storage import read_mrb
+before, host = os.getcwd(), new_host()
+try:
+    read_mrb(host.scene, Path(sys.argv[1]))
+except InputError as error:
+    print(error)
+print(os.getcwd() == before)
+read_mrb(host.scene, Path(sys.argv[2]))
+print(host.scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode"))
+"""
+
+
+@pytest.mark.parametrize("share", [None, 0.0, 0.5, 0.95])
+def test_a_damaged_bundle_is_told_and_the_next_one_can_be_read(scene, tmp_path, share):
+    """The reader changes the working folder while it unpacks; left there, every later relative path would fail."""
+    add_volume(scene, ct_phantom(), name="Image")
+    write_mrb(scene, tmp_path / "good.mrb")
+    content = (tmp_path / "good.mrb").read_bytes()
+    (tmp_path / "bad.mrb").write_bytes(b"no zip file" if share is None else content[: int(len(content) * share)])
+    command = [sys.executable, "-c", AFTER_A_BAD_BUNDLE, str(tmp_path / "bad.mrb"), str(tmp_path / "good.mrb")]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, cwd=tmp_path)
+    told = ["bad.mrb: cannot be read as a Slicer scene bundle", "True", "1"]
+    assert (done.returncode, done.stdout.splitlines()) == (0, told), done.stderr
+
+
+def places_mm(mask: np.ndarray, ijk_to_ras: np.ndarray) -> np.ndarray:
+    """RAS of the mask's voxels, sorted, rounded to 0.001 mm."""
+    points = nibabel.affines.apply_affine(ijk_to_ras, np.argwhere(mask)[:, ::-1])
+    return np.array(sorted(map(tuple, np.round(points, 3) + 0.0)))
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_mrb_round_trip_of_volume_and_segmentation(scene, tmp_path, name):
+    """Compared in patient space: Slicer's volume reader turns a left-handed volume into a right-handed one."""
+    scan = ct_phantom(ijk_to_ras=GRIDS[name])
+    scan.voxels[1, 2:4, 3], scan.voxels[20, 5, 6:9] = 1234, 1234
+    layers = [(scan.voxels == 1234).astype(np.uint8), 2 * (scan.voxels > 300).astype(np.uint8)]
+    made = segmentation(layers, GRIDS[name], name="Bones (CT)")
+    add_segmentation(scene, made, volume=add_volume(scene, scan, name="Image"))
+    write_mrb(scene, tmp_path / "a.mrb")
+    host = new_host()
+    read_mrb(host.scene, tmp_path / "a.mrb")
+    back = image_of(host.scene.GetFirstNodeByName("Image"))
+    np.testing.assert_allclose(
+        places_mm(back.voxels == 1234, back.ijk_to_ras), places_mm(scan.voxels == 1234, scan.ijk_to_ras), atol=0.002
+    )
+    node = host.scene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
+    assert node.GetName() == "Bones (CT)"
+    assert node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole()).GetName() == "Image"
+    found = segmentation_of(node)
+    for one, two in zip(made.segments, found.segments):
+        np.testing.assert_allclose(
+            places_mm(found.mask(two), found.ijk_to_ras), places_mm(made.mask(one), made.ijk_to_ras), atol=0.002
+        )
+        assert (one.name, one.entry, one.flags, one.color) == (two.name, two.entry, two.flags, two.color)
+    assert found.provenance == made.provenance
+
+
+def test_nothing_of_this_machine_or_its_user_is_in_a_bundle(scene, tmp_path):
+    """A scene is sent to others: no absolute path, no home folder, no temporary folder."""
+    scan = ct_phantom()
+    volume = add_volume(scene, scan, name="Image")
+    add_segmentation(scene, segmentation([(scan.voxels > 300).astype(np.uint8)], scan.ijk_to_ras), volume=volume)
+    write_mrb(scene, tmp_path / "a.mrb")
+    with zipfile.ZipFile(tmp_path / "a.mrb") as bundle:
+        texts = {name: bundle.read(name) for name in bundle.namelist() if name.endswith((".mrml", ".nrrd", ".ctbl"))}
+    assert texts
+    for name, text in texts.items():
+        for word in (str(tmp_path), os.path.expanduser("~"), "oncosegment-cache"):
+            assert word == "/" or word.encode() not in text, (name, word)
+
+
+def test_the_scene_is_what_it_was_after_writing_a_bundle(scene, tmp_path):
+    volume = add_volume(scene, ct_phantom(), name="Image")
+    node = add_segmentation(scene, segmentation([np.ones((24, 40, 44), np.uint8)], ct_phantom().ijk_to_ras), volume=volume)
+    write_seg_nrrd(node, tmp_path / "a.seg.nrrd")
+    assert node.GetStorageNode() is None or not node.GetStorageNode().GetFileName()
+    write_mrb(scene, tmp_path / "a.mrb")
+    assert volume.GetName() == "Image" and segmentation_of(node).layers[0].all()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit on file sizes of POSIX")
+@pytest.mark.parametrize("missing", [50, 300, 6000])
+@pytest.mark.parametrize("kind", ["seg.nrrd", "mrb"])
+def test_a_full_disk_is_told_however_little_is_missing(scene, tmp_path, kind, missing, capfd):
+    """Writers keep the last bytes in a buffer until the file is closed, where nobody looks at the outcome any more."""
+    noise = np.random.default_rng(2).integers(-1000, 1000, (20, 40, 40)).astype(np.int16)
+    volume = add_volume(scene, image(noise), name="Image")
+    node = add_segmentation(scene, segmentation([(noise % 5).astype(np.uint8)]), volume=volume)
+
+    def write(path):
+        write_seg_nrrd(node, path) if kind == "seg.nrrd" else write_mrb(scene, path)
+
+    write(tmp_path / f"whole.{kind}")
+    with no_file_over((tmp_path / f"whole.{kind}").stat().st_size - missing):
+        with pytest.raises(OutputError, match=rf"^a\.{kind}: "):
+            write(tmp_path / f"a.{kind}")
+
+
+def test_a_folder_in_place_of_the_file_is_told(scene, tmp_path):
+    node = add_segmentation(scene, segmentation([np.ones((2, 3, 4), np.uint8)]))
+    for kind, write in (("seg.nrrd", lambda path: write_seg_nrrd(node, path)), ("mrb", lambda path: write_mrb(scene, path))):
+        (tmp_path / f"a.{kind}").mkdir()
+        with pytest.raises(OutputError, match=rf"^a\.{kind}: "):
+            write(tmp_path / f"a.{kind}")
+        with pytest.raises(OutputError, match=rf"^a\.{kind}: "):
+            write(tmp_path / "absent" / f"a.{kind}")

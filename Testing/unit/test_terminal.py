@@ -1,0 +1,87 @@
+"""What the command line prints: the progress bar on a terminal and in a log, and the table of volumes."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from helpers import segment, segmentation
+from OncoAppLib.terminal import ProgressBar, volume_table
+from OncoLib.segmentation_files import as_json
+
+
+class Terminal(io.StringIO):
+    """A text stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def bar_on(stream, seconds=(0.0,) * 20, **facts) -> ProgressBar:
+    """A bar whose clock shows these seconds, one a look."""
+    ticks = iter(seconds)
+    return ProgressBar(stream, clock=lambda: next(ticks), **facts)
+
+
+def test_in_a_log_each_stage_is_one_line():
+    stream = io.StringIO()
+    bar = bar_on(stream)
+    for fraction, message in ((0.0, "Reading"), (0.1, "Reading"), (0.5, "Segmenting"), (None, "Writing"), (1.0, "Done")):
+        bar(fraction, message)
+    bar.close()
+    assert stream.getvalue() == "Reading\nSegmenting\nWriting\nDone\n"
+
+
+@pytest.mark.parametrize(("fraction", "filled"), [(0.0, 0), (0.5, 14), (1.0, 28)])
+def test_on_a_terminal_the_bar_is_filled_to_its_share(fraction, filled):
+    stream = Terminal()
+    bar_on(stream)(fraction, "Segmenting")
+    line = stream.getvalue()
+    assert line.startswith("\r[") and line.count("#") == filled and line.count(".") == 28 - filled
+    assert f"{fraction:.0%}" in line and "\n" not in line
+
+
+def test_an_unknown_share_is_an_empty_bar_and_close_ends_the_line():
+    stream = Terminal()
+    bar = bar_on(stream)
+    bar(None, "Writing")
+    assert "#" not in stream.getvalue() and "%" not in stream.getvalue()
+    bar.close()
+    assert stream.getvalue().endswith("\n")
+
+
+def test_the_time_left_is_in_proportion():
+    """10 s for a quarter: 30 s are left."""
+    stream = Terminal()
+    bar_on(stream, [0.0, 10.0])(0.25, "Segmenting")
+    assert "about 30 s left" in stream.getvalue()
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.9])
+def test_no_guess_of_the_time_left_in_the_first_seconds(seconds):
+    stream = Terminal()
+    bar_on(stream, [0.0, seconds])(0.5, "Segmenting")
+    assert "left" not in stream.getvalue()
+
+
+def test_a_quiet_bar_says_nothing():
+    for stream in (Terminal(), io.StringIO()):
+        bar = bar_on(stream, quiet=True)
+        bar(0.5, "Segmenting")
+        bar.close()
+        assert stream.getvalue() == ""
+
+
+def test_the_table_holds_every_segment_with_volume_code_and_flags():
+    """15 voxels of 1 ml and 30 of 1 ml."""
+    import numpy as np
+
+    layer = np.zeros((5, 3, 5), np.uint8)
+    layer[0], layer[1:3] = 1, 2
+    parts = [segment(1, "Läsion", flags=("check it",)), segment(2, "A much longer name")]
+    text = volume_table(as_json(segmentation([layer], np.diag([10.0, 10.0, 10.0, 1.0]), parts)))
+    lines = text.splitlines()
+    assert lines[0].split() == ["Segment", "Volume", "Code"]
+    assert lines[2].split("  ")[0] == "Läsion" and "15.0 ml" in lines[2] and "SCT 272673000 Bone" in lines[2]
+    assert lines[3].strip() == "! check it"
+    assert "30.0 ml" in lines[4] and lines[2].index("ml") == lines[4].index("ml")
