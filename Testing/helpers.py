@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from hypothesis import strategies as st
+
 from OncoLib.image import Image
 from OncoLib.segmentation import Provenance, Segment, Segmentation
 from OncoLib.terminology import CodedConcept, TerminologyEntry
@@ -28,8 +29,10 @@ INTEGER_TYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64"
 FLOAT_TYPES = ("float32", "float64")
 ALL_TYPES = INTEGER_TYPES + FLOAT_TYPES
 
-MASS = TerminologyEntry(CodedConcept("SCT", "49755003", "Morphologically abnormal structure"), CodedConcept("SCT", "4147007", "Mass"))
-BONE = TerminologyEntry(CodedConcept("SCT", "123037004", "Anatomical Structure"), CodedConcept("SCT", "272673000", "Bone"))
+ABNORMAL = CodedConcept("SCT", "49755003", "Morphologically abnormal structure")
+ANATOMY = CodedConcept("SCT", "123037004", "Anatomical Structure")
+MASS = TerminologyEntry(ABNORMAL, CodedConcept("SCT", "4147007", "Mass"))
+BONE = TerminologyEntry(ANATOMY, CodedConcept("SCT", "272673000", "Bone"))
 
 
 def rotation(axis: tuple[float, float, float], degrees: float) -> np.ndarray:

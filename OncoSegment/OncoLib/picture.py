@@ -79,7 +79,7 @@ def fullest(segmentation: Segmentation) -> tuple[int, int, int]:
     if not turned.any():
         return tuple(size // 2 for size in turned.shape)
     counts = [turned.sum(axis=tuple(other for other in range(3) if other != axis)) for axis in range(3)]
-    return tuple(int(np.argmax(ndimage.uniform_filter1d(count.astype(float), 5))) for count in counts)
+    return tuple(int(np.argmax(np.where(count, ndimage.uniform_filter1d(count.astype(float), 5), 0))) for count in counts)
 
 
 def relief(segmentation: Segmentation) -> np.ndarray:

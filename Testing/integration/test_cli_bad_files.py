@@ -9,6 +9,7 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
 from helpers import OBLIQUE, Outcome, ct_phantom, run_cli, tree
 from OncoLib.image_convert import to_nibabel, to_sitk
 from OncoLib.image_files import write_image
@@ -42,8 +43,8 @@ def numbers(*values: float) -> bytes:
     return np.array(values, "<f4").tobytes()
 
 
-def made_by_nibabel(array, matrix=np.eye(4)):
-    return lambda folder: nibabel.Nifti1Image(array, matrix).to_bytes()
+def made_by_nibabel(array):
+    return lambda folder: nibabel.Nifti1Image(array, np.eye(4)).to_bytes()
 
 
 def made_by_itk(image, suffix):

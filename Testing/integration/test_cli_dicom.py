@@ -7,8 +7,9 @@ import zipfile
 
 import numpy as np
 import pytest
-from helpers import run_cli, tree
 from helpers_dicom import IDENTITY, NAME, stored_values, write_series
+
+from helpers import run_cli, tree
 
 pydicom = pytest.importorskip("pydicom")
 

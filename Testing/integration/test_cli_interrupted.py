@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+
 from helpers import ball, command, environment, image, run_cli, tree
 from OncoLib.image_files import write_image
 

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+
 from helpers import OBLIQUE, Outcome, ct_phantom, run_cli, tree
 from OncoLib.image_files import write_image
 from OncoSegmentLib.profiles import builtin_folder
@@ -151,6 +152,15 @@ def test_profiles_check_tells_each_problem_with_its_line(tmp_path):
     assert [line.split(":")[:2] for line in failed.err.splitlines()] == [["bad.json", str(number)] for number in lines]
     as_json = run_cli("profiles", "check", "bad.json", "--json", cwd=tmp_path)
     assert as_json.code == 2 and as_json.json["ok"] is False and len(as_json.json["problems"]) == 2
+
+
+def test_a_yaml_of_nested_references_is_told_and_takes_no_eternity(tmp_path):
+    """Thirty lists of ten references to the list before: 10**30 values if each were walked."""
+    pytest.importorskip("yaml")
+    lines = ["a0: &a0 [x]"] + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 31)]
+    (tmp_path / "bomb.yaml").write_text("\n".join(lines))
+    outcome = run_cli("profiles", "check", "bomb.yaml", cwd=tmp_path, timeout=20)
+    assert outcome.code == 2 and outcome.err.startswith("bomb.yaml:")
 
 
 def test_a_folder_of_profiles_of_ones_own(work):

@@ -8,14 +8,15 @@ import json
 import nibabel
 import numpy as np
 import pytest
+
 from helpers import GRIDS, RADIOLOGICAL, ct_phantom, image, run_cli, tree
 from OncoLib.image_files import write_image
 from OncoLib.scene.host import new_host
 from OncoLib.scene.storage import load_segmentation
 from OncoLib.segmentation_files import read_label_maps
 from OncoLib.terminology import structure
-from OncoSegmentLib.segment import segment as run_segment
 from OncoSegmentLib.request import Request
+from OncoSegmentLib.segment import segment as run_segment
 
 HOST = new_host()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from helpers import OBLIQUE, ball, ct_phantom, environment, image
 from OncoLib.errors import Cancelled, GeometryError, InputError, ModelError, WorkerError
 from OncoLib.image import Image

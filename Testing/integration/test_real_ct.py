@@ -10,6 +10,7 @@ import json
 import nibabel
 import numpy as np
 import pytest
+
 from helpers import run_cli
 from OncoLib.image_files import read_image
 from OncoLib.measure import dice

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import slicer
 import vtk
+
 from helpers import GRIDS, OBLIQUE, ct_phantom, image, segmentation
 from OncoLib.errors import GeometryError, InputError
 from OncoLib.scene.host import new_host
@@ -175,7 +176,7 @@ def test_a_foreign_tag_that_breaks_dicoms_rules_does_not_take_the_labels_from_th
     np.testing.assert_array_equal(back.mask(back.segments[0]), two_labels() == 1)
 
 
-@pytest.mark.parametrize("key", ["OncoSegment.Flags", "OncoSegment.Provenance", "OncoSegment.Confidence", "OncoSegment.Structure"])
+@pytest.mark.parametrize("key", [f"OncoSegment.{name}" for name in ("Flags", "Provenance", "Confidence", "Structure")])
 @pytest.mark.parametrize("value", ["", "{", "7", "null"])
 def test_our_own_tags_spoiled_by_others_do_no_harm(scene, key, value):
     node = add_segmentation(scene, segmentation([two_labels()], OBLIQUE))
@@ -217,6 +218,29 @@ def test_labels_on_another_grid_are_refused_never_resampled(scene, change):
         other[:3, :3] = [[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]] @ other[:3, :3]
     with pytest.raises(GeometryError, match="does not lie on the grid of the reference volume"):
         segmentation_of(foreign_node(scene, [("Other", oriented(two_labels(), other))], volume))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_labels_on_a_mirrored_grid_are_put_exactly_where_they_lie(scene, axis):
+    """Slicer's volume reader turns left-handed scans around, so labels written beside them run the other way."""
+    volume = add_volume(scene, image(np.zeros(SHAPE, np.int16), OBLIQUE))
+    mirrored, last = OBLIQUE.copy(), SHAPE[2 - axis] - 1
+    mirrored[:3, 3] += last * OBLIQUE[:3, axis]
+    mirrored[:3, axis] *= -1
+    back = segmentation_of(foreign_node(scene, [("Mirrored", oriented(two_labels(), mirrored))], volume))
+    np.testing.assert_array_equal(back.layers[0], np.flip(two_labels(), 2 - axis))
+    np.testing.assert_allclose(back.ijk_to_ras, OBLIQUE, atol=1e-9)
+
+
+def test_labels_on_a_transposed_grid_are_put_exactly_where_they_lie(scene):
+    """Stored with its axes as j, k, i: voxel (a, b, c) there is voxel (c, a, b) here."""
+    volume = add_volume(scene, image(np.zeros(SHAPE, np.int16), OBLIQUE))
+    transposed = OBLIQUE.copy()
+    transposed[:3, :3] = OBLIQUE[:3, [1, 2, 0]]
+    stored = np.zeros((8, 6, 7), np.uint8)
+    stored[5, 1, 3] = 1
+    back = segmentation_of(foreign_node(scene, [("Transposed", oriented(stored, transposed))], volume))
+    assert np.argwhere(back.layers[0]).tolist() == [[1, 3, 5]]
 
 
 def test_a_node_without_segments_or_without_label_maps_is_told(scene):

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import slicer
 import vtk
-from helpers import BONE, GRIDS, MASS, OBLIQUE, ball, ct_phantom, grids, image, segment, segmentation, voxel_arrays
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from helpers import BONE, GRIDS, MASS, OBLIQUE, ball, ct_phantom, grids, image, segment, segmentation, voxel_arrays
 from OncoLib.measure import volumes
 from OncoLib.scene.host import new_host
 from OncoLib.scene.segmentations import add_segmentation, segmentation_of
@@ -19,7 +20,9 @@ from OncoLib.scene.volumes import add_volume, ijk_to_ras_of
 from OncoLib.segmentation import CONFIDENCE_BANDS, Provenance
 from OncoLib.terminology import CodedConcept, TerminologyEntry
 
-NASTY_NAMES = ("Läsion in Wirbel Ⅻ", 'quoted "name"', "a|b", "a;b", "a~b^c", "a:b=c", "肝臓", " spaces ", "a\\b", "<b>&amp;</b>", "%d")
+NASTY_NAMES = (
+    "Läsion Ⅻ", 'quoted "name"', "a|b", "a;b", "a~b^c", "a:b=c", "肝臓", " spaces ", "a\\b", "<b>&amp;</b>", "%d",
+)  # fmt: skip
 NODE_CLASSES = ("vtkMRMLSegmentationNode", "vtkMRMLSegmentationDisplayNode", "vtkMRMLScalarVolumeNode")
 
 

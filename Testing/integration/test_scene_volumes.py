@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import slicer
 import vtk
-from helpers import ALL_TYPES, GRIDS, OBLIQUE, ct_phantom, grids, image, voxel_arrays, world_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from helpers import ALL_TYPES, GRIDS, OBLIQUE, ct_phantom, grids, image, voxel_arrays, world_of
 from OncoLib.errors import InputError
 from OncoLib.image_convert import to_nibabel, to_sitk
 from OncoLib.scene.host import host, new_host

@@ -25,6 +25,7 @@ class Stubs:
     scene: object
     app: Application
     modules: Modules
+    opened: list
 
     def load_module(self, name: str) -> ModuleType:
         """Imports a module file and makes its module object, as Slicer does at start; returns the Python module."""
@@ -45,6 +46,7 @@ class Stubs:
         parent.setMRMLScene(self.scene)
         widget = getattr(module, f"{name}Widget")(parent)
         widget.setup()
+        self.opened.append(widget)
         return widget
 
     def fire_timers(self) -> int:
@@ -61,7 +63,7 @@ def install_stubs(scene, *, application_logic=None, logics: dict[str, object] | 
     """
     import slicer
 
-    stubs = Stubs(scene, Application(application_logic), Modules(logics or {}))
+    stubs = Stubs(scene, Application(application_logic), Modules(logics or {}), [])
     names = {"mrmlScene": scene, "app": stubs.app, "modules": stubs.modules, "selfTests": {}, **SLICER_WIDGETS}
     parts = slicer_parts()
     before = {name: vars(slicer)[name] for name in (*names, *parts) if name in vars(slicer)}
@@ -74,6 +76,8 @@ def install_stubs(scene, *, application_logic=None, logics: dict[str, object] | 
     try:
         yield stubs
     finally:
+        for widget in stubs.opened:  # as the application does when it closes: observers and jobs go
+            widget.cleanup()
         for name in (*names, *parts):
             vars(slicer).pop(name, None)
         vars(slicer).update(before)

@@ -8,6 +8,7 @@ import threading
 
 import numpy as np
 import pytest
+
 from helpers import OBLIQUE, ct_phantom, grid, image
 from OncoLib import audit
 from OncoLib.errors import Cancelled

@@ -10,9 +10,10 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from helpers import ALL_TYPES, GRIDS, grids, image, voxel_arrays, world_of
 from hypothesis import given
 from hypothesis import strategies as st
+
+from helpers import ALL_TYPES, GRIDS, grids, image, voxel_arrays, world_of
 from OncoLib.errors import InputError
 from OncoLib.image import Image
 from OncoLib.image_convert import from_nibabel, from_sitk, to_nibabel, to_sitk

@@ -9,9 +9,10 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from helpers import ALL_TYPES, GRIDS, OBLIQUE, grids, no_file_over, voxel_arrays, world_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from helpers import ALL_TYPES, GRIDS, OBLIQUE, grids, no_file_over, voxel_arrays, world_of
 from OncoLib.errors import GeometryError, InputError, OncoError, OutputError
 from OncoLib.image_convert import to_nibabel, to_sitk
 from OncoLib.image_files import READABLE, check_readable, read_image, suffix_of, write_image

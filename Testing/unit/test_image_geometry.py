@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers import GRIDS, grid, grids, image, world_of
 from hypothesis import given
 from hypothesis import strategies as st
+
+from helpers import GRIDS, grid, grids, image, world_of
 from OncoLib.errors import GeometryError, InputError
 from OncoLib.image import (
     SAME_GRID_TOLERANCE_MM,

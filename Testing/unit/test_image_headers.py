@@ -10,6 +10,7 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
 from helpers import GRIDS, LEFT_HANDED, OBLIQUE
 from OncoLib.errors import GeometryError, InputError, OncoError
 from OncoLib.image_convert import to_nibabel

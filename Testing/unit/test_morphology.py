@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.ndimage as ndimage
-from helpers import ball
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from helpers import ball
 from OncoLib import morphology
 from OncoLib.errors import InputError
 

@@ -6,9 +6,10 @@ import json
 import re
 
 import pytest
-from helpers import ROOT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from helpers import ROOT
 from OncoLib.errors import InputError
 from OncoSegmentLib.profile_reading import MAX_BYTES, check_profile, read_profile
 from OncoSegmentLib.profiles import builtin_folder
@@ -262,8 +263,8 @@ def test_any_spoiled_profile_is_read_or_told(tmp_path, data):
     text = (builtin_folder() / "bones.json").read_text()
     start = data.draw(st.integers(0, len(text)))
     stop = data.draw(st.integers(start, min(len(text), start + 30)))
-    inserted = st.sampled_from(['"', "{", "}", "[", "]", ",", ":", "null", "true", "-1", "1e9", '"id"', "\\", "\n", "é", "{}", "[]"])
-    problems_of(tmp_path, text[:start] + data.draw(inserted) + text[stop:], "bones.json")
+    parts = ['"', "{", "}", "[", "]", ",", ":", "null", "true", "-1", "1e9", '"id"', "\\", "\n", "é", "{}", "[]"]
+    problems_of(tmp_path, text[:start] + data.draw(st.sampled_from(parts)) + text[stop:], "bones.json")
 
 
 def test_the_documents_of_this_project_state_profiles_that_pass(tmp_path):

@@ -6,6 +6,7 @@ import json
 import shutil
 
 import pytest
+
 from OncoLib.errors import InputError
 from OncoLib.terminology import structures
 from OncoSegmentLib.profile_reading import check_profile

@@ -7,9 +7,10 @@ import hashlib
 import nibabel
 import numpy as np
 import pytest
-from helpers import GRIDS, LEFT_HANDED, OBLIQUE, grid, grids, image
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from helpers import GRIDS, LEFT_HANDED, OBLIQUE, grid, grids, image
 from OncoLib.errors import GeometryError, InputError
 from OncoLib.image_files import write_image
 from OncoSegmentLib.request import Region, Request, read_region
@@ -57,12 +58,13 @@ def test_bounds_belong_to_the_box():
     assert inside.tolist() == [[[False, True, True, False]]]
 
 
-@pytest.mark.parametrize(
-    "text", ["box:", "box:1,2,3,4,5", "box:1,2,3,4,5,6,7", "box:a,b,c,d,e,f", "box:1,2,3,4,5,nan", "box:1;2;3;4;5;6", "box:0,inf,0,1,0,1"]
-)
-def test_text_that_is_no_box_is_told_with_the_form(text):
+NO_BOXES = ("", "1,2,3,4,5", "1,2,3,4,5,6,7", "a,b,c,d,e,f", "1,2,3,4,5,nan", "1;2;3;4;5;6", "0,inf,0,1,0,1")
+
+
+@pytest.mark.parametrize("numbers", NO_BOXES)
+def test_text_that_is_no_box_is_told_with_the_form(numbers):
     with pytest.raises(InputError, match="wanted box:R0,R1,A0,A1,S0,S1 with six numbers in mm"):
-        read_region(text)
+        read_region(f"box:{numbers}")
 
 
 @pytest.mark.parametrize("text", ["box:2,1,0,9,0,9", "box:0,9,0,9,3,3"])

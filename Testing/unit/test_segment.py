@@ -8,6 +8,7 @@ import re
 
 import numpy as np
 import pytest
+
 from helpers import ct_phantom, image
 from OncoLib.audit import image_sha256
 from OncoLib.errors import Cancelled, InputError, ModelError

@@ -9,9 +9,10 @@ from dataclasses import replace
 import nibabel
 import numpy as np
 import pytest
-from helpers import GRIDS, LEFT_HANDED, MASS, OBLIQUE, grids, segment, segmentation, voxel_arrays
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from helpers import GRIDS, LEFT_HANDED, MASS, OBLIQUE, grids, segment, segmentation, voxel_arrays
 from OncoLib.errors import GeometryError, InputError, OncoError
 from OncoLib.segmentation import CONFIDENCE_BANDS, Provenance
 from OncoLib.segmentation_files import as_json, read_label_maps, segment_from_json, segment_json, write_json, write_label_maps

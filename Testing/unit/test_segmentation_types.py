@@ -8,11 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import BONE, GRIDS, OBLIQUE, ball, grid, grids, image, segment, segmentation
 from hypothesis import given
 from hypothesis import strategies as st
+
+from helpers import BONE, GRIDS, OBLIQUE, ball, grid, grids, image, segment, segmentation
 from OncoLib.errors import GeometryError, InputError
-from OncoLib.measure import dice, label_histogram, voxel_counts, volumes
+from OncoLib.measure import dice, label_histogram, volumes, voxel_counts
 from OncoLib.segmentation import Provenance, Segment, Segmentation, label_type_for
 
 EMPTY = np.zeros((3, 4, 5), np.uint8)

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from helpers import environment, tree
 from OncoLib.errors import Cancelled, OutputError
 from OncoLib.staged import refuse_existing, staged_files

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
+
 from helpers import segment, segmentation
 from OncoAppLib.terminal import ProgressBar, volume_table
 from OncoLib.segmentation_files import as_json

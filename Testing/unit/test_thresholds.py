@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+
 from helpers import GRIDS, ct_phantom, grid, image
 from OncoLib.errors import GeometryError, InputError, ModelError
 from OncoLib.progress import CancelToken, silent

@@ -1,0 +1,164 @@
+"""The three module files on the import stubs: real scene, real jobs, only Qt's widgets stand in."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from helpers import image
+from OncoLib.phantom.torso import torso
+from OncoLib.scene.segmentations import add_segmentation, segmentation_of
+from OncoLib.scene.volumes import add_volume
+from OncoLib.segmentation import Provenance, Segment, Segmentation
+from OncoLib.terminology import structure
+
+TITLES = {"OncoSegment": "OncoSegment", "LongitudinalCompare": "Longitudinal Compare", "ModelManager": "OncoSegment Models"}
+
+
+@pytest.fixture
+def ct():
+    """A small digital torso."""
+    return torso(spacing_mm=(5.0, 5.0, 6.0)).image
+
+
+def finish(stubs, widget, seconds=60.0):
+    """Lets the timers fire until the job of the panel ended, as Qt's event loop would."""
+    end = time.monotonic() + seconds
+    while widget.monitor is not None and time.monotonic() < end:
+        stubs.fire_timers()
+        time.sleep(0.02)
+    assert widget.monitor is None, "the job did not end"
+
+
+def segmentations(stubs):
+    return [stubs.scene.GetNthNodeByClass(n, "vtkMRMLSegmentationNode") for n in range(count(stubs))]
+
+
+def count(stubs):
+    return stubs.scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")
+
+
+def cells(table):
+    return [[table.item(row, column).text() for column in range(table.columnCount)] for row in range(table.rowCount)]
+
+
+@pytest.mark.parametrize("name", TITLES)
+def test_a_module_says_what_it_is(slicer_stubs, name):
+    parent = slicer_stubs.load_module(name).loaded.parent
+    assert parent.title == TITLES[name]
+    assert parent.categories and parent.contributors and parent.helpText and parent.acknowledgementText
+    assert parent.icon is not None
+
+
+@pytest.mark.parametrize("name", TITLES)
+def test_the_self_test_of_a_module_passes(slicer_stubs, name):
+    slicer_stubs.load_module(name).loaded.runTest()
+
+
+def test_apply_gives_a_named_segmentation_beside_its_volume_and_a_table(slicer_stubs, ct):
+    volume = add_volume(slicer_stubs.scene, ct, name="Torso")
+    widget = slicer_stubs.open_widget("OncoSegment")
+    assert widget.ui.applyButton.enabled and not widget.ui.cancelButton.enabled
+    widget.ui.applyButton.click()
+    assert widget.monitor is not None and widget.ui.cancelButton.enabled and not widget.ui.applyButton.enabled
+    finish(slicer_stubs, widget)
+    (node,) = segmentations(slicer_stubs)
+    assert node.GetName() == "Torso: Bones (CT)"
+    assert node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole()) is volume
+    found = segmentation_of(node)
+    voxels = [int(found.mask(segment).sum()) for segment in found.segments]
+    wanted = [["Cortical bone", f"{voxels[0] * 0.15:.1f}", "Bone"], ["Trabecular bone", f"{voxels[1] * 0.15:.1f}", "Bone"]]
+    assert cells(widget.ui.segmentTable) == wanted and voxels[0] > 0
+    assert "Cortical bone" in widget.ui.notesLabel.text
+    assert widget.ui.applyButton.enabled and not widget.ui.cancelButton.enabled
+    assert found.provenance.input_sha256 and found.provenance.model == "thresholds"
+
+
+def test_cancel_leaves_the_scene_as_it_was(slicer_stubs):
+    add_volume(slicer_stubs.scene, torso().image)
+    widget = slicer_stubs.open_widget("OncoSegment")
+    widget.ui.applyButton.click()
+    widget.ui.cancelButton.click()
+    finish(slicer_stubs, widget)
+    assert count(slicer_stubs) == 0
+    assert "Cancelled" in widget.ui.statusLabel.text and widget.ui.applyButton.enabled
+
+
+def test_a_refusal_is_a_sentence_in_the_panel_and_no_job_starts(slicer_stubs):
+    add_volume(slicer_stubs.scene, image(np.arange(60, dtype=np.int16).reshape(3, 4, 5)))
+    widget = slicer_stubs.open_widget("OncoSegment")
+    widget.ui.applyButton.click()
+    assert widget.monitor is None and "Hounsfield" in widget.ui.statusLabel.text and count(slicer_stubs) == 0
+
+
+def test_without_a_volume_apply_says_what_is_missing(slicer_stubs):
+    widget = slicer_stubs.open_widget("OncoSegment")
+    assert not widget.ui.applyButton.enabled and "volume" in widget.ui.applyButton.toolTip
+
+
+def test_a_host_organ_limits_the_result_and_gives_it_its_code(slicer_stubs, ct):
+    volume = add_volume(slicer_stubs.scene, ct)
+    mask = np.zeros(ct.shape_kji, np.uint8)
+    mask[5:15, 10:40, 10:30] = 1
+    liver = structure("liver")
+    segment = Segment(1, "Liver", liver.entry, liver.color, structure="liver")
+    host = add_segmentation(
+        slicer_stubs.scene, Segmentation((mask,), ct.ijk_to_ras, (segment,), Provenance("hand", "")), volume=volume
+    )
+    module = slicer_stubs.load_module("OncoSegment")
+    identifier = host.GetSegmentation().GetNthSegmentID(0)
+    node = module.OncoSegmentLogic().process(volume, "liver", hostNode=host, hostSegmentID=identifier)
+    found = segmentation_of(node)
+    assert found.segments[0].entry == liver.entry and found.segments[0].name == "Liver"
+    assert not ((found.layers[0] > 0) & (mask == 0)).any()
+    plain = segmentation_of(module.OncoSegmentLogic().process(volume, "liver"))
+    assert plain.segments[0].name == "tissue 40-100 HU (candidate)"
+    assert plain.segments[0].entry.type.value == "85756007" and plain.segments[0].entry.region is None
+
+
+def test_the_choice_of_host_segment_is_asked_for_and_kept(slicer_stubs, ct):
+    volume = add_volume(slicer_stubs.scene, ct)
+    mask = np.ones(ct.shape_kji, np.uint8)
+    bone = structure("bone")
+    part = Segmentation((mask,), ct.ijk_to_ras, (Segment(1, "All", bone.entry, bone.color),), Provenance("hand", ""))
+    host = add_segmentation(slicer_stubs.scene, part, volume=volume)
+    widget = slicer_stubs.open_widget("OncoSegment")
+    widget.ui.hostSelector.setCurrentNode(host)
+    assert not widget.ui.applyButton.enabled and "host" in widget.ui.applyButton.toolTip
+    widget.ui.hostSegmentSelector.setCurrentIndex(1)
+    assert widget.ui.applyButton.enabled
+    assert widget._parameterNode.hostSegment == host.GetSegmentation().GetNthSegmentID(0)
+
+
+def test_closing_the_scene_ends_the_job(slicer_stubs):
+    add_volume(slicer_stubs.scene, torso().image)
+    widget = slicer_stubs.open_widget("OncoSegment")
+    widget.ui.applyButton.click()
+    job = widget.monitor.job
+    slicer_stubs.scene.Clear(False)
+    assert widget.monitor is None and not job._folder.exists() and job._process.poll() is not None
+
+
+def test_models_and_machine_are_listed(slicer_stubs):
+    widget = slicer_stubs.open_widget("ModelManager")
+    assert cells(widget.ui.modelTable)[0][0] == "Thresholds (built in)"
+    facts = dict(cells(widget.ui.environmentTable))
+    assert facts["numpy"] == np.__version__ and facts["Python"].startswith("3.")
+
+
+def test_volumes_of_checked_segmentations_stand_side_by_side(slicer_stubs, ct):
+    bone = structure("bone")
+    for name, size in (("First", 2), ("Second", 4)):
+        layer = np.zeros(ct.shape_kji, np.uint8)
+        layer[:size, :5, :5] = 1
+        parts = (Segment(1, "Bone", bone.entry, bone.color),)
+        add_segmentation(slicer_stubs.scene, Segmentation((layer,), ct.ijk_to_ras, parts, Provenance("hand", ""), name=name))
+    widget = slicer_stubs.open_widget("LongitudinalCompare")
+    assert not widget.ui.applyButton.enabled
+    for node in segmentations(slicer_stubs):
+        widget.ui.segmentationsSelector.setCheckState(node, 2)
+    widget.ui.applyButton.click()
+    # 2 * 25 and 4 * 25 voxels of 5 x 5 x 6 mm, 0.15 ml each
+    assert cells(widget.ui.volumeTable) == [["Bone", "7.5", "15.0"]]
