@@ -1,18 +1,12 @@
-"""What several tests share: grids of every kind, small images and segmentations, and the command line as a process.
+"""What several tests share: grids of every kind, small images and segmentations, folders to compare.
 
-Nothing here is a stand-in: grids, files and processes are real.
+Nothing here is a stand-in: grids, images and files are real.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-import re
 import signal
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -148,51 +142,6 @@ def no_file_over(size: int):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, handler)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a command left: exit code and texts."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def complaints(self) -> list[str]:
-        """Lines on stderr that are no stage of the work, such as "Reading the image"."""
-        return [line for line in self.err.splitlines() if not re.fullmatch(r"[A-Z][A-Za-z ]+", line)]
-
-    @property
-    def sentence(self) -> str:
-        """The one sentence on stderr; fails when there is another number of them."""
-        assert len(self.complaints) == 1, self.err
-        assert self.complaints[0].startswith("oncosegment: "), self.err
-        return self.complaints[0].removeprefix("oncosegment: ")
-
-    @property
-    def json(self):
-        """stdout as JSON."""
-        return json.loads(self.out)
-
-
-def environment() -> dict[str, str]:
-    """This process's environment with our packages importable and no profile of the user's."""
-    path = os.pathsep.join([*PACKAGE_PARENTS, os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "ONCOSEGMENT_PROFILES": os.devnull}
-
-
-def command(*arguments) -> list[str]:
-    """The command line as the README gives it, by module."""
-    return [sys.executable, "-m", "OncoAppLib.cli", *map(str, arguments)]
-
-
-def run_cli(*arguments, cwd: Path | None = None, preexec=None, timeout: float = 120) -> Outcome:
-    """Runs `oncosegment` as a process of its own."""
-    done = subprocess.run(
-        command(*arguments), cwd=cwd, env=environment(), capture_output=True, timeout=timeout, preexec_fn=preexec
-    )
-    return Outcome(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
 
 
 def tree(folder: Path) -> dict[str, bytes | None]:

@@ -16,11 +16,18 @@ def own_arguments(argv: list[str]) -> list[str]:
     return argv[argv.index("--") + 1 :] if "--" in argv else argv[1:]
 
 
+def package_folders() -> list[str]:
+    """Where our packages lie: one folder when installed; in the source tree, one beside the other."""
+    here = Path(__file__).resolve().parent.parent
+    beside = [here.parent / name for name in ("ModelManager", "LongitudinalCompare")]
+    return [str(here), *(str(folder) for folder in beside if (folder / f"{folder.name}Lib").is_dir())]
+
+
 def start(argv: list[str]) -> int:
     """Makes our packages importable and runs the command."""
-    folder = str(Path(__file__).resolve().parent.parent)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+    for folder in package_folders():
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
     from OncoAppLib.cli import main
 
     try:

@@ -9,8 +9,9 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from helpers_cli import Outcome, run_cli, run_here
 
-from helpers import OBLIQUE, Outcome, ct_phantom, run_cli, tree
+from helpers import OBLIQUE, ct_phantom, tree
 from OncoLib.image_convert import to_nibabel, to_sitk
 from OncoLib.image_files import write_image
 
@@ -101,10 +102,14 @@ CASES = {
 }
 
 
-def refused(folder, *arguments, **options) -> Outcome:
+PROCESSES = ("empty", "truncated gz", "truncated mha", "zero spacing", "unknown voxel type", "4D", "8-bit CT", "NaN origin nrrd")
+"""Cases tried in a process of their own as well: those in which a library prints by itself, and one of each kind."""
+
+
+def refused(folder, *arguments, run=run_here) -> Outcome:
     """Runs where every promise on bad input must hold, and checks those that need no knowledge of the case."""
     before = tree(folder)
-    outcome = run_cli("segment", *arguments, "--profile", "bones", "--output", "new/out", cwd=folder, **options)
+    outcome = run("segment", *arguments, "--profile", "bones", "--output", "new/out", cwd=folder)
     assert outcome.code in (1, 2, 3, 4), outcome
     assert tree(folder) == before
     assert outcome.out == ""
@@ -113,15 +118,24 @@ def refused(folder, *arguments, **options) -> Outcome:
     return outcome
 
 
+@pytest.mark.parametrize("case", PROCESSES)
+def test_a_file_that_cannot_be_used_is_told_in_one_sentence_by_the_process(tmp_path, case):
+    told_in_one_sentence(tmp_path, case, run_cli)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_a_file_that_cannot_be_used_is_told_in_one_sentence(tmp_path, case):
+    told_in_one_sentence(tmp_path, case, run_here)
+
+
+def told_in_one_sentence(tmp_path, case, run):
     """The file lies in a folder with the patient's name, as in many archives."""
     name, make, told = CASES[case]
     folder = tmp_path / NAME
     folder.mkdir()
     content = make(folder)
     (folder / name).write_bytes(content[:-999] if case == "truncated mha" else content)
-    outcome = refused(tmp_path, f"{NAME}/{name}")
+    outcome = refused(tmp_path, f"{NAME}/{name}", run=run)
     assert outcome.code == 2
     assert outcome.sentence.startswith(f"{name}: ")
     assert re.search(told, outcome.sentence), outcome.sentence
@@ -141,7 +155,7 @@ def test_a_file_name_that_no_system_allows_is_told(tmp_path):
 def test_with_json_the_error_is_json_on_stdout_and_stderr_is_silent(tmp_path, case):
     name, make, told = CASES[case]
     (tmp_path / name).write_bytes(make(tmp_path))
-    outcome = run_cli("segment", name, "--profile", "bones", "--output", "out", "--json", cwd=tmp_path)
+    outcome = run_here("segment", name, "--profile", "bones", "--output", "out", "--json", cwd=tmp_path)
     assert outcome.err == "" and outcome.code == 2
     assert outcome.json.keys() == {"error", "kind", "exit_code"}
     assert (outcome.json["exit_code"], told in outcome.json["error"]) == (2, True)
@@ -157,4 +171,4 @@ def test_a_mr_in_dicom_is_refused_by_its_modality(tmp_path, test_data):
 def test_the_same_file_without_fault_passes(tmp_path):
     """The control: what the cases above change is what is refused."""
     write_image(tmp_path / "a.nii.gz", SCAN.voxels, OBLIQUE)
-    assert run_cli("segment", "a.nii.gz", "--profile", "bones", "--output", "out", cwd=tmp_path).code == 0
+    assert run_here("segment", "a.nii.gz", "--profile", "bones", "--output", "out", cwd=tmp_path).code == 0

@@ -7,9 +7,10 @@ import zipfile
 
 import numpy as np
 import pytest
+from helpers_cli import run_cli, run_here
 from helpers_dicom import IDENTITY, NAME, stored_values, write_series
 
-from helpers import run_cli, tree
+from helpers import tree
 
 pydicom = pytest.importorskip("pydicom")
 
@@ -22,8 +23,8 @@ def large_series(folder, **facts):
     return write_series(folder, values, **facts)
 
 
-def run(folder, *words):
-    return run_cli("segment", "s", "--profile", "bones", "--output", "new/out", *words, cwd=folder)
+def run(folder, *words, by=run_here):
+    return by("segment", "s", "--profile", "bones", "--output", "new/out", *words, cwd=folder)
 
 
 def test_nothing_of_the_patient_is_in_any_result_or_message(tmp_path):
@@ -32,7 +33,7 @@ def test_nothing_of_the_patient_is_in_any_result_or_message(tmp_path):
     large_series(folder / "s")
     header = pydicom.dcmread(next((folder / "s").iterdir()))
     uids = (header.StudyInstanceUID, header.SeriesInstanceUID, header.SOPInstanceUID, header.FrameOfReferenceUID)
-    outcome = run(folder, "--nifti", "--nrrd", "--mrb")
+    outcome = run(folder, "--nifti", "--nrrd", "--mrb", by=run_cli)
     assert outcome.code == 0, outcome
     texts = {"stdout": outcome.out.encode(), "stderr": outcome.err.encode()}
     for path in (folder / "new" / "out").iterdir():
@@ -50,7 +51,7 @@ def test_nothing_of_the_patient_is_in_any_result_or_message(tmp_path):
 def test_no_message_names_the_patient_of_a_series_that_is_refused(tmp_path, words):
     folder = large_series(tmp_path / NAME / "s")
     (folder / "004.dcm").unlink()
-    outcome = run(tmp_path / NAME, *words)
+    outcome = run(tmp_path / NAME, *words, by=run_cli)
     assert outcome.code == 2 and "a slice missing?" in outcome.out + outcome.err
     for word in WORDS:
         assert word not in outcome.out + outcome.err, word

@@ -9,8 +9,9 @@ import time
 
 import numpy as np
 import pytest
+from helpers_cli import command, environment, run_cli
 
-from helpers import ball, command, environment, image, run_cli, tree
+from helpers import ball, image, tree
 from OncoLib.image_files import write_image
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals and the limit on file sizes of Linux")
@@ -18,9 +19,9 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals and the
 
 def large_scan():
     """A body with noise of bone and tissue: some seconds of work, and results that compress badly."""
-    shape = (60, 200, 200)
+    shape = (40, 140, 140)
     voxels = np.random.default_rng(5).integers(-200, 900, shape).astype(np.int16)
-    voxels[~ball(shape, (30, 100, 100), 95.0)] = -1000
+    voxels[~ball(shape, (20, 70, 70), 65.0)] = -1000
     return image(voxels, modality="CT", units="HU")
 
 
@@ -38,8 +39,15 @@ def start(scan_file, folder, *words) -> subprocess.Popen:
     return subprocess.Popen(arguments, cwd=folder, env=environ, text=True, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("stage", ["Reading the image", "Finding the body", "Segmenting trabecular bone", "Writing the results"])
+@pytest.mark.parametrize(
+    ("stage", "number"),
+    [
+        ("Reading the image", signal.SIGINT),
+        ("Finding the body", signal.SIGTERM),
+        ("Segmenting trabecular bone", signal.SIGINT),
+        ("Writing the results", signal.SIGINT),
+    ],
+)
 def test_a_signal_at_any_stage_leaves_nothing(tmp_path, scan_file, stage, number):
     process = start(scan_file, tmp_path, "--mrb")
     lines = []

@@ -8,8 +8,9 @@ import json
 import nibabel
 import numpy as np
 import pytest
+from helpers_cli import run_cli, run_here
 
-from helpers import GRIDS, RADIOLOGICAL, ct_phantom, image, run_cli, tree
+from helpers import GRIDS, RADIOLOGICAL, ct_phantom, image, tree
 from OncoLib.image_files import write_image
 from OncoLib.scene.host import new_host
 from OncoLib.scene.storage import load_segmentation
@@ -123,29 +124,29 @@ def test_json_on_stdout_is_the_file_and_nothing_else_is_printed(work):
 
 
 def test_an_existing_result_is_kept_unless_told_otherwise(work):
-    run_cli("segment", "ct.nrrd", "--profile", "bones", "--output", "out", cwd=work)
+    run_here("segment", "ct.nrrd", "--profile", "bones", "--output", "out", cwd=work)
     before = tree(work)
-    outcome = run_cli("segment", "ct.nrrd", "--profile", "body", "--output", "out", cwd=work)
+    outcome = run_here("segment", "ct.nrrd", "--profile", "body", "--output", "out", cwd=work)
     assert outcome.code == 3
     assert outcome.sentence == (
         "segmentation.seg.nrrd is in the output folder already and was kept; give --overwrite to replace it"
     )
     assert tree(work) == before
-    assert run_cli("segment", "ct.nrrd", "--profile", "body", "--output", "out", "--overwrite", cwd=work).code == 0
+    assert run_here("segment", "ct.nrrd", "--profile", "body", "--output", "out", "--overwrite", cwd=work).code == 0
     assert description_of(work)["segments"][0]["name"] == structure("body").name
 
 
 def test_overwriting_with_fewer_formats_leaves_no_stale_file_that_says_otherwise(work):
     """Bones with NIfTI, then body without: a segmentation.nii.gz of the bones beside a JSON of the body misleads."""
-    run_cli("segment", "ct.nrrd", "--profile", "bones", "--nifti", "--output", "out", cwd=work)
-    run_cli("segment", "ct.nrrd", "--profile", "body", "--output", "out", "--overwrite", cwd=work)
+    run_here("segment", "ct.nrrd", "--profile", "bones", "--nifti", "--output", "out", cwd=work)
+    run_here("segment", "ct.nrrd", "--profile", "body", "--output", "out", "--overwrite", cwd=work)
     assert not (work / "out" / "segmentation.nii.gz").exists()
 
 
 def test_files_of_the_user_in_the_output_folder_stay(work):
     (work / "out").mkdir()
     (work / "out" / "notes.txt").write_text("mine")
-    assert run_cli("segment", "ct.nrrd", "--profile", "bones", "--output", "out", cwd=work).code == 0
+    assert run_here("segment", "ct.nrrd", "--profile", "bones", "--output", "out", cwd=work).code == 0
     assert (work / "out" / "notes.txt").read_text() == "mine"
 
 
@@ -158,7 +159,7 @@ def test_a_box_limits_the_result_in_patient_space(tmp_path, name):
     low, high = np.percentile(centers.reshape(-1, 3), (20, 70), axis=0)
     box = "box:" + ",".join(f"{value:.3f}" for pair in zip(low, high) for value in pair)
     arguments = ("segment", "ct.nii", "--profile", "body", "--roi", box, "--nifti", "--output", "out")
-    assert run_cli(*arguments, cwd=tmp_path).code == 0
+    assert run_here(*arguments, cwd=tmp_path).code == 0
     labels = np.asanyarray(nibabel.load(tmp_path / "out" / "segmentation.nii.gz").dataobj)
     inside = ((centers >= np.round(low, 3)) & (centers <= np.round(high, 3))).all(axis=-1)
     assert labels.any() and not labels[~inside].any()
@@ -168,21 +169,21 @@ def test_a_file_of_unknown_units_can_be_declared(tmp_path):
     """A CT cropped to soft tissue has no negative value; the user may say that it is in HU."""
     write_image(tmp_path / "ct.nii", np.clip(ct_phantom().voxels, 0, None), ct_phantom().ijk_to_ras)
     arguments = ("segment", "ct.nii", "--profile", "bones", "--output", "out")
-    refused = run_cli(*arguments, cwd=tmp_path)
+    refused = run_here(*arguments, cwd=tmp_path)
     assert refused.code == 2 and "units" in refused.sentence
-    assert run_cli(*arguments, "--units", "HU", cwd=tmp_path).code == 0
+    assert run_here(*arguments, "--units", "HU", cwd=tmp_path).code == 0
 
 
 @pytest.mark.parametrize("words", [("--modality", "ct"), ("--modality", "CT", "--units", "hu")])
 def test_what_the_user_declares_may_be_in_small_letters(work, words):
-    assert run_cli("segment", "ct.nrrd", "--profile", "bones", "--output", "out", *words, cwd=work).code == 0
+    assert run_here("segment", "ct.nrrd", "--profile", "bones", "--output", "out", *words, cwd=work).code == 0
 
 
 def test_notes_on_the_file_reach_the_user_and_the_json(tmp_path):
     header = nibabel.Nifti1Image(ct_phantom().voxels.T, None)
     header.header["pixdim"][1:4] = 2
     header.to_filename(tmp_path / "ct.nii")
-    outcome = run_cli("segment", "ct.nii", "--profile", "bones", "--output", "out", cwd=tmp_path)
+    outcome = run_here("segment", "ct.nii", "--profile", "bones", "--output", "out", cwd=tmp_path)
     assert outcome.code == 0 and "left and right are a guess" in outcome.out
     assert any("left and right are a guess" in note for note in description_of(tmp_path)["input"]["notes"])
 
@@ -194,7 +195,7 @@ def test_the_hash_of_the_input_covers_the_voxels_of_a_detached_file(tmp_path, su
     for name, shift in (("a", 0), ("b", 1)):
         (tmp_path / name).mkdir()
         write_image(tmp_path / name / f"ct{suffix}", ct_phantom().voxels + np.int16(shift), ct_phantom().ijk_to_ras)
-        outcome = run_cli("segment", f"{name}/ct{suffix}", "--profile", "bones", "--output", f"{name}/o", "--json", cwd=tmp_path)
+        outcome = run_here("segment", f"{name}/ct{suffix}", "--profile", "bones", "--output", f"{name}/o", "--json", cwd=tmp_path)
         hashes.add(outcome.json["input"]["sha256"])
     assert len(hashes) == 2
 

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from helpers import ROOT, environment, run_cli
+from helpers import ROOT
+from helpers_cli import environment, run_cli
 from OncoLib.phantom.torso import true_volumes_ml
 
 
@@ -69,7 +70,7 @@ def test_the_environment_names_this_python(demo):
 def test_the_headless_entry_takes_what_follows_the_dashes(tmp_path, words, code):
     """As Slicer starts it: the script by its path, nothing of ours on the import path but what it adds itself."""
     environ = environment()
-    environ["PYTHONPATH"] = str(ROOT / "ModelManager")  # in Slicer, each module folder or the one merged folder
+    environ.pop("PYTHONPATH")
     script = ROOT / "OncoSegment" / "OncoAppLib" / "headless.py"
     done = subprocess.run([sys.executable, str(script), *words], cwd=tmp_path, env=environ, capture_output=True, text=True)
     assert done.returncode == code, done.stderr

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers_cli import environment
 
-from helpers import OBLIQUE, ball, ct_phantom, environment, image
+from helpers import OBLIQUE, ball, ct_phantom, image
 from OncoLib.errors import Cancelled, GeometryError, InputError, ModelError, WorkerError
 from OncoLib.image import Image
 from OncoLib.progress import CancelToken

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicer
+from helpers_cli import environment
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +18,6 @@ from helpers import (
     GRIDS,
     MASS,
     OBLIQUE,
-    environment,
     grids,
     image,
     no_file_over,

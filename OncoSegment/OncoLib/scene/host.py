@@ -6,10 +6,7 @@ Both are the same C++ libraries. In plain Python this module also sets `slicer.m
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import functools
-import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -86,7 +83,7 @@ def new_host() -> Host:
     register(application, scene, "Segmentations", segmentations)
     volumes = slicer.vtkSlicerVolumesLogic()
     register(application, scene, "Volumes", volumes)
-    return Host(scene, application, segmentations, terminologies, (volumes, *enable_bundles(scene)))
+    return Host(scene, application, segmentations, terminologies, (volumes,))
 
 
 def register(application, scene, name: str, logic) -> None:
@@ -117,24 +114,26 @@ def quiet_vtk() -> Iterator[None]:
         vtk.vtkObject.SetGlobalWarningDisplay(shown)
 
 
-@functools.lru_cache(maxsize=1)
-def cache_folder() -> str:
-    """An empty private folder, removed at exit. Never a shared one: the cache manager walks all that is below it."""
-    folder = tempfile.mkdtemp(prefix="oncosegment-cache-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+@contextlib.contextmanager
+def reading_bundles(scene) -> Iterator[None]:
+    """Lets `ReadFromMRB` work inside: in slicer-core it needs a cache folder and a data manager, which Slicer has.
 
-
-def enable_bundles(scene) -> tuple:
-    """Without a cache folder and a data manager, `ReadFromMRB` of slicer-core fails."""
-    remote = slicer.vtkMRMLRemoteIOLogic()
-    with quiet_vtk():
-        remote.GetCacheManager().SetRemoteCacheDirectory(cache_folder())
-    remote.SetMRMLScene(scene)
-    manager = slicer.vtkDataIOManagerLogic()
-    manager.SetAndObserveDataIOManager(remote.GetDataIOManager())
-    remote.AddDataIOToScene()
-    return remote, manager
+    The folder is empty and private: the cache manager walks all that is below it.
+    """
+    if in_slicer():
+        yield
+        return
+    remote, manager = slicer.vtkMRMLRemoteIOLogic(), slicer.vtkDataIOManagerLogic()
+    with tempfile.TemporaryDirectory(prefix="oncosegment-cache-", ignore_cleanup_errors=True) as folder:
+        with quiet_vtk():
+            remote.GetCacheManager().SetRemoteCacheDirectory(folder)
+        remote.SetMRMLScene(scene)
+        manager.SetAndObserveDataIOManager(remote.GetDataIOManager())
+        remote.AddDataIOToScene()
+        try:
+            yield
+        finally:
+            remote.RemoveDataIOFromScene()
 
 
 def require_main_thread(what: str) -> None:

@@ -14,7 +14,7 @@ import slicer
 
 from OncoLib.errors import InputError, OutputError
 from OncoLib.image_files import is_whole_image
-from OncoLib.scene.host import quiet_vtk, require_main_thread
+from OncoLib.scene.host import quiet_vtk, reading_bundles, require_main_thread
 from OncoLib.scene.segmentations import remove_segmentation, segmentation_of
 from OncoLib.segmentation import Segmentation
 
@@ -30,7 +30,7 @@ def write_seg_nrrd(node: slicer.vtkMRMLSegmentationNode, path: Path) -> None:
     storage.CropToMinimumExtentOff()
     with quiet_vtk():
         written = storage.WriteData(node)
-    if not written or not path.exists() or not is_whole_image(path):
+    if not written or not path.is_file() or not is_whole_image(path):
         raise OutputError(f"{path.name}: could not be written; is the folder writable and the disk not full?")
 
 
@@ -71,7 +71,7 @@ def load_segmentation(scene: slicer.vtkMRMLScene, path: Path) -> Segmentation:
 def write_mrb(scene: slicer.vtkMRMLScene, path: Path) -> None:
     """Writes the whole scene as one `.mrb` bundle; raises OutputError when that fails."""
     with quiet_vtk():
-        written = scene.WriteToMRB(str(Path(path).resolve()))
+        written = path.parent.is_dir() and scene.WriteToMRB(str(path.resolve()))
     if not written or not is_whole_zip(path):
         raise OutputError(f"{path.name}: the scene could not be written; is the folder writable and the disk not full?")
 
@@ -88,7 +88,7 @@ def read_mrb(scene: slicer.vtkMRMLScene, path: Path) -> None:
         raise InputError(f"{path.name}: no such file")
     folder = os.getcwd()
     try:
-        with quiet_vtk():
+        with reading_bundles(scene), quiet_vtk():
             read = is_whole_zip(path) and scene.ReadFromMRB(str(path.resolve()), False)
     finally:
         os.chdir(folder)
