@@ -12,6 +12,7 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
+from slicer.util import VTKObservationMixin
 
 
 class LongitudinalCompare(ScriptedLoadableModule):
@@ -31,8 +32,12 @@ class LongitudinalCompare(ScriptedLoadableModule):
         self.parent.acknowledgementText = _("Built on 3D Slicer by the OncoSegment contributors.")
 
 
-class LongitudinalCompareWidget(ScriptedLoadableModuleWidget):
+class LongitudinalCompareWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """The panel."""
+
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
 
     def setup(self):
         """Loads the panel and connects it."""
@@ -44,10 +49,18 @@ class LongitudinalCompareWidget(ScriptedLoadableModuleWidget):
         self.logic = LongitudinalCompareLogic()
         self.ui.segmentationsSelector.connect("checkedNodesChanged()", self.onChecked)
         self.ui.applyButton.connect("clicked(bool)", self.onApply)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onChecked)
         self.onChecked()
 
-    def onChecked(self):
-        """At least one segmentation must be checked."""
+    def cleanup(self):
+        """Called when the application closes or the module is reloaded."""
+        self.removeObservers()
+
+    def onChecked(self, caller=None, event=None):
+        """At least one segmentation must be checked. Volumes of another choice, or another patient, go away."""
+        self.ui.volumeTable.setRowCount(0)
+        self.ui.notesLabel.text = ""
+        self.ui.statusLabel.text = ""
         ready = bool(self.ui.segmentationsSelector.checkedNodes())
         self.ui.applyButton.enabled = ready
         self.ui.applyButton.toolTip = _("Fill the table") if ready else _("Check at least one segmentation")
@@ -59,11 +72,12 @@ class LongitudinalCompareWidget(ScriptedLoadableModuleWidget):
 
         nodes = list(self.ui.segmentationsSelector.checkedNodes())
         try:
-            rows = self.logic.volumeTable(nodes)
+            rows, flags = self.logic.volumeTable(nodes)
         except OncoError as error:
             self.ui.statusLabel.text = str(error)
             return
         fill(self.ui.volumeTable, [_("Structure"), *(node.GetName() for node in nodes)], rows)
+        self.ui.notesLabel.text = "\n\n".join(flags)
         self.ui.statusLabel.text = _("Volumes in ml")
 
 
@@ -71,15 +85,18 @@ class LongitudinalCompareLogic(ScriptedLoadableModuleLogic):
     """Volumes for scripts and for the panel."""
 
     def volumeTable(self, segmentationNodes):
-        """Rows of structure name and one volume in ml a node ("-" where it is not there), as text.
+        """Rows of structure name and one volume in ml a node ("-" where it is not there), as text; and the flags.
 
         Raises InputError for a node without segments.
         """
         from LongitudinalCompareLib.side_by_side import volume_rows
+        from OncoLib.measure import volume_text
         from OncoLib.scene.segmentations import segmentation_of
 
         rows = volume_rows([segmentation_of(node) for node in segmentationNodes])
-        return [(row.name, *("-" if measure is None else f"{measure.value:.1f}" for measure in row.measured)) for row in rows]
+        texts = [[volume_text(item.value) if item else "-" for item in row.measured] for row in rows]
+        flags = [f"{row.name}: {flag}" for row in rows for flag in row.flags]
+        return [(row.name, *values) for row, values in zip(rows, texts)], flags
 
 
 class LongitudinalCompareTest(ScriptedLoadableModuleTest):
@@ -111,5 +128,7 @@ class LongitudinalCompareTest(ScriptedLoadableModuleTest):
     def test_volumes_of_two_dates_stand_side_by_side(self):
         """10 and 20 voxels a side are 1 and 8 ml."""
         nodes = [self._segmentation("First", 10), self._segmentation("Second", 20)]
-        self.assertEqual(LongitudinalCompareLogic().volumeTable(nodes), [("Lesion", "1.0", "8.0")])
+        rows, flags = LongitudinalCompareLogic().volumeTable(nodes)
+        self.assertEqual(rows, [("Lesion", "1.00", "8.00")])
+        self.assertEqual(flags, [])
         self.delayDisplay("Test passed")

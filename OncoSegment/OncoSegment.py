@@ -31,7 +31,7 @@ class OncoSegment(ScriptedLoadableModule):
         self.parent.dependencies = ["Segmentations", "Terminologies"]
         self.parent.contributors = ["OncoSegment contributors"]
         self.parent.helpText = _(
-            "Segments a CT or MR volume into native segments with coded names, volumes and provenance."
+            "Segments a CT volume into native segments with coded names, volumes and provenance."
             " Research use only; not for diagnosis."
             ' See the <a href="https://github.com/OWNER/SlicerOncoSegment#readme">documentation</a>.'
         )
@@ -77,6 +77,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._filling = False
         self._volumeId = ""
         self._show3D = False
+        self._notes = ()
 
     def setup(self):
         """Loads the panel from its .ui file and connects it."""
@@ -116,8 +117,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._abandonJob()
         self._showRunning(False)
         self.ui.statusLabel.text = ""
-        self.ui.notesLabel.text = ""
-        self.ui.segmentTable.setRowCount(0)
+        self._showResult(None)
         self.setParameterNode(None)
 
     def onSceneEndClose(self, caller, event):
@@ -146,8 +146,10 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _fillProfiles(self):
         self.ui.profileSelector.clear()
-        for profile in self.logic.profiles():
+        profiles, problems = self.logic.profiles()
+        for profile in profiles:
             self.ui.profileSelector.addItem(profile.title, profile.id)
+        self._tell("\n".join(problems))
 
     def _setUpTable(self):
         from OncoLib.widgets import tables
@@ -160,8 +162,8 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         self._filling = True
         try:
-            index = self.ui.profileSelector.findData(self._parameterNode.profile)
-            self.ui.profileSelector.setCurrentIndex(max(index, 0))
+            # -1 for an id that is not listed: what a received scene names is shown as nothing and cannot be run
+            self.ui.profileSelector.setCurrentIndex(self.ui.profileSelector.findData(self._parameterNode.profile))
             self._fillHostSegments()
         finally:
             self._filling = False
@@ -175,6 +177,8 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             source = host.GetSegmentation()
             for index in range(source.GetNumberOfSegments()):
                 segments.append((source.GetNthSegment(index).GetName(), source.GetNthSegmentID(index)))
+        if self._parameterNode.hostSegment not in [identifier for _name, identifier in segments]:
+            self._parameterNode.hostSegment = ""
         selector = self.ui.hostSegmentSelector
         selector.clear()
         for name, identifier in segments:
@@ -184,7 +188,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onProfileChosen(self, index):
         """Keeps the chosen profile in the parameter node."""
-        if self._parameterNode and not self._filling:
+        if self._parameterNode and not self._filling and index >= 0:
             self._parameterNode.profile = self.ui.profileSelector.itemData(index)
 
     def onHostSegmentChosen(self, index):
@@ -196,6 +200,8 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         problem = ""
         if not self._parameterNode.inputVolume:
             problem = _("Choose a volume first")
+        elif self.ui.profileSelector.findData(self._parameterNode.profile) < 0:
+            problem = _("Choose a profile first")
         elif self._parameterNode.host and not self._parameterNode.hostSegment:
             problem = _("Choose the segment of the host organ, or no host")
         self.ui.applyButton.enabled = not problem and self.monitor is None
@@ -207,9 +213,12 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from OncoSegmentLib.widgets.job_monitor import JobMonitor
 
         chosen = self._parameterNode
+        self._showResult(None)
         self._volumeId, self._show3D = chosen.inputVolume.GetID(), chosen.show3D
         try:
-            job = self.logic.start(chosen.inputVolume, chosen.profile, chosen.region, chosen.host, chosen.hostSegment)
+            job, self._notes = self.logic.start(
+                chosen.inputVolume, chosen.profile, chosen.region, chosen.host, chosen.hostSegment
+            )
         except OncoError as error:
             self._tell(str(error))
             return
@@ -232,7 +241,6 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onResult(self, prediction):
         """Publishes the segmentation and shows its volumes."""
         from OncoLib.errors import OncoError
-        from OncoSegmentLib.widgets import segment_table
 
         self._endJob()
         volume = slicer.mrmlScene.GetNodeByID(self._volumeId)
@@ -241,14 +249,25 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         except OncoError as error:
             self._tell(str(error))
             return
-        segment_table.fill(self.ui.segmentTable, prediction.segmentation)
-        self.ui.notesLabel.text = segment_table.notes(prediction.segmentation)
+        self._showResult(prediction.segmentation)
         self._tell(_("Done: {name}").format(name=node.GetName()))
 
     def onError(self, error):
         """Shows why there is no result."""
         self._endJob()
         self._tell(str(error))
+
+    def _showResult(self, segmentation):
+        """Volumes and notes of a segmentation; nothing for None, so that no number stands under another's name."""
+        from OncoSegmentLib.widgets import segment_table
+
+        if segmentation is None:
+            self.ui.segmentTable.setRowCount(0)
+            self.ui.notesLabel.text = ""
+            return
+        segment_table.fill(self.ui.segmentTable, segmentation)
+        trusted = [_("Input: {note}").format(note=note) for note in self._notes]
+        self.ui.notesLabel.text = "\n\n".join([*trusted, segment_table.notes(segmentation)])
 
     def _endJob(self):
         self.monitor = None
@@ -283,17 +302,11 @@ class OncoSegmentLogic(ScriptedLoadableModuleLogic):
         return OncoSegmentParameterNode(super().getParameterNode())
 
     def profiles(self):
-        """Profiles that can be chosen: the built-in ones, and the user's own unless one of those is broken."""
-        import logging
+        """Profiles that can be chosen, and what is wrong with files of the user's that cannot be used."""
+        from OncoSegmentLib.profiles import usable_profiles
 
-        from OncoLib.errors import InputError
-        from OncoSegmentLib.profiles import all_profiles, builtin_folder
-
-        try:
-            return list(all_profiles().values())
-        except InputError as error:
-            logging.warning("Own profiles are left out: %s", error)
-            return list(all_profiles(builtin_folder() / "none").values())
+        found, problems = usable_profiles()
+        return list(found.values()), problems
 
     def prepare(self, volumeNode, profile, roiNode=None, hostNode=None, hostSegmentID=""):
         """Image (a view on the node) and request. **Main thread only.** Raises InputError with one sentence."""
@@ -310,39 +323,48 @@ class OncoSegmentLogic(ScriptedLoadableModuleLogic):
         from OncoSegmentLib.profiles import find_profile
 
         found = find_profile(profile)
-        return found.id if found.builtin else str(found.path)
+        return found.id if found.builtin else str(found.path.resolve())
 
     def _region(self, volumeNode, image, roiNode, hostNode, hostSegmentID):
-        from OncoLib.scene.regions import parent_to_world, roi_mask, segment_mask
+        from OncoLib.errors import InputError
+        from OncoLib.scene.regions import parent_to_world, require_same_transform, roi_mask, segment_mask
         from OncoSegmentLib.request import Region
 
         masks, sources = [], []
         if roiNode:
             masks.append(roi_mask(roiNode, image, parent_to_world(volumeNode)))
             sources.append("ROI box")
-        if hostNode and hostSegmentID:
+        if hostNode and not hostSegmentID:
+            raise InputError(f"choose the segment of the host organ in {hostNode.GetName()!r}, or no host")
+        if hostNode:
+            require_same_transform(volumeNode, hostNode)
             masks.append(segment_mask(hostNode, hostSegmentID, image))
             sources.append("host segment")
         if not masks:
             return None
         mask = masks[0] if len(masks) == 1 else masks[0] & masks[1]
-        return Region(" and ".join(sources), mask=mask, ijk_to_ras=image.ijk_to_ras)
+        return Region(" and ".join(sources), mask=mask, ijk_to_ras=image.ijk_to_ras, rough=not hostNode)
 
     def start(self, volumeNode, profile, roiNode=None, hostNode=None, hostSegmentID=""):
-        """Starts the work in a process of its own; returns the `LocalJob` to poll. **Main thread only.**"""
+        """Starts the work in a process of its own. **Main thread only.**
+
+        Returns the `LocalJob` to poll, and sentences on the input that a reader should know.
+        """
         from OncoSegmentLib.engine import local
 
         image, request = self.prepare(volumeNode, profile, roiNode, hostNode, hostSegmentID)
-        return local.start(image, request)
+        return local.start(image, request), image.notes
 
     def publish(self, prediction, volumeNode=None, show3D=False):
         """Adds the result as a segmentation node and returns it. **Main thread only.**"""
         from dataclasses import replace
 
         from OncoLib.scene.segmentations import add_segmentation
+        from OncoLib.scene.volumes import image_of
 
         segmentation = prediction.segmentation
         if volumeNode:
+            segmentation.require_grid_of(image_of(volumeNode))
             segmentation = replace(segmentation, name=f"{volumeNode.GetName()}: {segmentation.name}")
         return add_segmentation(slicer.mrmlScene, segmentation, volume=volumeNode, surface=show3D)
 

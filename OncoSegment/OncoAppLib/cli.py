@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,12 +25,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return InputError.exit_code
     try:
-        return options.run(options) or 0
+        status = options.run(options) or 0
+        sys.stdout.flush()
+        return status
     except OncoError as error:
         return tell(error, options)
     except KeyboardInterrupt:
         print("Cancelled; nothing was written.", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # the reader of a pipe, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except MemoryError:
         return tell(OncoError("out of memory; use a smaller region or a machine with more memory"), options)
     except Exception as error:
@@ -47,7 +53,8 @@ def utf8_streams() -> None:
 
 def tell(error: OncoError, options) -> int:
     """Says what went wrong, as text or as JSON; the cause goes to the log."""
-    logging.getLogger("oncosegment").debug("cause", exc_info=error)
+    if getattr(options, "debug", False):  # the cause of an error can hold paths, which can hold a patient's name
+        logging.getLogger("oncosegment").error("cause", exc_info=error)
     if getattr(options, "json", False):
         print(json.dumps({"error": str(error), "kind": type(error).__name__, "exit_code": error.exit_code}))
     else:

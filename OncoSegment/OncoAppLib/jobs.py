@@ -10,6 +10,7 @@ from OncoLib.progress import CancelToken, Progress, part_of
 from OncoLib.segmentation import Segmentation
 from OncoLib.segmentation_files import read_label_maps
 from OncoLib.staged import refuse_existing, staged_files
+from OncoSegmentLib.experts.registry import expert
 from OncoSegmentLib.inputs import Input, open_image
 from OncoSegmentLib.profiles import find_profile
 from OncoSegmentLib.request import Request, read_region
@@ -27,14 +28,15 @@ def segment_to_folder(options, *, progress: Progress, cancel: CancelToken) -> tu
     if not options.overwrite:
         refuse_existing(options.output, list(FAMILY))
     protect_inputs([options.image, Path(options.roi.rpartition(":")[0] or options.roi)], options.output, FAMILY)
-    progress(0.0, "Reading the image")
-    opened = open_image(options.image, modality=options.modality.upper(), units=options.units.upper(), series=options.series)
+    expert(options.model)
     request = Request(
         options.model,
         profile=profile_of(options),
         region=read_region(options.roi) if options.roi else None,
         device=options.device,
     )
+    progress(0.0, "Reading the image")
+    opened = open_image(options.image, modality=options.modality.upper(), units=options.units.upper(), series=options.series)
     return to_folder(opened, request, options.output, formats, options.overwrite, progress=progress, cancel=cancel)
 
 
@@ -51,7 +53,7 @@ def profile_of(options) -> str:
     if not options.profile:
         return ""
     profile = find_profile(options.profile, options.profiles)
-    return profile.id if profile.builtin else str(profile.path)
+    return profile.id if profile.builtin else str(profile.path.resolve())
 
 
 def to_folder(

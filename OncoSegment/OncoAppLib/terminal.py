@@ -6,6 +6,8 @@ import shutil
 import sys
 import time
 
+from OncoLib.measure import volume_text
+
 WIDTH = 28
 
 
@@ -51,12 +53,13 @@ class ProgressBar:
 
 def volume_table(description: dict) -> str:
     """The segments of a result as a text table, flags below each."""
-    rows = [(segment["name"], f"{segment['volume_ml']:.1f} ml", code_text(segment)) for segment in description["segments"]]
+    segments = description["segments"]
+    rows = [(item["name"], f"{volume_text(item['volume_ml'])} ml", code_text(item)) for item in segments]
     heads = ("Segment", "Volume", "Code")
     widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(3)]
     lines = [f"{heads[0]:<{widths[0]}}  {heads[1]:>{widths[1]}}  {heads[2]}"]
     lines.append("  ".join("-" * width for width in widths))
-    for row, segment in zip(rows, description["segments"]):
+    for row, segment in zip(rows, segments):
         lines.append(f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]}")
         lines += [f"    ! {flag}" for flag in segment["flags"]]
     return "\n".join(lines)

@@ -12,11 +12,18 @@ from OncoLib.progress import CancelToken
 from OncoLib.segmentation_files import RESEARCH_USE
 
 
+def cancelling(token: CancelToken) -> None:
+    """Says at once that the work stops, which may take until its next step."""
+    if not token.cancelled:
+        print("\nStopping ...", file=sys.stderr, flush=True)
+    token.cancel()
+
+
 def cancel_on_signals() -> CancelToken:
     """A token that Ctrl-C and SIGTERM set, so that work stops between two steps and cleans up."""
     token = CancelToken()
     for name in ("SIGINT", "SIGTERM"):
-        signal.signal(getattr(signal, name), lambda *_: token.cancel())
+        signal.signal(getattr(signal, name), lambda *_: cancelling(token))
     return token
 
 
@@ -43,9 +50,12 @@ def segment(options) -> int:
 
 def profiles_list(options) -> int:
     """Table of profiles."""
-    from OncoSegmentLib.profiles import all_profiles
+    from OncoSegmentLib.profiles import usable_profiles
 
-    profiles = all_profiles(options.profiles).values()
+    found, problems = usable_profiles(options.profiles)
+    profiles = found.values()
+    for problem in problems:
+        print(f"oncosegment: left out: {problem}", file=sys.stderr)
     if options.json:
         print(json.dumps([profile_json(profile) for profile in profiles]))
         return 0
@@ -106,18 +116,23 @@ def volumes(options) -> int:
     """Volumes of the same structures in several results."""
     from LongitudinalCompareLib.side_by_side import volume_rows
     from OncoAppLib.jobs import load_result
+    from OncoLib.measure import volume_text
 
     rows = volume_rows([load_result(path) for path in options.results])
     if options.json:
         cells = [[None if item is None else item.value for item in row.measured] for row in rows]
-        found = [{"name": row.name, "codes": row.entry.as_dict(), "volume_ml": values} for row, values in zip(rows, cells)]
+        found = [
+            {"name": row.name, "codes": row.entry.as_dict(), "volume_ml": values, "flags": list(row.flags)}
+            for row, values in zip(rows, cells)
+        ]
         print(json.dumps({"results": [str(path) for path in options.results], "structures": found}))
         return 0
     width = max([len(row.name) for row in rows] + [len("Volume in ml")])
     print(f"{'Volume in ml':<{width}}" + "".join(f"  {number:>10}" for number in range(1, len(options.results) + 1)))
     for row in rows:
-        texts = ["-" if item is None else f"{item.value:.1f}" for item in row.measured]
+        texts = ["-" if item is None else volume_text(item.value) for item in row.measured]
         print(f"{row.name:<{width}}" + "".join(f"  {text:>10}" for text in texts))
+        print("".join(f"    ! {flag}\n" for flag in row.flags), end="")
     for number, path in enumerate(options.results, 1):
         print(f"{number}: {path}")
     print(RESEARCH_USE)

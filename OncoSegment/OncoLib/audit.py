@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from OncoLib import __version__
 from OncoLib.image import Image
 
 CHUNK = 1 << 20
@@ -51,8 +52,8 @@ def files_sha256(paths: Iterable[Path]) -> str:
 
 def package_versions(names: Iterable[str] = ()) -> dict[str, str]:
     """Versions of Python, numpy and the named distributions that are installed."""
-    versions = {"python": platform.python_version()}
-    for name in ("oncosegment", "numpy", "scipy", "SimpleITK", *names):
+    versions = {"python": platform.python_version(), "oncosegment": __version__}
+    for name in ("numpy", "scipy", "SimpleITK", *names):
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

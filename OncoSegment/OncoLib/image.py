@@ -73,9 +73,15 @@ class Image:
 
     @property
     def value_range(self) -> tuple[float, float]:
-        """Smallest and largest finite value."""
-        voxels = self.voxels[np.isfinite(self.voxels)] if self.voxels.dtype.kind == "f" else self.voxels
-        return float(voxels.min()), float(voxels.max())
+        """Smallest and largest finite value, slice by slice; (inf, -inf) when none is finite."""
+        if self.voxels.dtype.kind != "f":
+            return float(self.voxels.min()), float(self.voxels.max())
+        low, high = np.inf, -np.inf
+        for plane in self.voxels:
+            finite = np.isfinite(plane)
+            low = min(low, float(plane.min(where=finite, initial=np.inf)))
+            high = max(high, float(plane.max(where=finite, initial=-np.inf)))
+        return low, high
 
     def with_notes(self, *notes: str) -> Image:
         """The same image with more notes."""
@@ -134,13 +140,20 @@ def inside_box(shape_kji: tuple[int, ...], ijk_to_box: np.ndarray, bounds: np.nd
     """Boolean `[k, j, i]` of voxels whose center lies in a box.
 
     ijk_to_box: 4x4 from voxel index to the frame in which the box is aligned. bounds: 3x2 lower and upper, inclusive.
+    Only the part of the grid around the box is looked at, slice by slice.
     """
-    nk, nj, ni = shape_kji
-    i, j, k = np.arange(ni)[None, None, :], np.arange(nj)[None, :, None], np.arange(nk)[:, None, None]
-    inside = np.ones(shape_kji, dtype=bool)
-    for row, (low, high) in zip(ijk_to_box[:3], bounds):
-        position = row[0] * i + row[1] * j + row[2] * k + row[3]
-        inside &= (position >= low) & (position <= high)
+    inside = np.zeros(shape_kji, dtype=bool)
+    corners = np.array([(x, y, z, 1.0) for x in bounds[0] for y in bounds[1] for z in bounds[2]]).T
+    ijk = (np.linalg.inv(ijk_to_box) @ corners)[:3]
+    low = np.clip(np.floor(ijk.min(axis=1)) - 1, 0, shape_kji[::-1]).astype(int)
+    high = np.clip(np.ceil(ijk.max(axis=1)) + 2, 0, shape_kji[::-1]).astype(int)
+    i, j = np.arange(low[0], high[0])[None, :], np.arange(low[1], high[1])[:, None]
+    for k in range(low[2], high[2]):
+        part = inside[k, low[1] : high[1], low[0] : high[0]]
+        part[:] = True
+        for row, (least, most) in zip(ijk_to_box[:3], bounds):
+            position = row[0] * i + row[1] * j + (row[2] * k + row[3])
+            part &= (position >= least) & (position <= most)
     return inside
 
 

@@ -1,7 +1,8 @@
 """Reads and writes one image file: NIfTI by nibabel; NRRD and MetaImage by SimpleITK. DICOM lives on floor 2.
 
-Slicer brings no nibabel: there, NIfTI goes through SimpleITK too, which reads the same voxels and the same grid but
-cannot tell when the header's two geometries disagree.
+Slicer brings no nibabel: there, NIfTI goes through SimpleITK too. ITK prefers the qform where the two geometries of a
+header have certain codes, nibabel the sform: so there the geometry is read from the header itself, and both hosts place
+an image alike.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import importlib.util
 import logging
 import os
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,13 +22,13 @@ import numpy as np
 import SimpleITK as sitk
 
 from OncoLib.errors import GeometryError, InputError, OncoError, OutputError
-from OncoLib.image import Image, checked_geometry, grid_difference_mm
+from OncoLib.image import Image, checked_geometry
 from OncoLib.image_convert import from_nibabel, from_sitk, to_nibabel, to_sitk
+from OncoLib.nifti_header import NO_ORIENTATION, NiftiHeader, read_header
 
 NIFTI = (".nii", ".nii.gz")
 ITK = (".nrrd", ".nhdr", ".mha", ".mhd")
 READABLE = NIFTI + ITK
-NO_ORIENTATION = "the file gives no patient orientation: left and right are a guess"
 
 
 def suffix_of(path: Path) -> str:
@@ -98,9 +100,9 @@ def _read_nifti(path: Path, nibabel, facts: dict) -> Image:
     file = nibabel.load(path)
     if not hasattr(file.header, "get_sform"):
         raise InputError("this is no NIfTI file but another format of the same suffix")
-    check_nifti_header(path, file)
-    image = from_nibabel(file, **facts)
-    return image.with_notes(*nifti_notes(file, image))
+    header = read_header(path)
+    header.check()
+    return from_nibabel(file, **facts).with_notes(*header.notes())
 
 
 def check_packed(path: Path) -> None:
@@ -111,44 +113,11 @@ def check_packed(path: Path) -> None:
                 pass
 
 
-def check_nifti_header(path: Path, file) -> None:
-    """Raises GeometryError for voxel sizes that nibabel mends or ignores.
-
-    A voxel size of 0 becomes 1 mm in nibabel, so the raw header is looked at; with an sform it sets no grid.
-    """
-    import nibabel
-
-    kind = type(file.header)
-    with nibabel.openers.Opener(path) as stream:
-        raw = kind(stream.read(kind.template_dtype.itemsize), check=False)
-    sizes = np.abs(np.asarray(raw["pixdim"][1:4], dtype=float))
-    if not int(raw["sform_code"]) and (not np.isfinite(sizes).all() or (sizes == 0).any()):
-        raise GeometryError(f"the header's voxel size is {tuple(sizes.tolist())} mm; wanted three positive numbers")
-    unit = file.header.get_xyzt_units()[0]
-    if unit in ("meter", "micron"):
-        raise GeometryError(f"the header states its voxel size in {unit}s; wanted millimeters")
-
-
-def nifti_notes(file, image: Image) -> tuple[str, ...]:
-    """What a reader should know about this header."""
-    sform, sform_code = file.header.get_sform(coded=True)
-    try:
-        qform, qform_code = file.header.get_qform(coded=True)
-    except ValueError:
-        return ("the header's second geometry (qform) is void; sform is used",) if sform_code else ()
-    if not sform_code and not qform_code:
-        return (NO_ORIENTATION,)
-    if sform_code and qform_code:
-        off = grid_difference_mm(sform, image.shape_kji, qform, image.shape_kji)
-        if off > 1.0:
-            return (f"the header's two geometries (sform, qform) differ by {off:.0f} mm; sform is used",)
-    return ()
-
-
 def read_itk(path: Path, **facts) -> Image:
     """A file that ITK reads through SimpleITK."""
     fields = nrrd_fields(path) if suffix_of(path) in (".nrrd", ".nhdr") else {}
-    notes = nrrd_notes(fields) if fields else ()
+    notes = nrrd_notes(fields) if fields else meta_notes(path)
+    header = checked_nifti(path) if suffix_of(path) in NIFTI else None
     try:
         with quiet_stderr():
             image = sitk.ReadImage(str(path))
@@ -162,7 +131,29 @@ def read_itk(path: Path, **facts) -> Image:
     except MemoryError as error:
         raise InputError("the header states more voxels than this machine's memory holds") from error
     found = from_sitk(image, **facts).with_notes(*notes)
+    if suffix_of(path) in NIFTI:
+        return replace(found, ijk_to_ras=checked_geometry(header.matrix())).with_notes(*header.notes())
     return replace(found, ijk_to_ras=las_geometry(fields)) if is_las(fields) else found
+
+
+def checked_nifti(path: Path) -> NiftiHeader:
+    """Header of a whole NIfTI file whose grid can be used; InputError otherwise."""
+    try:
+        check_packed(path)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError("cannot be read as NIfTI; it is truncated, damaged, or another format") from error
+    header = read_header(path)
+    header.check()
+    return header
+
+
+def meta_notes(path: Path) -> tuple[str, ...]:
+    """A note when a MetaImage header states no orientation."""
+    if suffix_of(path) not in (".mha", ".mhd"):
+        return ()
+    with open(path, "rb") as stream:
+        head = stream.read(1 << 14).decode("latin-1")
+    return () if re.search(r"(?m)^\s*(TransformMatrix|Rotation|Orientation)\s*=", head) else (NO_ORIENTATION,)
 
 
 def nrrd_fields(path: Path) -> dict[str, str]:

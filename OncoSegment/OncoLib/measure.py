@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,7 +63,20 @@ def volumes(segmentation: Segmentation) -> dict[Segment, Measurement]:
     }
 
 
+def volume_of_union(segmentation: Segmentation, segments: Sequence[Segment]) -> Measurement:
+    """Volume in ml of the voxels that belong to any of the segments; a voxel of several counts once."""
+    union = segmentation.mask(segments[0])
+    for segment in segments[1:]:
+        union |= segmentation.mask(segment)
+    return Measurement(int(np.count_nonzero(union)) * segmentation.voxel_volume_ml, "ml", VOXEL_COUNT, VOLUME)
+
+
 def dice(first: np.ndarray, second: np.ndarray) -> float:
     """Dice coefficient 2|A and B| / (|A| + |B|) of two boolean masks (Dice 1945); NaN when both are empty."""
     total = int(first.sum()) + int(second.sum())
     return 2.0 * int(np.logical_and(first, second).sum()) / total if total else float("nan")
+
+
+def volume_text(value_ml: float) -> str:
+    """A volume for a reader: one decimal from 10 ml up, three significant digits below, so that small is not 0."""
+    return f"{value_ml:.1f}" if value_ml >= 10 or value_ml == 0 else f"{value_ml:#.3g}".rstrip(".")

@@ -40,8 +40,10 @@ class Segment:
     def __post_init__(self) -> None:
         if self.label < 1:
             raise InputError(f"segment {self.name!r} has label {self.label}; wanted 1 or more")
-        if not self.name.strip():
+        if not isinstance(self.name, str) or not self.name.strip():
             raise InputError(f"the segment with label {self.label} has no name")
+        if not self.name.isprintable():
+            raise InputError(f"the name of the segment with label {self.label} holds control characters")
         if self.confidence not in CONFIDENCE_BANDS:
             raise InputError(f"confidence {self.confidence!r} is unknown; wanted {', '.join(CONFIDENCE_BANDS)}")
 

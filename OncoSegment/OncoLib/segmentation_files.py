@@ -120,14 +120,20 @@ def read_layer(folder: Path, name: str, ijk_to_ras: np.ndarray, shape: tuple[int
 
 
 def segment_from_json(values: dict) -> Segment:
-    """The segment that `segment_json` described."""
+    """The segment that `segment_json` described; TypeError for a value of another kind."""
+    color, flags, structure = values["color"], values.get("flags", []), values.get("structure", "")
+    whole = [values["label"], values.get("layer", 0), *color]
+    if any(not isinstance(number, int) or isinstance(number, bool) for number in whole) or len(color) != 3:
+        raise TypeError("label, layer or color of a segment is no whole number")
+    if not all(isinstance(text, str) for text in (*flags, structure, values["name"])):
+        raise TypeError("name, structure or flags of a segment are no text")
     return Segment(
         label=values["label"],
         name=values["name"],
         entry=TerminologyEntry.from_dict(values["codes"]),
-        color=tuple(values["color"]),
+        color=tuple(color),
         layer=values.get("layer", 0),
-        structure=values.get("structure", ""),
+        structure=structure,
         confidence=values.get("confidence", "not estimated"),
-        flags=tuple(values.get("flags", ())),
+        flags=tuple(flags),
     )

@@ -30,7 +30,7 @@ def open_image(path: Path | str, *, modality: str = "", units: str = "", series:
     """
     from OncoSegmentLib.dicom.series import read_series, series_files
 
-    path = Path(path)
+    path = Path(path) if Path(path).name else Path(path).resolve()
     if is_folder(path):
         image = read_series(path, series=series)
         found = series_files(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import json
 import re
 
@@ -23,8 +24,8 @@ def parse_json(text: str, where: str) -> tuple[object, Lines]:
         raise InputError(f"{where}:{error.lineno}: not valid JSON: {error.msg.lower()}") from error
     except _DuplicateKey as error:
         raise InputError(f"{where}:{error.line}: the key {error.key!r} stands twice in one object") from error
-    except RecursionError as error:
-        raise InputError(f"{where}:1: objects and lists are nested too deeply") from error
+    except (RecursionError, ValueError) as error:
+        raise InputError(f"{where}:1: nested too deeply, or a number of too many digits") from error
     return value, lines
 
 
@@ -38,7 +39,8 @@ class _Tokens:
     """The tokens of a text that is known to be JSON, with a look at the next one."""
 
     def __init__(self, text: str) -> None:
-        self._tokens = [(match.group(1), text.count("\n", 0, match.start(1)) + 1) for match in TOKEN.finditer(text)]
+        starts = [0, *(match.end() for match in re.finditer("\n", text))]
+        self._tokens = [(match.group(1), bisect.bisect_right(starts, match.start(1))) for match in TOKEN.finditer(text)]
         self._next = 0
 
     def peek(self) -> tuple[str, int]:
@@ -77,15 +79,22 @@ def parse_yaml(text: str, where: str) -> tuple[object, Lines]:
     except ImportError as error:
         raise InputError(f"{where}: reading YAML needs the package PyYAML; write the profile as JSON instead") from error
     try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
+            raise InputError(f"{where}:1: YAML aliases (*name) are not taken; write the value out")
         value = yaml.safe_load(text)
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
         raise InputError(f"{where}:{line}: not valid YAML: {getattr(error, 'problem', None) or error}") from error
+    except (RecursionError, ValueError) as error:
+        raise InputError(f"{where}:1: nested too deeply, or a value that cannot be read") from error
     lines: Lines = {}
-    if root is not None:
-        _walk_yaml(root, (), lines)
+    try:
+        if root is not None:
+            _walk_yaml(root, (), lines)
+    except _DuplicateKey as error:
+        raise InputError(f"{where}:{error.line}: the key {error.key!r} stands twice in one object") from error
     return value, lines
 
 
@@ -93,6 +102,8 @@ def _walk_yaml(node, path: tuple, lines: Lines) -> None:
     lines[path] = node.start_mark.line + 1
     if node.id == "mapping":
         for key, value in node.value:
+            if (*path, key.value) in lines:
+                raise _DuplicateKey(key.value, key.start_mark.line + 1)
             _walk_yaml(value, (*path, key.value), lines)
             lines[(*path, key.value)] = key.start_mark.line + 1
     elif node.id == "sequence":

@@ -24,6 +24,7 @@ STEP_VALUES = {
 }
 """The operations and the keys each may have."""
 
+MODALITIES = ("CT", "MR", "PT", "NM")
 FILL_CHOICES = ("axial", "slices", "volume")
 PROFILE_KEYS = ("id", "title", "modality", "units", "description", "note", "body_mask", "structures")
 RULE_KEYS = ("structure", "range", "alone", "kind", "steps", "note")
@@ -85,14 +86,20 @@ class _Reader:
             return self.wrong((), f"a profile is an object with {', '.join(PROFILE_KEYS)}; found {_kind(value)}")
         self.only_keys(value, (), PROFILE_KEYS)
         identity = self.text(value, (), "id")
+        builtin = self.path.resolve().parent == builtin_folder()
         if identity and not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,40}", identity):
             self.wrong(("id",), f"id {identity!r}: wanted lower-case letters, digits, - and _")
+        elif identity and not builtin and (builtin_folder() / f"{identity}.json").is_file():
+            self.wrong(("id",), f"the profile id {identity!r} is taken by a built-in one; choose another id")
+        modality = self.text(value, (), "modality")
+        if modality and modality not in MODALITIES:
+            self.wrong(("modality",), f"modality {modality!r}: wanted {', '.join(MODALITIES)}")
         body = value.get("body_mask")
         body_above, body_steps = self.body(body) if body is not None else (None, ())
         return Profile(
             id=identity,
             title=self.text(value, (), "title"),
-            modality=self.text(value, (), "modality"),
+            modality=modality,
             units=_units(self.text(value, (), "units")),
             description=self.text(value, (), "description", required=False),
             note=self.text(value, (), "note", required=False),
@@ -100,7 +107,7 @@ class _Reader:
             body_above=body_above,
             body_steps=body_steps,
             path=self.path,
-            builtin=self.path.parent == builtin_folder(),
+            builtin=builtin,
         )
 
     def body(self, value) -> tuple[float | None, tuple[Step, ...]]:

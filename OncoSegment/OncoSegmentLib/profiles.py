@@ -87,17 +87,31 @@ def profile_files(folder: Path) -> list[Path]:
 
 def all_profiles(users: Path | None = None) -> dict[str, Profile]:
     """Every profile by id, built-in ones first. Raises InputError for a broken file or an id that is taken."""
+    profiles, problems = usable_profiles(users)
+    if problems:
+        raise InputError(problems[0])
+    return profiles
+
+
+def usable_profiles(users: Path | None = None) -> tuple[dict[str, Profile], list[str]]:
+    """Every profile that can be used, by id, and what is wrong with the files of the others."""
     from OncoSegmentLib.profile_reading import read_profile
 
     profiles: dict[str, Profile] = {}
+    problems: list[str] = []
     for folder in (builtin_folder(), users or user_folder()):
         for path in profile_files(folder):
-            profile = read_profile(path)
+            try:
+                profile = read_profile(path)
+            except InputError as error:
+                problems.append(str(error))
+                continue
             if profile.id in profiles:
                 taken = profiles[profile.id].path.name
-                raise InputError(f"{path.name}: the profile id {profile.id!r} is taken by {taken}; choose another id")
-            profiles[profile.id] = profile
-    return profiles
+                problems.append(f"{path.name}: the profile id {profile.id!r} is taken by {taken}; choose another id")
+            else:
+                profiles[profile.id] = profile
+    return profiles, problems
 
 
 def find_profile(name: str, users: Path | None = None) -> Profile:

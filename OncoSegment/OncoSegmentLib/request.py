@@ -24,6 +24,7 @@ class Region:
     source: what it is, for provenance and messages: the box, or "mask" with its label; never a file name, which
         may name a patient.
     sha256: of the mask's file, so that it can be recognized.
+    rough: a box, whatever lies in it, not the outline of an organ.
     """
 
     source: str
@@ -31,6 +32,7 @@ class Region:
     mask: np.ndarray | None = None
     ijk_to_ras: np.ndarray | None = None
     sha256: str = ""
+    rough: bool = False
 
     def as_dict(self) -> dict:
         """For provenance."""
@@ -81,17 +83,23 @@ class Request:
 def read_region(text: str) -> Region:
     """The region that a user names: `box:R0,R1,A0,A1,S0,S1` in mm, or a label map file, `FILE` or `FILE:LABEL`.
 
-    Without LABEL every voxel other than 0 counts.
+    Without LABEL the label map must hold one label only.
     """
     if text.startswith("box:"):
-        return Region(text, box_ras_mm=_box(text))
+        return Region(text, box_ras_mm=_box(text), rough=True)
     path, label = Path(text), None
     if not path.exists() and ":" in text:
         head, _, tail = text.rpartition(":")
         if tail.isdigit():
             path, label = Path(head), int(tail)
     image = read_image(path)
-    mask = image.voxels == label if label is not None else np.isfinite(image.voxels) & (image.voxels != 0)
+    if label is None:
+        mask = np.isfinite(image.voxels) & (image.voxels != 0)
+        held = np.unique(image.voxels[mask])
+        if held.size > 1:
+            raise InputError(f"{path.name}: the label map holds {held.size} labels; name one, as {path.name}:{held[0]:g}")
+    else:
+        mask = image.voxels == label
     if not mask.any():
         wanted = "any label" if label is None else f"label {label}"
         raise InputError(f"{path.name}: the region of interest holds no voxel with {wanted}")
@@ -106,4 +114,6 @@ def _box(text: str) -> tuple[float, ...]:
         numbers = ()
     if len(numbers) != 6 or not np.isfinite(numbers).all():
         raise InputError(f"region {text!r}: wanted box:R0,R1,A0,A1,S0,S1 with six numbers in mm")
+    if any(low >= high for low, high in zip(numbers[::2], numbers[1::2])):
+        raise GeometryError(f"the box {text} is empty: each lower bound must be under its upper bound")
     return numbers

@@ -36,8 +36,7 @@ def check_segmentable(image: Image) -> Image:
 def check_request(image: Image, request: Request) -> Image:
     """Everything that can be refused before any work; returns the image with notes added."""
     image = check_segmentable(image)
-    expert(request.model).check(image, request)
-    return image
+    return image.with_notes(*expert(request.model).check(image, request))
 
 
 def segment(

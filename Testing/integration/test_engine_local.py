@@ -260,6 +260,6 @@ def test_a_worker_that_cannot_start_is_told(tmp_path, folders):
         assert "No module named" in job.log
     finally:
         job.close()
-    with pytest.raises(OSError):
+    with pytest.raises(WorkerError, match="could not be started"):
         local.start(ct_phantom(), BONES, python="/nowhere/python")
     assert folders() == []

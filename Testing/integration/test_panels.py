@@ -161,4 +161,4 @@ def test_volumes_of_checked_segmentations_stand_side_by_side(slicer_stubs, ct):
         widget.ui.segmentationsSelector.setCheckState(node, 2)
     widget.ui.applyButton.click()
     # 2 * 25 and 4 * 25 voxels of 5 x 5 x 6 mm, 0.15 ml each
-    assert cells(widget.ui.volumeTable) == [["Bone", "7.5", "15.0"]]
+    assert cells(widget.ui.volumeTable) == [["Bone", "7.50", "15.0"]]

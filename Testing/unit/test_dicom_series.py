@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from helpers_dicom import AXIAL, stored_values, write_series
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from OncoLib.errors import GeometryError, InputError
 from OncoSegmentLib.dicom.series import read_series, series_files
@@ -234,6 +236,45 @@ def test_the_users_word_on_the_modality_may_not_contradict_the_file(tmp_path):
     with pytest.raises(InputError, match="^s: the DICOM modality is CT, not MR as stated$"):
         open_image(folder, modality="MR")
     assert open_image(folder, modality="CT").image.modality == "CT"
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_slice_with_a_damaged_header_is_read_or_told_in_a_sentence(tmp_path, data):
+    """Up to four bytes of one slice's header are replaced; nothing but our own errors may come out."""
+    folder = tmp_path / "s"
+    if not folder.exists():
+        write_series(folder)
+    path = folder / "002.dcm"
+    good = path.read_bytes()
+    content = bytearray(good)
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(132, len(good) - 260))] = data.draw(st.integers(0, 255))
+    path.write_bytes(bytes(content))
+    try:
+        read_series(folder)
+    except InputError as error:
+        assert str(error).startswith("s: ") and "\n" not in str(error)
+    finally:
+        path.write_bytes(good)
+
+
+@pytest.mark.parametrize("name", ["NumberOfFrames", "RescaleSlope", "RescaleIntercept", "SliceThickness", "PixelSpacing"])
+def test_a_number_that_is_none_is_told(tmp_path, name):
+    """Text where a number belongs, as some anonymizers leave it; written as bytes, because pydicom refuses to."""
+    import pydicom
+
+    folder = write_series(tmp_path / "s", edit=all_changed(NumberOfFrames=1))
+    for path in folder.iterdir():
+        data = pydicom.dcmread(path)
+        element = data.data_element(name)
+        raw = pydicom.dataelem.RawDataElement(element.tag, element.VR, 4, b"ANON", 0, False, True)
+        dict.__setitem__(data._dict, element.tag, raw)
+        data.save_as(path)
+    try:
+        assert read_series(folder).units != "HU" or name in ("NumberOfFrames", "SliceThickness")
+    except InputError as error:
+        assert str(error).startswith("s: ")
 
 
 def test_nothing_is_printed_while_reading(tmp_path, capfd):

@@ -268,9 +268,7 @@ def test_any_spoiled_profile_is_read_or_told(tmp_path, data):
 
 
 def test_the_documents_of_this_project_state_profiles_that_pass(tmp_path):
-    """Every JSON profile shown in docs/profiles.md is one that `profiles check` accepts."""
-    page = ROOT / "docs" / "profiles.md"
-    if not page.exists():
-        pytest.skip("docs/profiles.md is not there yet")
+    """Every JSON profile shown in the documentation is one that `profiles check` accepts."""
+    page = ROOT / "Resources" / "Documentation" / "profiles.md"
     for number, text in enumerate(re.findall(r"```json\n(\{.*?\n\})\n```", page.read_text(encoding="utf-8"), re.DOTALL)):
         assert problems_of(tmp_path, text, f"shown{number}.json") == []

@@ -43,6 +43,12 @@ def segment_mask(node: slicer.vtkMRMLSegmentationNode, segment_id: str, image: I
     return segmentation.mask(segmentation.segments[index])
 
 
+def require_same_transform(first, second) -> None:
+    """Raises InputError unless two nodes lie under one transform, so that equal grids are equal places."""
+    if first.GetTransformNodeID() != second.GetTransformNodeID():
+        raise InputError(f"{first.GetName()!r} and {second.GetName()!r} lie under different transforms; harden them first")
+
+
 def parent_to_world(node) -> np.ndarray:
     """Linear transform of a node's parent to world; InputError when the parent is not linear."""
     transform = node.GetParentTransformNode()

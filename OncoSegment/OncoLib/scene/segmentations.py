@@ -262,7 +262,7 @@ def segment_from(item: slicer.vtkSegment, layer: int, fallback_name: str) -> Seg
     flags = [flag for flag in read_json(tag_value(item, FLAGS), list) if isinstance(flag, str)]
     return Segment(
         label=item.GetLabelValue(),
-        name=item.GetName() if (item.GetName() or "").strip() else fallback_name,
+        name=printable(item.GetName()) or fallback_name,
         entry=entry,
         color=tuple(int(round(part * 255)) for part in item.GetColor()),
         layer=layer,
@@ -270,6 +270,11 @@ def segment_from(item: slicer.vtkSegment, layer: int, fallback_name: str) -> Seg
         confidence=confidence if confidence in CONFIDENCE_BANDS else "not estimated",
         flags=(*flags, *problem),
     )
+
+
+def printable(name: str | None) -> str:
+    """A name without control characters, which would rewrite a terminal's lines."""
+    return "".join(letter if letter.isprintable() else " " for letter in name or "").strip()
 
 
 def entry_from(tag: str) -> tuple[TerminologyEntry, tuple[str, ...]]:

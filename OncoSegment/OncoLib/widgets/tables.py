@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 
 import qt
@@ -18,9 +19,9 @@ def set_up(table, headers: Sequence[str]) -> None:
 
 
 def put(table, row: int, column: int, text: str, tip: str = "") -> None:
-    """Sets one cell; the tip shows what does not fit."""
+    """Sets one cell; the tip shows what does not fit, and never as markup: names come from files."""
     item = qt.QTableWidgetItem(text)
-    item.setToolTip(tip or text)
+    item.setToolTip(f"<qt>{html.escape(tip or text)}</qt>")
     table.setItem(row, column, item)
 
 

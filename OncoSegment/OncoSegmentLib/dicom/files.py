@@ -14,6 +14,15 @@ DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 """A file that calls itself DICOM and cannot be read is damaged, not something else."""
 
 
+LOOKED_AT = (
+    *("Modality", "PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "FrameOfReferenceUID"),
+    *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation"),
+    *("RescaleType", "RescaleSlope", "RescaleIntercept"),
+    *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness"),
+)
+"""The tags that decide how a slice is read."""
+
+
 @dataclass(frozen=True, eq=False)
 class Slice:
     """One image file and its header (a pydicom data set without pixels)."""
@@ -60,7 +69,10 @@ def read_header(folder: Path, path: Path):
 
     damaged = f"{folder.name}: {path.name} cannot be read as DICOM; it is empty, truncated or damaged"
     try:
-        return pydicom.dcmread(path, stop_before_pixels=True)
+        header = pydicom.dcmread(path, stop_before_pixels=True)
+        for name in LOOKED_AT:  # pydicom reads a tag when it is first looked at: what is damaged shows here
+            header.get(name)
+        return header
     except InvalidDicomError as error:
         if path.suffix.lower() in DICOM_SUFFIXES:
             raise InputError(damaged) from error

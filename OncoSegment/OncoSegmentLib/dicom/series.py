@@ -85,7 +85,10 @@ def chosen_series(folder: Path, slices: list[Slice], wanted: str) -> list[Slice]
 def check_one_volume(folder: Path, slices: list[Slice]) -> None:
     """Refuses what is no single scalar volume of one patient."""
     first = slices[0].header
-    if any(int(item.header.get("NumberOfFrames", 1) or 1) != 1 for item in slices):
+    for item in slices:
+        for name in ("NumberOfFrames", "RescaleSlope", "RescaleIntercept"):
+            require_number(folder, item, name)
+    if any(number_of(item, "NumberOfFrames", 1.0) != 1 for item in slices):
         raise InputError(f"{folder.name}: this is a multi-frame DICOM file, which is not read yet; wanted one slice a file")
     if any(item.header.get("SamplesPerPixel", 1) != 1 for item in slices):
         raise InputError(f"{folder.name}: these are color images; wanted one scalar value a voxel")
@@ -135,18 +138,27 @@ def geometry(folder: Path, slices: list[Slice]) -> np.ndarray:
         check_steps(folder, positions, normal)
         lps[:3, 2] = (positions[-1] - positions[0]) / (len(slices) - 1)
     else:
-        thickness = numbers_of_one(slices[0], "SliceThickness")
+        thickness = number_of(slices[0], "SliceThickness", 0.0)
         lps[:3, 2] = normal * (thickness if thickness > 0 else 1.0)
     lps[:3, 3] = positions[0]
     return RAS_TO_LPS @ lps
 
 
-def numbers_of_one(item: Slice, name: str) -> float:
-    """A single number, 0 when absent."""
+def number_of(item: Slice, name: str, absent: float) -> float:
+    """A single number of a tag; `absent` when it is not there or is none."""
     try:
-        return float(item.header.get(name) or 0)
+        found = item.header.get(name)
+        return absent if found in (None, "") else float(found)
     except (TypeError, ValueError):
-        return 0.0
+        return absent
+
+
+def require_number(folder: Path, item: Slice, name: str) -> None:
+    """Raises InputError when a tag holds text that is no number: ITK would read 0 or 1 in its place."""
+    if np.isnan(number_of(item, name, 1.0)) or number_of(item, name, 0.0) != number_of(item, name, 1.0):
+        if item.header.get(name) in (None, ""):
+            return
+        raise InputError(f"{folder.name}: {item.path.name} states a {name} that is no number")
 
 
 def check_steps(folder: Path, positions: np.ndarray, normal: np.ndarray) -> None:

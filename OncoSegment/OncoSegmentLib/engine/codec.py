@@ -19,7 +19,12 @@ def write_job(folder: Path, image: Image, request: Request) -> None:
     facts = {"ijk_to_ras": image.ijk_to_ras.tolist(), "modality": image.modality, "units": image.units}
     region = None
     if request.region is not None:
-        region = {"source": request.region.source, "box_ras_mm": request.region.box_ras_mm, "sha256": request.region.sha256}
+        region = {
+            "source": request.region.source,
+            "box_ras_mm": request.region.box_ras_mm,
+            "sha256": request.region.sha256,
+            "rough": request.region.rough,
+        }
         if request.region.mask is not None:
             np.save(folder / "region.npy", request.region.mask, allow_pickle=False)
             region["ijk_to_ras"] = np.asarray(request.region.ijk_to_ras).tolist()
@@ -46,9 +51,11 @@ def _read_region(folder: Path, region: dict | None) -> Region | None:
     if region is None:
         return None
     if region.get("ijk_to_ras") is None:
-        return Region(region["source"], box_ras_mm=tuple(region["box_ras_mm"]))
+        return Region(region["source"], box_ras_mm=tuple(region["box_ras_mm"]), rough=True)
     mask = np.load(folder / "region.npy", allow_pickle=False)
-    return Region(region["source"], mask=mask, ijk_to_ras=np.array(region["ijk_to_ras"]), sha256=region["sha256"])
+    return Region(
+        region["source"], mask=mask, ijk_to_ras=np.array(region["ijk_to_ras"]), sha256=region["sha256"], rough=region["rough"]
+    )
 
 
 def write_prediction(folder: Path, prediction: Prediction) -> None:

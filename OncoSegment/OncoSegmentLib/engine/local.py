@@ -112,16 +112,31 @@ def start(image: Image, request: Request, *, python: str = "", path: list[str] |
 
     python: interpreter; by default PythonSlicer inside Slicer, else this one. path: its import path, by default ours.
     """
-    folder = Path(tempfile.mkdtemp(prefix="oncosegment-job-"))
+    folder = new_folder()
     try:
         write_job(folder, image, request)
         command = [python or interpreter(), "-c", BOOT.format(path=own_path() if path is None else path), str(folder)]
         with open(folder / "log.txt", "wb") as log:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, **no_console())
+            # The private folder is also the current one: Python would import modules that lie in any other.
+            process = subprocess.Popen(
+                command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, **no_console()
+            )
+    except (OSError, MemoryError) as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        reason = getattr(error, "strerror", None) or "out of memory"
+        raise WorkerError(f"The job could not be started ({reason.lower()}).") from error
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return LocalJob(folder, process)
+
+
+def new_folder() -> Path:
+    """A folder that only its owner can read."""
+    try:
+        return Path(tempfile.mkdtemp(prefix="oncosegment-job-"))
+    except OSError as error:
+        raise WorkerError("The job could not be started: the temporary folder cannot be written.") from error
 
 
 def run(

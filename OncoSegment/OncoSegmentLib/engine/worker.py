@@ -48,7 +48,7 @@ def run(folder: Path, parent: int) -> int:
     except MemoryError as error:
         return failed(folder, error, 5, "The job ran out of memory; close other programs or use a smaller region.")
     except Exception as error:
-        return failed(folder, error, 1, f"The job failed unexpectedly ({type(error).__name__}); its log has the details.")
+        return failed(folder, error, 1, f"The job failed unexpectedly ({type(error).__name__}).")
 
 
 def report(stream, fraction: float | None, message: str) -> None:

@@ -16,8 +16,11 @@ class Expert(Protocol):
     id: str
     version: str
 
-    def check(self, image: Image, request: Request) -> None:
-        """Raises InputError or ModelError, before any work, when this request cannot be run on this image."""
+    def check(self, image: Image, request: Request) -> tuple[str, ...]:
+        """Raises InputError or ModelError, before any work, when this request cannot be run on this image.
+
+        Returns sentences on what it takes on trust.
+        """
 
     def run(self, image: Image, request: Request, *, progress: Progress, cancel: CancelToken) -> Prediction:
         """The segmentation on the image's own grid. Raises Cancelled soon after the token is set."""

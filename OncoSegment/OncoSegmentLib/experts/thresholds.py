@@ -17,7 +17,7 @@ from OncoLib.segmentation import Prediction, Provenance, Segment, Segmentation, 
 from OncoLib.terminology import structure
 from OncoSegmentLib.experts.steps import Workspace, apply
 from OncoSegmentLib.profiles import Profile, Rule, find_profile
-from OncoSegmentLib.request import Request
+from OncoSegmentLib.request import Region, Request
 
 
 class ThresholdExpert:
@@ -26,51 +26,62 @@ class ThresholdExpert:
     id = "thresholds"
     version = __version__
 
-    def check(self, image: Image, request: Request) -> None:
+    def check(self, image: Image, request: Request) -> tuple[str, ...]:
         """Refuses a missing profile, a GPU, another modality, and voxels that cannot be in the profile's units."""
         if request.device == "cuda":
             raise ModelError("the model 'thresholds' runs on the CPU only; choose device auto or cpu")
         if not request.profile:
             raise InputError("the model 'thresholds' needs a profile; `oncosegment profiles list` shows them")
-        check_values(image, find_profile(request.profile))
+        return check_values(image, find_profile(request.profile))
 
     def run(self, image: Image, request: Request, *, progress: Progress, cancel: CancelToken) -> Prediction:
         """Segments in the order of the profile; an earlier structure keeps the voxels it has."""
         profile = find_profile(request.profile)
         progress(0.0, "Finding the body")
         work = workspace(image)
-        inside, in_region = inside_of(image, profile, request, work, cancel)
+        inside = inside_of(image, profile, request, work, cancel)
         layer = np.zeros(image.shape_kji, label_type_for(len(profile.rules)))
         segments = []
         for position, rule in enumerate(profile.rules):
             cancel.check()
             progress(0.3 + 0.7 * position / len(profile.rules), f"Segmenting {rule.structure.name.lower()}")
             mask = mask_of(rule, inside, work, cancel)
-            mask &= inside & (layer == 0)
+            taken = mask & (layer > 0)
+            mask &= ~taken
             layer[mask] = position + 1
-            segments.append(segment_of(rule, position + 1, mask, work, profile, in_region))
+            flags = (*taken_flags(taken, mask, profile, layer), *flags_of(rule, mask, work, profile, request.region))
+            segments.append(segment_of(rule, position + 1, flags, profile, request.region is not None))
         cancel.check()
         progress(1.0, "Segmented")
         provenance = Provenance(self.id, self.version, parameters=parameters_of(profile, request))
         return Prediction(Segmentation((layer,), image.ijk_to_ras, tuple(segments), provenance, name=profile.title))
 
 
-def check_values(image: Image, profile: Profile) -> None:
-    """Raises InputError unless the image can be what the profile was written for."""
+LEAST_NEGATIVE_SHARE = 0.005
+"""A CT in HU has air or fat somewhere: at least this share of its voxels lies under -50 HU (our own limit; on the
+public scans of the tests it is over 0.4, and an MR or PET has none)."""
+
+
+def check_values(image: Image, profile: Profile) -> tuple[str, ...]:
+    """Raises InputError unless the image can be what the profile was written for; returns what was taken on trust."""
     if image.modality and image.modality != profile.modality:
         raise InputError(f"the image's modality is {image.modality}; the profile {profile.id!r} is for {profile.modality}")
     if image.units and image.units.strip().upper() != profile.units.upper():
         raise InputError(f"the image's units are {image.units!r}; the profile {profile.id!r} is for {profile.units}")
     if profile.units != "HU":
-        return
+        return ()
     low, high = image.value_range
     if image.voxels.dtype.itemsize == 1:
         raise InputError(f"the image is 8-bit ({low:g}..{high:g}), which cannot hold Hounsfield units; wanted the CT in HU")
-    if low >= 0 and image.units != "HU":
+    if image.units == "HU":
+        return ()
+    share = np.count_nonzero(image.voxels < -50) / image.voxels.size
+    if share < LEAST_NEGATIVE_SHARE:
         raise InputError(
-            f"the image's values {low:g}..{high:g} are not Hounsfield units (none is negative); wanted a CT in HU"
-            " (if it is one, state its units as HU)"
+            f"the image's values {low:g}..{high:g} are not Hounsfield units ({share:.1%} of them are under -50, as air"
+            " and fat are); wanted a CT in HU (if it is one, state its units as HU)"
         )
+    return ("neither the file nor the user states units: the values are taken for Hounsfield units",)
 
 
 def workspace(image: Image) -> Workspace:
@@ -79,8 +90,8 @@ def workspace(image: Image) -> Workspace:
     return Workspace(image.voxels, image.spacing_kji_mm, image.voxel_volume_ml, axial, {})
 
 
-def inside_of(image: Image, profile: Profile, request: Request, work: Workspace, cancel: CancelToken) -> tuple[np.ndarray, bool]:
-    """Where structures may lie, and whether the user gave a region."""
+def inside_of(image: Image, profile: Profile, request: Request, work: Workspace, cancel: CancelToken) -> np.ndarray:
+    """Where structures may lie: in the body, in the region, and where the image has a value."""
     inside = np.ones(image.shape_kji, dtype=bool)
     if profile.body_above is not None:
         inside = image.voxels > profile.body_above
@@ -91,7 +102,7 @@ def inside_of(image: Image, profile: Profile, request: Request, work: Workspace,
         inside = inside & np.isfinite(image.voxels)
     if request.region is not None:
         inside = inside & request.region.inside(image)
-    return inside, request.region is not None
+    return inside
 
 
 def mask_of(rule: Rule, inside: np.ndarray, work: Workspace, cancel: CancelToken) -> np.ndarray:
@@ -105,11 +116,20 @@ def mask_of(rule: Rule, inside: np.ndarray, work: Workspace, cancel: CancelToken
     return mask
 
 
-def segment_of(rule: Rule, label: int, mask: np.ndarray, work: Workspace, profile: Profile, in_region: bool) -> Segment:
+def taken_flags(taken: np.ndarray, mask: np.ndarray, profile: Profile, layer: np.ndarray):
+    """Says what went to structures that come first and whose ranges overlap this one's."""
+    lost = int(np.count_nonzero(taken))
+    if not lost:
+        return
+    share = 100.0 * lost / (lost + int(np.count_nonzero(mask)))
+    earlier = [profile.rules[label - 1].structure.name for label in np.unique(layer[taken])]
+    yield f"{share:.0f} % of what it found was given to {' and '.join(earlier)}, which comes first in the profile"
+
+
+def segment_of(rule: Rule, label: int, flags: tuple[str, ...], profile: Profile, in_region: bool) -> Segment:
     """Names and codes the mask for what it is."""
     identified = rule.alone or in_region
     named = rule.structure if identified else structure("tissue")
-    flags = tuple(flags_of(rule, mask, work, profile, in_region))
     return Segment(
         label=label,
         name=rule.structure.name if identified else f"{rule.kind} {range_text(rule, profile)} (candidate)",
@@ -120,24 +140,26 @@ def segment_of(rule: Rule, label: int, mask: np.ndarray, work: Workspace, profil
     )
 
 
-def flags_of(rule: Rule, mask: np.ndarray, work: Workspace, profile: Profile, in_region: bool):
+def flags_of(rule: Rule, mask: np.ndarray, work: Workspace, profile: Profile, region: Region | None):
     """Sentences that belong beside the numbers of this segment."""
     count = int(np.count_nonzero(mask))
     if not count:
         yield f"empty: no voxel in {range_text(rule, profile)} was left"
         return
-    if not rule.alone and not in_region:
+    if not rule.alone and region is None:
         yield (
-            f"candidate: many soft tissues share {range_text(rule, profile)}; without a region of interest this is"
+            f"candidate: many tissues share {range_text(rule, profile)}; without a region of interest this is"
             " no organ and carries no organ code"
         )
     elif not rule.alone:
         yield f"only the part of the region of interest within {range_text(rule, profile)}"
+        if region.rough:
+            yield "the region is a box: whatever else in it has these values is counted in"
     outside = count - int(np.count_nonzero(mask & (work.voxels >= rule.low) & (work.voxels <= rule.high)))
     if outside:
         share = 100.0 * outside / count
         told = f"{share:.0f} %" if share >= 1 else "under 1 %"
-        yield f"{told} of its voxels lie outside of {range_text(rule, profile)} (closing and filled holes)"
+        yield f"{told} of its voxels lie outside of {range_text(rule, profile)} (clean-up steps of the profile)"
     for note in (rule.note, profile.note):
         if note:
             yield note

@@ -16,7 +16,8 @@ from OncoLib.segmentation_files import as_json, write_json, write_label_maps
 STEM = "segmentation"
 
 
-FAMILY = tuple(STEM + suffix for suffix in (".seg.nrrd", ".json", ".nii.gz", ".nrrd", ".mrb"))
+LAYERS = [f"-layer{number}{suffix}" for number in range(2, 10) for suffix in (".nii.gz", ".nrrd")]
+FAMILY = tuple(STEM + suffix for suffix in (".seg.nrrd", ".json", ".nii.gz", ".nrrd", ".mrb", *LAYERS))
 """Names that one result may have; what another result left of them is replaced or taken away together."""
 
 

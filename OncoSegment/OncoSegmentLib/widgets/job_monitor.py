@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import qt
 
-from OncoLib.errors import OncoError
+from OncoLib.errors import OncoError, WorkerError
 from OncoLib.segmentation import Prediction
 from OncoSegmentLib.engine.local import LocalJob, Status
 
@@ -34,24 +34,31 @@ class JobMonitor:
         self.timer.start()
 
     def tick(self) -> None:
-        """One look at the job."""
-        status = self.job.poll()
-        self._onStatus(status)
-        if not status.finished:
-            return
-        self.timer.stop()
+        """One look at the job. Whatever goes wrong is reported, so that the panel never stays locked."""
         try:
-            prediction = self.job.result()
+            status = self.job.poll()
+            prediction = self.job.result() if status.finished else None
         except OncoError as error:
-            self._onError(error)
+            self._end(error)
+        except Exception as error:
+            self._end(WorkerError(f"The result could not be read ({type(error).__name__})."))
         else:
+            self._onStatus(status)
+            if status.finished:
+                self._end(None, prediction)
+
+    def _end(self, error: OncoError | None, prediction: Prediction | None = None) -> None:
+        self.timer.stop()
+        self.job.close()
+        if error is None:
             self._onResult(prediction)
-        finally:
-            self.job.close()
+        else:
+            self._onError(error)
 
     def cancel(self) -> None:
         """Asks the job to stop; the report comes as `Cancelled` through onError."""
-        self.job.cancel()
+        if self.timer.isActive():
+            self.job.cancel()
 
     def abandon(self) -> None:
         """Ends the job at once without a report, for when the panel goes away."""

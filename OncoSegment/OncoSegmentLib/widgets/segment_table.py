@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import qt
 
-from OncoLib.measure import volumes
+from OncoLib.measure import volume_text, volumes
 from OncoLib.segmentation import Segmentation
 from OncoLib.widgets.tables import put
 
@@ -19,7 +19,7 @@ def fill(table, segmentation: Segmentation) -> None:
         code = segment.entry.type
         put(table, row, NAME, segment.name)
         table.item(row, NAME).setIcon(swatch(segment.color))
-        put(table, row, VOLUME, f"{measured[segment].value:.1f}")
+        put(table, row, VOLUME, volume_text(measured[segment].value))
         table.item(row, VOLUME).setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
         put(table, row, CODE, code.meaning, f"{code.scheme} {code.value}")
     table.resizeColumnsToContents()
