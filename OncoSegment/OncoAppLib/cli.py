@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -53,13 +52,18 @@ def utf8_streams() -> None:
 
 def tell(error: OncoError, options) -> int:
     """Says what went wrong, as text or as JSON; the cause goes to the log."""
-    if getattr(options, "debug", False):  # the cause of an error can hold paths, which can hold a patient's name
-        logging.getLogger("oncosegment").error("cause", exc_info=error)
+    if getattr(options, "debug", False):
+        print(f"oncosegment: raised as {' from '.join(kinds_of(error))}", file=sys.stderr)
     if getattr(options, "json", False):
         print(json.dumps({"error": str(error), "kind": type(error).__name__, "exit_code": error.exit_code}))
     else:
         print(f"oncosegment: {error}", file=sys.stderr)
     return error.exit_code
+
+
+def kinds_of(error: BaseException | None) -> list[str]:
+    """Types of an error and its causes; not their texts, which can hold paths, and so a patient's name."""
+    return [] if error is None else [type(error).__name__, *kinds_of(error.__cause__)]
 
 
 def build_parser() -> argparse.ArgumentParser:

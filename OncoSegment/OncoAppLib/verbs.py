@@ -12,18 +12,18 @@ from OncoLib.progress import CancelToken
 from OncoLib.segmentation_files import RESEARCH_USE
 
 
-def cancelling(token: CancelToken) -> None:
+def cancelling(token: CancelToken, quiet: bool) -> None:
     """Says at once that the work stops, which may take until its next step."""
-    if not token.cancelled:
+    if not token.cancelled and not quiet:
         print("\nStopping ...", file=sys.stderr, flush=True)
     token.cancel()
 
 
-def cancel_on_signals() -> CancelToken:
+def cancel_on_signals(*, quiet: bool = False) -> CancelToken:
     """A token that Ctrl-C and SIGTERM set, so that work stops between two steps and cleans up."""
     token = CancelToken()
     for name in ("SIGINT", "SIGTERM"):
-        signal.signal(getattr(signal, name), lambda *_: cancelling(token))
+        signal.signal(getattr(signal, name), lambda *_: cancelling(token, quiet))
     return token
 
 
@@ -34,7 +34,7 @@ def segment(options) -> int:
 
     bar = ProgressBar(quiet=options.json)
     try:
-        description, files = segment_to_folder(options, progress=bar, cancel=cancel_on_signals())
+        description, files = segment_to_folder(options, progress=bar, cancel=cancel_on_signals(quiet=options.json))
     finally:
         bar.close()
     if options.json:

@@ -51,7 +51,7 @@ def refused(folder, *words, code: int = 2, run=run_here) -> str:
         (("--profile", "liver", "--roi", "box:1,2,3"), 2, "wanted box:R0,R1,A0,A1,S0,S1 with six numbers in mm"),
         (("--profile", "liver", "--roi", "box:9,1,0,1,0,1"), 2, "each lower bound must be under its upper bound"),
         (("--profile", "liver", "--roi", "box:900,901,900,901,900,901"), 2, "holds no voxel of the image"),
-        (("--profile", "liver", "--roi", "other.nii.gz"), 2, "mm off the image's grid"),
+        (("--profile", "liver", "--roi", "other.nii.gz:1"), 2, "mm off the image's grid"),
         (("--profile", "liver", "--roi", "smaller.nii.gz"), 2, "wanted the grid of the image"),
         (("--profile", "liver", "--roi", "roi.nii.gz:9"), 2, "holds no voxel with label 9"),
         (("--profile", "liver", "--roi", "absent.nii.gz:3"), 2, "no such file"),
@@ -75,7 +75,13 @@ def test_a_region_of_a_label_gives_the_organ_its_code(work):
 
 
 def test_a_broken_profile_is_told_line_by_line(work):
-    text = (builtin_folder() / "liver.json").read_text().replace('"modality": "CT"', '"modality": 7').replace("[40,", "[400,")
+    text = (
+        (builtin_folder() / "liver.json")
+        .read_text()
+        .replace('"id": "liver"', '"id": "mine"')
+        .replace('"modality": "CT"', '"modality": 7')
+        .replace("[40,", "[400,")
+    )
     (work / "mine.json").write_text(text)
     before = tree(work)
     outcome = run_here("segment", "ct.nrrd", "--profile", "mine.json", "--output", "new/out", cwd=work)
@@ -146,7 +152,7 @@ def test_profiles_show_prints_the_file():
 
 
 def test_profiles_check_tells_each_problem_with_its_line(tmp_path):
-    good = (builtin_folder() / "bones.json").read_text()
+    good = (builtin_folder() / "bones.json").read_text().replace('"id": "bones"', '"id": "own-bones"')
     (tmp_path / "good.json").write_text(good)
     passed = run_here("profiles", "check", "good.json", cwd=tmp_path)
     assert passed.code == 0 and passed.out.startswith("good.json: ") and passed.err == ""

@@ -84,7 +84,7 @@ def test_an_unknown_profile_is_told_with_those_there_are(users):
 
 def test_an_id_that_is_taken_is_told_with_both_files(users):
     shutil.copy(builtin_folder() / "bones.json", users / "other.json")
-    with pytest.raises(InputError, match=r"^other\.json: the profile id 'bones' is taken by bones\.json"):
+    with pytest.raises(InputError, match=r"^other\.json:2: the profile id 'bones' is taken by a built-in one"):
         all_profiles(users)
 
 

@@ -84,8 +84,11 @@ def test_a_mask_by_file_with_and_without_label(tmp_path, suffix, name):
     path = tmp_path / f"roi{suffix}"
     write_image(path, LABELS, GRIDS[name])
     scan = image(np.zeros(LABELS.shape, np.int16), GRIDS[name])
-    np.testing.assert_array_equal(read_region(str(path)).inside(scan), LABELS != 0)
     np.testing.assert_array_equal(read_region(f"{path}:2").inside(scan), LABELS == 2)
+    with pytest.raises(InputError, match=f"^roi{suffix}: the label map holds 3 labels; name one"):
+        read_region(str(path))
+    write_image(path, LABELS * (LABELS == 2), GRIDS[name])
+    np.testing.assert_array_equal(read_region(str(path)).inside(scan), LABELS == 2)
 
 
 def test_what_provenance_says_of_a_mask_is_its_hash_and_never_its_name(tmp_path):
@@ -98,7 +101,7 @@ def test_what_provenance_says_of_a_mask_is_its_hash_and_never_its_name(tmp_path)
 def test_a_file_whose_name_holds_a_colon_is_a_file(tmp_path):
     path = tmp_path / "a:2.nii"
     try:
-        write_image(path, LABELS, np.eye(4))
+        write_image(path, LABELS * (LABELS == 2), np.eye(4))
     except OSError:
         pytest.skip("this file system allows no colon")
     assert read_region(str(path)).source == "mask"
@@ -121,8 +124,8 @@ def test_voxels_of_a_mask_that_are_no_number_are_not_inside(tmp_path):
 
 def test_a_mask_on_another_grid_is_refused_never_resampled(tmp_path):
     write_image(tmp_path / "roi.nrrd", LABELS, LEFT_HANDED)
-    region = read_region(str(tmp_path / "roi.nrrd"))
-    with pytest.raises(GeometryError, match=r"region of interest \(mask\) lies .* mm off the image's grid"):
+    region = read_region(str(tmp_path / "roi.nrrd:2"))
+    with pytest.raises(GeometryError, match=r"region of interest \(mask, label 2\) lies .* mm off the image's grid"):
         region.inside(image(np.zeros(LABELS.shape, np.int16), OBLIQUE))
     with pytest.raises(GeometryError, match=r"has \(5, 4, 3\) voxels"):
         region.inside(image(np.zeros((3, 4, 6), np.int16), LEFT_HANDED))

@@ -274,7 +274,8 @@ def segment_from(item: slicer.vtkSegment, layer: int, fallback_name: str) -> Seg
 
 def printable(name: str | None) -> str:
     """A name without control characters, which would rewrite a terminal's lines."""
-    return "".join(letter if letter.isprintable() else " " for letter in name or "").strip()
+    shown = "".join(letter if letter.isprintable() else " " for letter in name or "")
+    return shown if shown.strip() else ""
 
 
 def entry_from(tag: str) -> tuple[TerminologyEntry, tuple[str, ...]]:

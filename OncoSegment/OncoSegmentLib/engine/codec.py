@@ -51,7 +51,7 @@ def _read_region(folder: Path, region: dict | None) -> Region | None:
     if region is None:
         return None
     if region.get("ijk_to_ras") is None:
-        return Region(region["source"], box_ras_mm=tuple(region["box_ras_mm"]), rough=True)
+        return Region(region["source"], box_ras_mm=tuple(region["box_ras_mm"]), rough=region["rough"])
     mask = np.load(folder / "region.npy", allow_pickle=False)
     return Region(
         region["source"], mask=mask, ijk_to_ras=np.array(region["ijk_to_ras"]), sha256=region["sha256"], rough=region["rough"]
