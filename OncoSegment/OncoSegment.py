@@ -310,40 +310,9 @@ class OncoSegmentLogic(ScriptedLoadableModuleLogic):
 
     def prepare(self, volumeNode, profile, roiNode=None, hostNode=None, hostSegmentID=""):
         """Image (a view on the node) and request. **Main thread only.** Raises InputError with one sentence."""
-        from OncoLib.scene.volumes import image_of
-        from OncoSegmentLib.request import Request
-        from OncoSegmentLib.segment import check_request
+        from OncoSegmentLib.scene.segment_volume import prepare
 
-        image = image_of(volumeNode)
-        region = self._region(volumeNode, image, roiNode, hostNode, hostSegmentID)
-        request = Request("thresholds", profile=self._profileFor(profile), region=region)
-        return check_request(image, request), request
-
-    def _profileFor(self, profile):
-        from OncoSegmentLib.profiles import find_profile
-
-        found = find_profile(profile)
-        return found.id if found.builtin else str(found.path.resolve())
-
-    def _region(self, volumeNode, image, roiNode, hostNode, hostSegmentID):
-        from OncoLib.errors import InputError
-        from OncoLib.scene.regions import parent_to_world, require_same_transform, roi_mask, segment_mask
-        from OncoSegmentLib.request import Region
-
-        masks, sources = [], []
-        if roiNode:
-            masks.append(roi_mask(roiNode, image, parent_to_world(volumeNode)))
-            sources.append("ROI box")
-        if hostNode and not hostSegmentID:
-            raise InputError(f"choose the segment of the host organ in {hostNode.GetName()!r}, or no host")
-        if hostNode:
-            require_same_transform(volumeNode, hostNode)
-            masks.append(segment_mask(hostNode, hostSegmentID, image))
-            sources.append("host segment")
-        if not masks:
-            return None
-        mask = masks[0] if len(masks) == 1 else masks[0] & masks[1]
-        return Region(" and ".join(sources), mask=mask, ijk_to_ras=image.ijk_to_ras, rough=not hostNode)
+        return prepare(volumeNode, profile, roi=roiNode, host=hostNode, host_segment_id=hostSegmentID)
 
     def start(self, volumeNode, profile, roiNode=None, hostNode=None, hostSegmentID=""):
         """Starts the work in a process of its own. **Main thread only.**
@@ -357,16 +326,9 @@ class OncoSegmentLogic(ScriptedLoadableModuleLogic):
 
     def publish(self, prediction, volumeNode=None, show3D=False):
         """Adds the result as a segmentation node and returns it. **Main thread only.**"""
-        from dataclasses import replace
+        from OncoSegmentLib.scene.segment_volume import publish
 
-        from OncoLib.scene.segmentations import add_segmentation
-        from OncoLib.scene.volumes import image_of
-
-        segmentation = prediction.segmentation
-        if volumeNode:
-            segmentation.require_grid_of(image_of(volumeNode))
-            segmentation = replace(segmentation, name=f"{volumeNode.GetName()}: {segmentation.name}")
-        return add_segmentation(slicer.mrmlScene, segmentation, volume=volumeNode, surface=show3D)
+        return publish(slicer.mrmlScene, prediction, volumeNode, surface=show3D)
 
     def process(self, volumeNode, profile="bones", roiNode=None, hostNode=None, hostSegmentID="", show3D=False):
         """The whole job at once, for scripts: returns the new segmentation node.

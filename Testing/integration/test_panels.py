@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from helpers import image
+from OncoLib.errors import InputError
 from OncoLib.phantom.torso import torso
 from OncoLib.scene.segmentations import add_segmentation, segmentation_of
 from OncoLib.scene.volumes import add_volume
@@ -162,3 +163,53 @@ def test_volumes_of_checked_segmentations_stand_side_by_side(slicer_stubs, ct):
     widget.ui.applyButton.click()
     # 2 * 25 and 4 * 25 voxels of 5 x 5 x 6 mm, 0.15 ml each
     assert cells(widget.ui.volumeTable) == [["Bone", "7.50", "15.0"]]
+
+
+def test_a_grid_that_changed_while_the_job_ran_is_refused(slicer_stubs, ct):
+    volume = add_volume(slicer_stubs.scene, ct)
+    widget = slicer_stubs.open_widget("OncoSegment")
+    widget.ui.applyButton.click()
+    volume.SetSpacing(1.0, 1.0, 1.0)
+    finish(slicer_stubs, widget)
+    assert count(slicer_stubs) == 0 and "image's grid" in widget.ui.statusLabel.text
+    assert widget.ui.segmentTable.rowCount == 0
+
+
+def test_numbers_of_the_last_run_go_when_the_next_begins_or_the_scene_closes(slicer_stubs, ct):
+    add_volume(slicer_stubs.scene, ct)
+    widget = slicer_stubs.open_widget("OncoSegment")
+    widget.ui.applyButton.click()
+    finish(slicer_stubs, widget)
+    assert widget.ui.segmentTable.rowCount == 2
+    widget.ui.applyButton.click()
+    assert widget.ui.segmentTable.rowCount == 0 and widget.ui.notesLabel.text == ""
+    finish(slicer_stubs, widget)
+    slicer_stubs.scene.Clear(False)
+    assert widget.ui.segmentTable.rowCount == 0
+
+
+def test_a_profile_that_a_received_scene_names_is_never_run_unseen(slicer_stubs, ct, tmp_path):
+    add_volume(slicer_stubs.scene, ct)
+    widget = slicer_stubs.open_widget("OncoSegment")
+    widget._parameterNode.profile = str(tmp_path / "foreign.json")
+    assert not widget.ui.applyButton.enabled and "profile" in widget.ui.applyButton.toolTip
+
+
+def test_a_host_under_another_transform_is_refused(slicer_stubs, ct):
+    import slicer
+
+    volume = add_volume(slicer_stubs.scene, ct)
+    bone = structure("bone")
+    part = Segmentation(
+        (np.ones(ct.shape_kji, np.uint8),), ct.ijk_to_ras, (Segment(1, "All", bone.entry, bone.color),), Provenance("hand", "")
+    )
+    host = add_segmentation(slicer_stubs.scene, part, volume=volume)
+    transform = slicer.vtkMRMLLinearTransformNode()
+    slicer_stubs.scene.AddNode(transform)
+    volume.SetAndObserveTransformNodeID(transform.GetID())
+    logic = slicer_stubs.load_module("OncoSegment").OncoSegmentLogic()
+    identifier = host.GetSegmentation().GetNthSegmentID(0)
+    with pytest.raises(InputError, match="different transforms"):
+        logic.process(volume, "liver", hostNode=host, hostSegmentID=identifier)
+    with pytest.raises(InputError, match="choose the segment"):
+        logic.process(volume, "liver", hostNode=host)

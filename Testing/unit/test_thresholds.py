@@ -198,3 +198,28 @@ def test_the_expert_is_pure_and_shares_nothing_between_runs():
     two.run(ct_phantom((10, 40, 44)), Request("thresholds", "liver"), progress=silent, cancel=CancelToken())
     again = one.run(ct_phantom(), Request("thresholds", "bones"), progress=silent, cancel=CancelToken()).segmentation
     np.testing.assert_array_equal(first.layers[0], again.layers[0])
+
+
+def test_an_image_with_a_single_negative_voxel_is_no_ct():
+    """An MR whose bias correction left one voxel under 0: without stated units it must hold air or fat to be HU."""
+    voxels = np.random.default_rng(3).normal(400, 100, (8, 20, 20)).clip(0).astype(np.float32)
+    voxels[0, 0, 0] = -200
+    with pytest.raises(InputError, match="not Hounsfield units"):
+        check_request(image(voxels), Request("thresholds", "bones"))
+
+
+def test_units_that_nobody_stated_are_noted():
+    scan = ct_phantom()
+    unstated = image(scan.voxels, scan.ijk_to_ras)
+    assert not unstated.units
+    notes = check_request(unstated, Request("thresholds", "bones")).notes
+    assert any("taken for Hounsfield units" in note for note in notes)
+
+
+def test_what_an_earlier_range_took_is_said_of_the_later_one():
+    """45 HU lies in 40-80 (cortex) and in 30-50 (medulla): the first in the profile has it, the second says so."""
+    voxels = np.full((12, 20, 20), -500, np.int16)
+    voxels[2:10, 4:16, 4:16] = 45
+    cortex, medulla = run(image(voxels), "kidneys", EVERYWHERE).segments
+    assert not any("comes first" in flag for flag in cortex.flags)
+    assert "100 % of what it found was given to Renal cortex, which comes first in the profile" in medulla.flags
