@@ -49,7 +49,7 @@ class ThresholdExpert:
             taken = mask & (layer > 0)
             mask &= ~taken
             layer[mask] = position + 1
-            flags = (*taken_flags(taken, mask, profile, layer), *flags_of(rule, mask, work, profile, request.region))
+            flags = (*taken_flags(rule, taken, mask, profile, layer), *flags_of(rule, mask, work, profile, request.region))
             segments.append(segment_of(rule, position + 1, flags, profile, request.region is not None))
         cancel.check()
         progress(1.0, "Segmented")
@@ -116,13 +116,19 @@ def mask_of(rule: Rule, inside: np.ndarray, work: Workspace, cancel: CancelToken
     return mask
 
 
-def taken_flags(taken: np.ndarray, mask: np.ndarray, profile: Profile, layer: np.ndarray):
-    """Says what went to structures that come first and whose ranges overlap this one's."""
-    lost = int(np.count_nonzero(taken))
-    if not lost:
+def taken_flags(rule: Rule, taken: np.ndarray, mask: np.ndarray, profile: Profile, layer: np.ndarray):
+    """Says what went to structures that come first and whose ranges overlap this one's; not those that it joined."""
+    joined = {step.values["structure"] for step in rule.steps if step.op == "join"}
+    held = {
+        profile.rules[label - 1].structure: count
+        for label, count in zip(*np.unique(layer[taken], return_counts=True))
+        if profile.rules[label - 1].structure.id not in joined
+    }
+    if not held:
         return
+    lost = int(sum(held.values()))
     share = 100.0 * lost / (lost + int(np.count_nonzero(mask)))
-    earlier = [profile.rules[label - 1].structure.name for label in np.unique(layer[taken])]
+    earlier = [found.name for found in held]
     yield f"{share:.0f} % of what it found was given to {' and '.join(earlier)}, which comes first in the profile"
 
 
