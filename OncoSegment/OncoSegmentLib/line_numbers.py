@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 import json
 import re
 
@@ -10,6 +11,8 @@ from OncoLib.errors import InputError
 
 Lines = dict[tuple, int]
 """Path of keys and list positions, such as ("structures", 0, "range"), to its 1-based line."""
+
+MAX_NESTING = 100
 
 TOKEN = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[\[\]{}:,]|[^\s\[\]{}:,"]+)')
 
@@ -72,12 +75,20 @@ def _walk_json(tokens: _Tokens, path: tuple, lines: Lines) -> None:
     tokens.take()
 
 
+def nesting(text: str) -> int:
+    """Depth of brackets, those in texts counted too: only to keep PyYAML, which is slow on depth, from much of it."""
+    depths = itertools.accumulate(1 if letter in "[{" else -1 for letter in text if letter in "[]{}")
+    return max(depths, default=0)
+
+
 def parse_yaml(text: str, where: str) -> tuple[object, Lines]:
     """Value and lines of a YAML text. Needs PyYAML, which Slicer does not bring: there, write JSON."""
     try:
         import yaml
     except ImportError as error:
         raise InputError(f"{where}: reading YAML needs the package PyYAML; write the profile as JSON instead") from error
+    if nesting(text) > MAX_NESTING:
+        raise InputError(f"{where}:1: nested too deeply")
     try:
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
             raise InputError(f"{where}:1: YAML aliases (*name) are not taken; write the value out")
