@@ -182,6 +182,8 @@ def test_a_missing_key_is_told(tmp_path, missing):
 def test_broken_json_is_told_on_the_line_where_it_breaks(tmp_path, text, line):
     found = problems_of(tmp_path, text)
     assert len(found) == 1 and "not valid JSON" in found[0]
+    if "trailing comma" in found[0]:  # Python 3.13 names the comma, earlier ones the bracket on the next line
+        line -= 1
     assert found[0].startswith(f"spleen.json:{line}: ")
 
 
