@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -15,7 +17,9 @@ from OncoLib.segmentation_files import RESEARCH_USE
 def cancelling(token: CancelToken, quiet: bool) -> None:
     """Says at once that the work stops, which may take until its next step."""
     if not token.cancelled and not quiet:
-        print("\nStopping ...", file=sys.stderr, flush=True)
+        # Not print: a signal can come in the middle of one, and Python's streams refuse to be entered twice.
+        with contextlib.suppress(OSError):
+            os.write(2, b"\nStopping ...\n")
     token.cancel()
 
 

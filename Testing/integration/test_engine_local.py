@@ -249,9 +249,9 @@ def test_progress_comes_in_order_and_a_torn_line_is_not_read(folders):
 
 
 def test_a_worker_that_cannot_start_is_told(tmp_path, folders):
-    """An installation that lost its files: a package of our name without its modules comes first."""
+    """An installation that lost its files: a package of our name that cannot be imported comes first."""
     (tmp_path / "OncoSegmentLib").mkdir()
-    (tmp_path / "OncoSegmentLib" / "__init__.py").touch()
+    (tmp_path / "OncoSegmentLib" / "__init__.py").write_text("import lost_with_the_disk")
     job = local.start(ct_phantom(), BONES, path=[str(tmp_path)])
     try:
         wait_for(job, "never")
