@@ -196,7 +196,8 @@ def pixels(folder: Path, slices: list[Slice]) -> np.ndarray:
 def units_of(header, modality: str) -> tuple[str, tuple[str, ...]]:
     """Units that the header vouches for, and what is doubtful about them.
 
-    CT without a rescale type is HU by PS3.3 C.8.2.1.1.2; another rescale type, or no rescale at all, is not.
+    Rescale types are those of PS3.3 C.11.1.1.2. A CT that states a rescale but no type is taken for HU, which is our own
+    choice; another type, or no rescale at all, is not.
     """
     if modality != "CT":
         return "", ()

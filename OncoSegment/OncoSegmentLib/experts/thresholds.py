@@ -58,8 +58,8 @@ class ThresholdExpert:
 
 
 LEAST_NEGATIVE_SHARE = 0.005
-"""A CT in HU has air or fat somewhere: at least this share of its voxels lies under -50 HU (our own limit; on the
-public scans of the tests it is over 0.4, and an MR or PET has none)."""
+"""A CT in HU has air or fat somewhere: at least this share of its voxels lies under -50 HU. Our own limit: the
+share is 0.58 to 0.81 on four public CT scans and 0 on four public MR scans; no PET was looked at."""
 
 
 def check_values(image: Image, profile: Profile) -> tuple[str, ...]:
