@@ -12,6 +12,9 @@ SLICER_VENV := .venv-slicer
 # the core and scene rooms must also work with exactly these.
 SLICER_PACKAGES := numpy==2.4.6 scipy==1.17.1 SimpleITK==2.5.5 pydicom==3.0.2 Pillow==12.2.0
 
+# Tests run TotalSegmentator and nnU-Net. torch comes first and stays, or their own dependencies exchange it.
+TORCH ?= torch==2.13.0
+
 APT_LINE := apt-get install $(strip $(shell tr '\n' ' ' < .ci/apt-packages))
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -85,7 +88,10 @@ $(VENV)/.installed: pyproject.toml Makefile
 
 $(VENV)/.installed-dev: pyproject.toml Makefile
 	$(call make-environment,$(VENV))
-	$(VENV)/bin/python -m pip install --quiet --editable '.[dev]'
+	$(VENV)/bin/python -m pip install --quiet $(TORCH)
+	$(VENV)/bin/python -c "import torch; print('torch==' + torch.__version__.split('+')[0])" > $(VENV)/constraints.txt
+	$(VENV)/bin/python -m pip install --quiet --constraint $(VENV)/constraints.txt --editable '.[dev,ai,keyring]'
+	$(VENV)/bin/python Testing/tools/heal_torchvision.py
 	touch $@ $(VENV)/.installed
 
 $(SLICER_VENV)/.installed: pyproject.toml Makefile

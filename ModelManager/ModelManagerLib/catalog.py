@@ -21,6 +21,13 @@ class ModelCard:
 
 CARDS = (
     ModelCard("thresholds", "Thresholds (built in)", __version__, engine="thresholds", needs="CT in HU; no weights, no GPU"),
+    ModelCard(
+        "totalsegmentator",
+        "TotalSegmentator (package and weights of your own installation)",
+        "2.18 or later",
+        engine="totalsegmentator",
+        needs="the package TotalSegmentator and its weights; a GPU helps; CT or MR by task",
+    ),
 )
 
 

@@ -9,7 +9,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from OncoAppLib import models
 from OncoAppLib import verbs as run
+from OncoAppLib.options import add_common
 from OncoLib import __version__
 from OncoLib.errors import InputError, OncoError
 from OncoLib.segmentation_files import RESEARCH_USE
@@ -73,6 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(title="verbs", metavar="VERB")
     add_segment(verbs)
     add_profiles(verbs)
+    models.add(verbs)
     add_demo(verbs)
     add_volumes(verbs)
     add_environment(verbs)
@@ -86,6 +89,9 @@ def add_segment(verbs) -> None:
     verb.add_argument("--model", default="thresholds", help="id of the model (default: thresholds, which needs no weights)")
     verb.add_argument("--profile", default="", help="id or file of an organ profile; see `oncosegment profiles list`")
     verb.add_argument("--profiles", type=Path, metavar="DIR", help="folder of your own profiles")
+    verb.add_argument("--task", default="", help="of totalsegmentator (default: total); see `oncosegment models tasks`")
+    verb.add_argument("--speed", default="", choices=("normal", "fast", "fastest"), help="of the task: finer or faster networks")
+    verb.add_argument("--structures", nargs="+", default=[], metavar="NAME", help="only these structures of the task")
     verb.add_argument("--roi", default="", help="box:R0,R1,A0,A1,S0,S1 in mm (RAS), or a label map FILE or FILE:LABEL")
     verb.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     verb.add_argument("--modality", default="", help="what the file cannot say: CT, MR, PT")
@@ -135,12 +141,6 @@ def add_environment(verbs) -> None:
     verb = verbs.add_parser("environment", help="what this machine has")
     add_common(verb)
     verb.set_defaults(run=run.environment)
-
-
-def add_common(verb) -> None:
-    """`--json` and `--debug`, the same for every verb."""
-    verb.add_argument("--json", action="store_true", help="print the result, or the error, as JSON")
-    verb.add_argument("--debug", action="store_true", help="show the trace of an unexpected error")
 
 
 if __name__ == "__main__":

@@ -34,10 +34,17 @@ def segment_to_folder(options, *, progress: Progress, cancel: CancelToken) -> tu
         profile=profile_of(options),
         region=read_region(options.roi) if options.roi else None,
         device=options.device,
+        parameters=parameters_of(options),
     )
     progress(0.0, "Reading the image")
     opened = open_image(options.image, modality=options.modality.upper(), units=options.units.upper(), series=options.series)
     return to_folder(opened, request, options.output, formats, options.overwrite, progress=progress, cancel=cancel)
+
+
+def parameters_of(options) -> dict:
+    """What only some models take; refused by those that do not."""
+    given = {"task": options.task, "speed": options.speed, "structures": options.structures}
+    return {name: value for name, value in given.items() if value}
 
 
 def protect_inputs(inputs: list[Path], folder: Path, names: tuple[str, ...]) -> None:

@@ -44,10 +44,15 @@ def file_sha256(path: Path) -> str:
 
 def files_sha256(paths: Iterable[Path]) -> str:
     """SHA-256 of one file, or of the sorted file hashes of several (so that names and order do not matter)."""
-    hashes = sorted(file_sha256(path) for path in paths)
-    if len(hashes) == 1:
-        return hashes[0]
-    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+    return joined_sha256(file_sha256(path) for path in paths)
+
+
+def joined_sha256(hashes: Iterable[str]) -> str:
+    """One hash for several: the hash itself when there is one, else SHA-256 of the sorted hashes, one a line."""
+    ordered = sorted(hashes)
+    if len(ordered) == 1:
+        return ordered[0]
+    return hashlib.sha256("\n".join(ordered).encode()).hexdigest()
 
 
 def package_versions(names: Iterable[str] = ()) -> dict[str, str]:

@@ -224,9 +224,17 @@ def _search_text(row: Structure) -> str:
     return " ".join(words).casefold()
 
 
+@lru_cache(maxsize=1)
+def _by_codes() -> dict[tuple, Structure]:
+    first: dict[tuple, Structure] = {}
+    for row in _by_id().values():
+        first.setdefault(row.entry.key(), row)
+    return first
+
+
 def structure_of(entry: TerminologyEntry) -> Structure | None:
     """The first structure with these codes (meanings ignored), with side too; None when ours has none."""
-    return next((row for row in _by_id().values() if row.entry.same_codes(entry)), None)
+    return _by_codes().get(entry.key())
 
 
 def read_structures(path: Path) -> tuple[Structure, ...]:

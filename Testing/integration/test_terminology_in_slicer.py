@@ -112,15 +112,13 @@ def test_slicer_finds_each_structure_in_our_lists(logic, row):
     assert logic.FindTerminologyNames(*codes, []) == (term.CONTEXT,)
     if entry.region:
         modifier = codes_of(entry).get("region_modifier", ("", ""))[:2]
-        assert logic.FindRegionContextNames(entry.region.scheme, entry.region.value, *modifier, []) == (
-            term.REGION_CONTEXT,
-        )
+        assert logic.FindRegionContextNames(entry.region.scheme, entry.region.value, *modifier, []) == (term.REGION_CONTEXT,)
 
 
 def test_a_code_that_is_not_ours_is_not_found(logic):
     assert logic.FindTerminologyNames("SCT", "85756007", "SCT", "1", "", "", []) == ()
     assert logic.FindTerminologyNames("SCT", "123037004", "SCT", "10200004", "SCT", "7771000", []) == ()
-    assert logic.FindRegionContextNames("SCT", "272673000", "", "", []) == ()
+    assert logic.FindRegionContextNames("SCT", "87612001", "", "", []) == ()
 
 
 FIRST_OF_ITS_TYPE = [row for row in ALL if term.structure_of(row.entry) == row and not row.entry.region]

@@ -96,7 +96,33 @@ def code_problem(code: dict, meanings: set[str], values_of: dict[str, set[str]])
         return f"pydicom gives {sorted(others)} for {code['meaning']!r}; wanted that code or a stated accepted_mismatch"
     if code.get("accepted_mismatch") and (agrees or not others):
         return "has an accepted_mismatch, but pydicom gives no other code"
+    if code["scheme"] == "SCT" and not is_sctid(code["value"]):
+        return "no SNOMED CT identifier: wrong length or check digit"
     return None
+
+
+def is_sctid(value: str) -> bool:
+    """True for 6 to 18 digits of which the last is Verhoeff's check digit, as every SNOMED CT identifier ends.
+
+    The check finds any single wrong digit and any swap of neighbors: J. Verhoeff's scheme in the dihedral group D5.
+    """
+    if not (value.isascii() and value.isdigit() and 6 <= len(value) <= 18):
+        return False
+    check, order = 0, tuple(range(10))
+    for digit in reversed(value):
+        check = product(check, order[int(digit)])
+        order = tuple(order[position] for position in PERMUTATION)
+    return check == 0
+
+
+PERMUTATION = (1, 5, 7, 6, 2, 8, 3, 0, 9, 4)
+"""Where Verhoeff's scheme moves a digit, once for each place from the right."""
+
+
+def product(first: int, second: int) -> int:
+    """Product in D5: 0..4 are the turns of a pentagon, 5..9 its reflections."""
+    turns = first % 5 + (second if first < 5 else -second)
+    return turns % 5 + 5 * ((first < 5) != (second < 5))
 
 
 def slicer_problems(table: dict, folder: Path) -> list[str]:

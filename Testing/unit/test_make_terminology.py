@@ -70,6 +70,8 @@ def test_check_finds_a_stale_file_and_writes_nothing(generator, copied, capsys, 
         ("liver", {"source": "mcode"}, "wanted source pydicom"),
         ("liver", {"accepted_mismatch": "because"}, "pydicom gives no other code"),
         ("myocardium", {"source": "pydicom"}, "does not know it"),
+        ("myocardium", {"value": "74281008"}, "no SNOMED CT identifier"),
+        ("myocardium", {"value": "74281"}, "no SNOMED CT identifier"),
         ("anatomical_structure", {"accepted_mismatch": ""}, "pydicom gives ['91723000']"),
     ],
 )
@@ -81,9 +83,37 @@ def test_a_wrong_code_is_found(generator, copied, capsys, code, change, wanted):
 
 
 def test_a_code_that_nothing_uses_is_found(generator, copied, capsys):
-    change_table(copied, lambda table: table["structures"].pop())
+    change_table(copied, lambda table: table["structures"].remove(row_of(table, "urinary_bladder")))
     assert generator.main(["--check", "--resources", str(copied)]) == 1
-    assert "'nodule' is used by no structure" in capsys.readouterr().err
+    assert "'bladder' is used by no structure" in capsys.readouterr().err
+
+
+def row_of(table: dict, structure_id: str) -> dict:
+    return next(row for row in table["structures"] if row["id"] == structure_id)
+
+
+@pytest.mark.parametrize(
+    ("value", "right"),
+    [
+        ("10200004", True),
+        ("10200005", False),
+        ("10020004", False),
+        ("1193560003", True),
+        ("10204", False),
+        ("", False),
+        ("1020000a", False),
+        ("1" * 19, False),
+    ],
+)
+def test_an_identifier_of_snomed_ct_ends_in_its_check_digit(generator, value, right):
+    assert generator.is_sctid(value) is right
+
+
+def test_the_dictionary_of_dicom_holds_identifiers_of_snomed_ct(generator):
+    """All but one of the 8000: the check itself is right. The one has lost a digit."""
+    values = [value for scheme, value in generator.dicom_codes() if scheme == "SCT"]
+    wrong = [value for value in values if not generator.is_sctid(value)]
+    assert len(values) > 8000 and len(wrong) <= 1, wrong
 
 
 def test_a_color_that_is_not_slicers_is_found(generator, copied, capsys):

@@ -122,8 +122,7 @@ def test_the_tag_of_the_slicer_developer_guide():
 
 def test_the_tag_names_our_contexts():
     assert term.serialize_tag(term.structure("liver_vessels").entry) == (
-        "OncoSegment~SCT^85756007^Tissue~SCT^59820001^Blood Vessel~^^"
-        "~OncoSegment anatomic regions~SCT^10200004^Liver~^^"
+        "OncoSegment~SCT^85756007^Tissue~SCT^59820001^Blood Vessel~^^~OncoSegment anatomic regions~SCT^10200004^Liver~^^"
     )
     assert term.serialize_tag(term.candidate_entry()) == "OncoSegment~SCT^85756007^Tissue~SCT^85756007^Tissue~^^~~^^~^^"
 
@@ -200,6 +199,14 @@ SHOWN_TOGETHER = [
     ("vertebra_c7", "vertebra_t1"),
     ("vertebra_t12", "vertebra_l1"),
     ("vertebra_l5", "sacrum"),
+    ("vertebra_t12", "vertebra_t13", "vertebra_l1"),
+    ("vertebra_l5", "vertebra_l6", "vertebra_s1"),
+    ("vertebra_l6", "sacrum"),
+    ("vertebra_s1", "sacrum"),
+    *((f"rib_{n}", f"rib_{n + 1}") for n in range(1, 13)),
+    *((f"liver_segment_{n}", f"liver_segment_{n + 1}") for n in range(1, 8)),
+    *((f"tooth_{quadrant}{n}", f"tooth_{quadrant}{n + 1}") for quadrant in range(1, 5) for n in range(1, 8)),
+    ("brain", "brain_tumor_enhancing", "brain_tumor_nonenhancing", "brain_tumor_necrosis", "brain_edema"),
 ]
 
 
@@ -227,7 +234,8 @@ def test_an_unknown_id_names_close_ones():
 
 def test_finding_structures():
     assert [row.id for row in term.find_structures("BONE cort")] == ["cortical_bone"]
-    assert [row.id for row in term.find_structures("10200004")] == ["liver", "liver_vessels"]
+    lesions = ["liver_lesion", "liver_neoplasm", "liver_metastasis", "liver_cyst"]
+    assert [row.id for row in term.find_structures("10200004")] == ["liver", "liver_vessels", *lesions]
     assert term.find_structures("") == term.structures()
     assert term.find_structures("liver bone") == ()
 

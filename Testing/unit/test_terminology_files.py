@@ -40,7 +40,8 @@ def test_regions_are_the_named_ones_and_the_places():
     assert len(sides) == len(regions)
     assert sides["64033007"] == ["Right", "Left"]
     assert sides["10200004"] == []
-    assert "272673000" not in sides and "4147007" not in sides
+    assert "87612001" not in sides and "4147007" not in sides
+    assert sides["272673000"] == [], "bone is tissue, and a region because bone lesions lie there"
     (only,) = files.region_json([term.structure("renal_medulla_left")])["AnatomicCodes"]["AnatomicRegion"]
     assert only["CodeMeaning"] == "Kidney" and [m["CodeMeaning"] for m in only["Modifier"]] == ["Left"]
 

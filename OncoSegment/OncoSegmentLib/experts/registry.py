@@ -7,7 +7,10 @@ import importlib
 from ModelManagerLib.catalog import card, cards
 from OncoSegmentLib.experts.protocol import Expert
 
-ENGINES = {"thresholds": ("OncoSegmentLib.experts.thresholds", "ThresholdExpert")}
+ENGINES = {
+    "thresholds": ("OncoSegmentLib.experts.thresholds", "ThresholdExpert"),
+    "totalsegmentator": ("OncoSegmentLib.experts.total_segmentator.expert", "TotalSegmentatorExpert"),
+}
 
 
 def expert(model: str) -> Expert:

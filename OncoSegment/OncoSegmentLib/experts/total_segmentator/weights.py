@@ -1,0 +1,65 @@
+"""Where TotalSegmentator's weights lie and whether they are whole. Nothing is downloaded here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from OncoLib import audit
+from OncoLib.errors import ModelError
+from OncoSegmentLib.experts.total_segmentator.tasks import Weights
+
+CHECKPOINT = "checkpoint_final.pth"
+
+
+def weights_folder(environ: Mapping[str, str] = os.environ, home: Path | None = None) -> Path:
+    """The package's own rule: TOTALSEG_WEIGHTS_PATH, else nnunet/results in TOTALSEG_HOME_DIR or ~/.totalsegmentator."""
+    if environ.get("TOTALSEG_WEIGHTS_PATH"):
+        return Path(environ["TOTALSEG_WEIGHTS_PATH"])
+    own = environ.get("TOTALSEG_HOME_DIR")
+    return (Path(own) if own else (home or Path.home()) / ".totalsegmentator") / "nnunet" / "results"
+
+
+def files_of(weights: Weights, folder: Path) -> list[Path]:
+    """Every file that a run reads of this network; with folds not named, those that are there, or fold 0."""
+    model = folder / weights.folder / weights.model_folder
+    folds = weights.folds
+    if folds is None:
+        found = sorted(int(path.name[5:]) for path in model.glob("fold_*") if path.name[5:].isdigit())
+        folds = tuple(found) or (0,)
+    return [model / "plans.json", model / "dataset.json", *(model / f"fold_{fold}" / CHECKPOINT for fold in folds)]
+
+
+def is_installed(weights: Weights, folder: Path) -> bool:
+    """True when no file is missing or empty; a folder alone is what a torn download leaves behind."""
+    return all(path.is_file() and path.stat().st_size > 0 for path in files_of(weights, folder))
+
+
+def require_weights(needed: Iterable[Weights], folder: Path, task: str) -> None:
+    """Raises ModelError naming every network that is missing or incomplete."""
+    missing = [weights for weights in needed if not is_installed(weights, folder)]
+    if not missing:
+        return
+    told = "; ".join(f"{weights.folder}{' (incomplete)' if (folder / weights.folder).exists() else ''}" for weights in missing)
+    raise ModelError(
+        f"the weights for TotalSegmentator's task {task!r} are not installed: {told}. They belong into the folder that"
+        " TOTALSEG_WEIGHTS_PATH names, or into .totalsegmentator/nnunet/results of your home folder"
+    )
+
+
+_hashes: dict[tuple, str] = {}
+
+
+def weights_sha256(needed: Iterable[Weights], folder: Path) -> str:
+    """One SHA-256 for all checkpoints of a run, remembered for files that did not change since."""
+    checkpoints = {path for weights in needed for path in files_of(weights, folder) if path.name == CHECKPOINT}
+    return audit.joined_sha256(_file_hash(path) for path in checkpoints)
+
+
+def _file_hash(path: Path) -> str:
+    state = path.stat()
+    key = (str(path), state.st_size, state.st_mtime_ns)
+    if key not in _hashes:
+        _hashes[key] = audit.file_sha256(path)
+    return _hashes[key]
