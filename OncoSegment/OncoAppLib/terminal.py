@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 
 from OncoLib.measure import volume_text
 
@@ -49,6 +50,21 @@ class ProgressBar:
         """Ends the line."""
         if self._live and self._stage and not self._quiet:
             self._write("\n")
+
+
+def text_table(heads: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[Sequence[str]]) -> str:
+    """Columns of text, the first to the left and all others to the right; the notes of a row stand below it."""
+    widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
+    lines = [table_line(heads, widths), "  ".join("-" * width for width in widths)]
+    for row, told in zip(rows, notes):
+        lines.append(table_line(row, widths))
+        lines += [f"    ! {note}" for note in told]
+    return "\n".join(lines)
+
+
+def table_line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    """One line of a table."""
+    return "  ".join([f"{cells[0]:<{widths[0]}}", *(f"{cell:>{width}}" for cell, width in zip(cells[1:], widths[1:]))])
 
 
 def volume_table(description: dict) -> str:

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.ndimage as ndimage
 
+from OncoLib.quantities import VOLUME
 from OncoLib.segmentation import Segment, Segmentation
 from OncoLib.terminology import CodedConcept
-
-VOLUME = CodedConcept("SCT", "118565006", "Volume")
-"""Quantity code, SNOMED CT, as DICOM's code dictionary (pydicom.sr.codedict) gives it."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +26,9 @@ class Measurement:
     code: CodedConcept
     interval: tuple[float, float] | None = None
 
+
+Box = tuple[slice, slice, slice]
+"""Part of an array `[k, j, i]`."""
 
 VOXEL_COUNT = "voxel count times voxel volume on the native grid"
 
@@ -53,6 +55,17 @@ def _labels_and_counts(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     counts = np.bincount(plane.ravel())
     labels = np.flatnonzero(counts)
     return labels, counts[labels]
+
+
+def segment_boxes(segmentation: Segmentation) -> dict[Segment, Box]:
+    """Smallest box of each segment that has voxels, one pass a layer."""
+    boxes = [ndimage.find_objects(layer) for layer in segmentation.layers]
+    places = {segment: boxes[segment.layer] for segment in segmentation.segments}
+    return {
+        segment: found[segment.label - 1]
+        for segment, found in places.items()
+        if segment.label <= len(found) and found[segment.label - 1] is not None
+    }
 
 
 def volumes(segmentation: Segmentation) -> dict[Segment, Measurement]:

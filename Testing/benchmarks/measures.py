@@ -7,10 +7,10 @@ from functools import partial
 
 import numpy as np
 import scipy.ndimage as ndimage
-from helpers_spheres import image_of_ball, mask_of_ball, offsets, outlined, volume_mm3
 
 from benchmarks.timing import paired, seconds, verdict
 from helpers import segment
+from helpers_spheres import image_of_ball, mask_of_ball, offsets, outlined, volume_mm3
 from OncoLib.diameters import in_plane_diameters, maximum_diameter
 from OncoLib.filters.mesh import mesh_of, mesh_volume_ml
 from OncoLib.filters.segment_measures import measure_segments
@@ -54,12 +54,14 @@ def spread(values) -> str:
 def ball_line(diameter: float, spacing, smallest: float, aim: float) -> str:
     """Volumes and diameters of one ball over 100 sub-voxel places, mask by voxel centers."""
     grid = np.diag([*spacing[::-1], 1.0])
-    voxel, mesh, longest, whole = [], [], [], []
+    voxel, mesh, longest, short, whole = [], [], [], [], []
     for offset in offsets(100):
         mask = mask_of_ball(diameter, spacing, offset)
         voxel.append(100 * (np.count_nonzero(mask) * np.prod(spacing) / volume_mm3(diameter) - 1))
         mesh.append(100 * (1000 * mesh_volume_ml(mesh_of(mask, grid)) / volume_mm3(diameter) - 1))
-        longest.append(in_plane_diameters(mask, grid).longest.length_mm - diameter)
+        found = in_plane_diameters(mask, grid)
+        longest.append(found.longest.length_mm - diameter)
+        short.append(found.perpendicular.length_mm - diameter)
         whole.append(maximum_diameter(mask, grid).length_mm - diameter)
     judged = ""
     if diameter >= smallest:
@@ -67,7 +69,8 @@ def ball_line(diameter: float, spacing, smallest: float, aim: float) -> str:
         judged = f" (aim {aim:g} % and one pixel: {'met' if met else 'MISSED'})"
     return (
         f"ball of {diameter} mm on {step_text(spacing)}, 100 places: voxel sum {spread(voxel)} %, mesh {spread(mesh)} %,"
-        f" longest in plane {spread(longest)} mm, at most {np.abs(longest).max():.2f} mm off{judged}, 3-D {spread(whole)} mm"
+        f" longest in plane {spread(longest)} mm, at most {np.abs(longest).max():.2f} mm off{judged},"
+        f" perpendicular {spread(short)} mm, 3-D {spread(whole)} mm"
     )
 
 

@@ -1,0 +1,117 @@
+"""`oncosegment measure`: table, files, comparison, texts of errors, exit codes."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from helpers import OBLIQUE, ball, segment, segmentation, tree
+from helpers_cli import run_here
+from OncoLib.image_files import write_image
+from OncoLib.segmentation_files import write_label_maps
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """An image, its segmentation with two balls, a second reading of it, and a plain label map."""
+    folder = tmp_path_factory.mktemp("measure")
+    shape = (14, 40, 44)
+    first, second = ball(shape, (6, 14, 14), 6), ball(shape, (8, 28, 30), 4)
+    layer = (first + 2 * second).astype(np.uint8)
+    other = (ball(shape, (6, 15, 14), 6) + 2 * second).astype(np.uint8)
+    segments = [segment(1, "Kidney"), segment(2, "Node")]
+    write_image(folder / "ct.nii.gz", np.where(layer > 0, 80, -40).astype(np.int16), OBLIQUE)
+    write_image(folder / "labels.nii.gz", layer, OBLIQUE)
+    for name, labels in (("a", layer), ("b", other)):
+        write_label_maps(segmentation([labels], OBLIQUE, segments), folder, stem=name)
+    return folder, layer
+
+
+def test_the_table_says_what_was_measured(files):
+    folder, layer = files
+    done = run_here("measure", "ct.nii.gz", "a.json", "--units", "hu", "--organ", "Kidney", cwd=folder)
+    assert done.code == 0, done.err
+    lines = done.out.splitlines()
+    assert lines[0].split() == ["Segment", "Volume", "ml", "Longest", "mm", "Short", "mm", "3-D", "mm", "Mean", "SD"] + [
+        "Distance",
+        "mm",
+    ]
+    kidney = next(line for line in lines if line.startswith("Kidney")).split()
+    volume_ml = int((layer == 1).sum()) * 0.7 * 0.9 * 3 / 1000
+    assert float(kidney[1]) == pytest.approx(volume_ml, rel=0.01) and kidney[-3:] == ["80.0", "0.0", "-"]
+    assert "Research use only" in done.out
+
+
+def test_all_numbers_come_as_csv_and_json(files, tmp_path):
+    folder, layer = files
+    for name in ("m.csv", "m.json"):
+        done = run_here("measure", folder / "ct.nii.gz", folder / "a.json", "--output", tmp_path / name, cwd=folder)
+        assert done.code == 0 and f"Written: {tmp_path / name}" in done.out
+    with open(tmp_path / "m.csv", encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [int(float(row["voxels"])) for row in rows] == [int((layer == number).sum()) for number in (1, 2)]
+    read = json.loads((tmp_path / "m.json").read_text(encoding="utf-8"))
+    assert read["files"] == {"image": "ct.nii.gz", "segmentation": "a.json"}
+    assert str(folder) not in (tmp_path / "m.json").read_text(encoding="utf-8")
+
+
+def test_shapes_are_measured_without_an_image(files):
+    folder, _ = files
+    done = run_here("measure", "-", "labels.nii.gz", "--segment", "Label 2", "--json", cwd=folder)
+    assert done.code == 0
+    (only,) = done.json["segments"]
+    assert only["name"] == "Label 2" and "intensity_mean" not in only["measurements"]
+
+
+def test_two_readings_are_compared_with_the_definition(files):
+    folder, _ = files
+    done = run_here("measure", "-", "a.json", "--compare", "b.json", cwd=folder)
+    assert done.code == 0
+    node = next(line for line in done.out.splitlines() if line.startswith("Node") and "1.000" in line).split()
+    assert node == ["Node", "1.000", "1.000", "1.000", "1.000", "0.000", "0.000", "0.000"]
+    assert "Dice: twice the voxels in both" in done.out and "Surfaces: surface elements at voxel corners" in done.out
+    read = run_here("measure", "-", "a.json", "--compare", "b.json", "--segment", "Kidney", "--json", cwd=folder).json
+    agreement = read["segments"][0]["agreement"]
+    assert agreement["status"] == "defined" and 0.8 < agreement["measurements"]["dice"]["value"] < 1
+    assert agreement["measurements"]["hd_mm"]["value"] == pytest.approx(0.9, abs=1e-6)
+
+
+def test_what_has_no_partner_is_told(files):
+    folder, layer = files
+    write_label_maps(segmentation([layer], OBLIQUE, [segment(2, "Node")]), folder, stem="c")
+    done = run_here("measure", "-", "a.json", "--compare", "c.json", cwd=folder)
+    assert done.code == 0 and "Note: Kidney is not in c.json" in done.out
+    assert run_here("measure", "-", "a.json", "--compare", "c.json", "--json", cwd=folder).json["unmatched"] == ["Kidney"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("-", "a.json", "--segment", "Spleen"), 2, "no segment 'Spleen'"),
+        (("-", "a.json", "--organ", "Spleen"), 2, "no segment 'Spleen'"),
+        (("-", "a.json", "--compare", "labels.nii.gz"), 2, "share no segment"),
+        (("-", "nothing.nii.gz"), 2, "nothing.nii.gz: no such file"),
+        (("-", "ct.nii.gz"), 2, "ct.nii.gz: its values run from -40"),
+        (("-", "a.json", "--output", "m.txt"), 2, "m.txt: measures are written as .csv or .json"),
+        (("-", "a.json", "--output", "a.json", "--overwrite"), 3, "a.json is an input"),
+        (("-", "a.json", "--output", "b.json"), 3, "b.json is in the output folder already"),
+    ],
+)
+def test_one_sentence_and_a_code_and_nothing_written(files, arguments, code, told):
+    folder, _ = files
+    before = tree(folder)
+    done = run_here("measure", *arguments, cwd=folder)
+    assert done.code == code and told in done.sentence
+    assert tree(folder) == before
+
+
+def test_another_grid_is_told(files):
+    folder, layer = files
+    moved = OBLIQUE.copy()
+    moved[0, 3] += 5
+    write_image(folder / "moved.nii.gz", layer.astype(np.int16), moved)
+    done = run_here("measure", "moved.nii.gz", "a.json", cwd=folder)
+    assert done.code == 2 and "5.00 mm off" in done.sentence
