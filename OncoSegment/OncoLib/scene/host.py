@@ -83,7 +83,10 @@ def new_host() -> Host:
     register(application, scene, "Segmentations", segmentations)
     volumes = slicer.vtkSlicerVolumesLogic()
     register(application, scene, "Volumes", volumes)
-    return Host(scene, application, segmentations, terminologies, (volumes,))
+    # Without it markups come back from a scene file without their points.
+    markups = slicer.vtkSlicerMarkupsLogic()
+    register(application, scene, "Markups", markups)
+    return Host(scene, application, segmentations, terminologies, (volumes, markups))
 
 
 def register(application, scene, name: str, logic) -> None:
