@@ -52,16 +52,20 @@ def registerTerminology():
 class OncoSegmentParameterNode:
     """What the user chose; saved with the scene.
 
-    inputVolume: the volume to segment. profile: id of an organ profile. region: box that limits the work.
-    host, hostSegment: an organ already segmented that limits the work. show3D: also make closed surfaces.
+    inputVolume: the volume to segment. goal: what to look for, as `OncoSegmentLib.goals` names it. speed and structures
+    (names separated by spaces; none: all) of a task. region: box that limits the work. host, hostSegment: an organ
+    already segmented that limits the work. show3D: also make closed surfaces. measured: the segmentation to measure.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
-    profile: str = "bones"
+    goal: str = "profile:bones"
+    speed: str = "normal"
+    structures: str = ""
     region: vtkMRMLMarkupsROINode
     host: vtkMRMLSegmentationNode
     hostSegment: str = ""
     show3D: bool = False
+    measured: vtkMRMLSegmentationNode
 
 
 class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -72,6 +76,9 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self.logic = None
         self.monitor = None
+        self.chooser = None
+        self.segmentTable = None
+        self.measureSection = None
         self._parameterNode = None
         self._guiTag = None
         self._filling = False
@@ -87,11 +94,9 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = OncoSegmentLogic()
-        self._fillProfiles()
-        self._setUpTable()
+        self._setUpPieces()
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
-        self.ui.profileSelector.connect("currentIndexChanged(int)", self.onProfileChosen)
         self.ui.hostSegmentSelector.connect("currentIndexChanged(int)", self.onHostSegmentChosen)
         self.ui.applyButton.connect("clicked(bool)", self.onApply)
         self.ui.cancelButton.connect("clicked(bool)", self.onCancel)
@@ -118,6 +123,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._showRunning(False)
         self.ui.statusLabel.text = ""
         self._showResult(None)
+        self.measureSection.keep(None, ())
         self.setParameterNode(None)
 
     def onSceneEndClose(self, caller, event):
@@ -144,17 +150,14 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._update)
             self._update()
 
-    def _fillProfiles(self):
-        self.ui.profileSelector.clear()
-        profiles, problems = self.logic.profiles()
-        for profile in profiles:
-            self.ui.profileSelector.addItem(profile.title, profile.id)
-        self._tell("\n".join(problems))
+    def _setUpPieces(self):
+        from OncoSegmentLib.widgets.goal_chooser import GoalChooser
+        from OncoSegmentLib.widgets.measure_section import MeasureSection
+        from OncoSegmentLib.widgets.segment_table import SegmentTable
 
-    def _setUpTable(self):
-        from OncoLib.widgets import tables
-
-        tables.set_up(self.ui.segmentTable, [_("Segment"), _("Volume (ml)"), _("Code")])
+        self.chooser = GoalChooser(self.ui, self.onGoalChosen)
+        self.segmentTable = SegmentTable(self.ui.segmentTable)
+        self.measureSection = MeasureSection(self.ui, self._begin, self._tell, self._showResult)
 
     def _update(self, caller=None, event=None):
         """Shows the parameter node in the parts that Slicer does not connect by itself."""
@@ -162,8 +165,8 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         self._filling = True
         try:
-            # -1 for an id that is not listed: what a received scene names is shown as nothing and cannot be run
-            self.ui.profileSelector.setCurrentIndex(self.ui.profileSelector.findData(self._parameterNode.profile))
+            chosen = self._parameterNode
+            self.chooser.show(chosen.goal, chosen.speed, chosen.structures.split())
             self._fillHostSegments()
         finally:
             self._filling = False
@@ -186,10 +189,14 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         selector.setCurrentIndex(max(selector.findData(self._parameterNode.hostSegment), 0))
         selector.enabled = bool(host)
 
-    def onProfileChosen(self, index):
-        """Keeps the chosen profile in the parameter node."""
-        if self._parameterNode and not self._filling and index >= 0:
-            self._parameterNode.profile = self.ui.profileSelector.itemData(index)
+    def onGoalChosen(self):
+        """Keeps what the user chose to look for in the parameter node."""
+        if self._parameterNode and not self._filling:
+            goal = self.chooser.goal
+            self._parameterNode.goal = goal.id if goal else ""
+            self._parameterNode.speed = self.chooser.speed
+            self._parameterNode.structures = " ".join(self.chooser.structures)
+            self._updateApply()
 
     def onHostSegmentChosen(self, index):
         """Keeps the chosen host segment in the parameter node."""
@@ -197,32 +204,50 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._parameterNode.hostSegment = self.ui.hostSegmentSelector.itemData(index) or ""
 
     def _updateApply(self):
-        problem = ""
+        problem = self.chooser.problem()
         if not self._parameterNode.inputVolume:
             problem = _("Choose a volume first")
-        elif self.ui.profileSelector.findData(self._parameterNode.profile) < 0:
-            problem = _("Choose a profile first")
-        elif self._parameterNode.host and not self._parameterNode.hostSegment:
+        elif not problem and self._parameterNode.host and not self._parameterNode.hostSegment:
             problem = _("Choose the segment of the host organ, or no host")
         self.ui.applyButton.enabled = not problem and self.monitor is None
         self.ui.applyButton.toolTip = problem or _("Segment the volume; a new segmentation appears")
+        self.measureSection.update(self._parameterNode.measured, running=self.monitor is not None)
 
     def onApply(self):
         """Starts the job; refusals are shown as a sentence in the panel, never as a dialog."""
         from OncoLib.errors import OncoError
-        from OncoSegmentLib.widgets.job_monitor import JobMonitor
 
         chosen = self._parameterNode
         self._showResult(None)
         self._volumeId, self._show3D = chosen.inputVolume.GetID(), chosen.show3D
         try:
-            job, self._notes = self.logic.start(
-                chosen.inputVolume, chosen.profile, chosen.region, chosen.host, chosen.hostSegment
+            job, notes = self.logic.start(
+                chosen.inputVolume,
+                self.chooser.request(),
+                chosen.region,
+                chosen.host,
+                chosen.hostSegment,
             )
         except OncoError as error:
             self._tell(str(error))
             return
-        self.monitor = JobMonitor(job, self.onStatus, self.onResult, self.onError)
+        self._begin(job, self.onResult, notes)
+
+    def _begin(self, job, onResult, notes=None):
+        """Watches a job that runs; onResult(result) follows when it ended well.
+
+        notes: what a reader should know of the input of the new numbers; None for a job that gives none.
+        """
+        from OncoSegmentLib.widgets.job_monitor import JobMonitor
+
+        def finished(result):
+            self._endJob()
+            onResult(result)
+
+        if notes is not None:
+            self._showResult(None)
+            self._notes = tuple(notes)
+        self.monitor = JobMonitor(job, self.onStatus, finished, self.onError)
         self._showRunning(True)
         self._tell(_("Starting"))
 
@@ -239,17 +264,19 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._tell(status.message)
 
     def onResult(self, prediction):
-        """Publishes the segmentation and shows its volumes."""
+        """Publishes the segmentation and shows its measures."""
         from OncoLib.errors import OncoError
 
-        self._endJob()
         volume = slicer.mrmlScene.GetNodeByID(self._volumeId)
         try:
             node = self.logic.publish(prediction, volume, self._show3D)
         except OncoError as error:
             self._tell(str(error))
             return
-        self._showResult(prediction.segmentation)
+        self._showResult(prediction, node)
+        self.measureSection.keep(node, prediction.measures)
+        if self._parameterNode:
+            self._parameterNode.measured = node
         self._tell(_("Done: {name}").format(name=node.GetName()))
 
     def onError(self, error):
@@ -257,17 +284,17 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._endJob()
         self._tell(str(error))
 
-    def _showResult(self, segmentation):
-        """Volumes and notes of a segmentation; nothing for None, so that no number stands under another's name."""
+    def _showResult(self, prediction, node=None):
+        """Measures and notes of a result; nothing for None, so that no number stands under another's name."""
         from OncoSegmentLib.widgets import segment_table
 
-        if segmentation is None:
-            self.ui.segmentTable.setRowCount(0)
+        if prediction is None:
+            self.segmentTable.clear()
             self.ui.notesLabel.text = ""
             return
-        segment_table.fill(self.ui.segmentTable, segmentation)
+        self.segmentTable.show(prediction.segmentation, node, prediction.measures)
         trusted = [_("Input: {note}").format(note=note) for note in self._notes]
-        self.ui.notesLabel.text = "\n\n".join([*trusted, segment_table.notes(segmentation)])
+        self.ui.notesLabel.text = "\n\n".join([*trusted, segment_table.notes(prediction.segmentation, prediction.measures)])
 
     def _endJob(self):
         self.monitor = None
@@ -286,6 +313,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.inputsCollapsibleButton.enabled = not running
         if running:
             self.ui.applyButton.enabled = False
+            self.measureSection.update(None, running=True)
 
     def _tell(self, sentence):
         self.ui.statusLabel.text = sentence
@@ -301,28 +329,21 @@ class OncoSegmentLogic(ScriptedLoadableModuleLogic):
         """Typed parameter node of the scene."""
         return OncoSegmentParameterNode(super().getParameterNode())
 
-    def profiles(self):
-        """Profiles that can be chosen, and what is wrong with files of the user's that cannot be used."""
-        from OncoSegmentLib.profiles import usable_profiles
-
-        found, problems = usable_profiles()
-        return list(found.values()), problems
-
-    def prepare(self, volumeNode, profile, roiNode=None, hostNode=None, hostSegmentID=""):
-        """Image (a view on the node) and request. **Main thread only.** Raises InputError with one sentence."""
+    def prepare(self, volumeNode, request, roiNode=None, hostNode=None, hostSegmentID=""):
+        """Image (a view on the node) and request with its region. **Main thread only.** Raises InputError."""
         from OncoSegmentLib.scene.segment_volume import prepare
 
-        return prepare(volumeNode, profile, roi=roiNode, host=hostNode, host_segment_id=hostSegmentID)
+        return prepare(volumeNode, request, roi=roiNode, host=hostNode, host_segment_id=hostSegmentID)
 
-    def start(self, volumeNode, profile, roiNode=None, hostNode=None, hostSegmentID=""):
-        """Starts the work in a process of its own. **Main thread only.**
+    def start(self, volumeNode, request, roiNode=None, hostNode=None, hostSegmentID=""):
+        """Starts the work in a process of its own, measures included. **Main thread only.**
 
         Returns the `LocalJob` to poll, and sentences on the input that a reader should know.
         """
         from OncoSegmentLib.engine import local
 
-        image, request = self.prepare(volumeNode, profile, roiNode, hostNode, hostSegmentID)
-        return local.start(image, request), image.notes
+        image, request = self.prepare(volumeNode, request, roiNode, hostNode, hostSegmentID)
+        return local.start(image, request, measure=True), image.notes
 
     def publish(self, prediction, volumeNode=None, show3D=False):
         """Adds the result as a segmentation node and returns it. **Main thread only.**"""
@@ -330,14 +351,29 @@ class OncoSegmentLogic(ScriptedLoadableModuleLogic):
 
         return publish(slicer.mrmlScene, prediction, volumeNode, surface=show3D)
 
-    def process(self, volumeNode, profile="bones", roiNode=None, hostNode=None, hostSegmentID="", show3D=False):
+    def process(
+        self,
+        volumeNode,
+        profile="bones",
+        roiNode=None,
+        hostNode=None,
+        hostSegmentID="",
+        show3D=False,
+        task="",
+        speed="normal",
+        structures=(),
+    ):
         """The whole job at once, for scripts: returns the new segmentation node.
 
+        task: of TotalSegmentator, instead of a profile; speed and structures belong to it.
         Raises OncoError subclasses (InputError, GeometryError, ModelError) with one sentence.
         """
+        from OncoSegmentLib import goals
         from OncoSegmentLib.segment import segment
 
-        image, request = self.prepare(volumeNode, profile, roiNode, hostNode, hostSegmentID)
+        goal = goals.TASK + task if task else goals.profile_id(profile)
+        asked = goals.request_of(goal, speed=speed, structures=structures)
+        image, request = self.prepare(volumeNode, asked, roiNode, hostNode, hostSegmentID)
         return self.publish(segment(image, request), volumeNode, show3D)
 
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from OncoAppLib import models
+from OncoAppLib import measure, models, phantom, surfaces
 from OncoAppLib import verbs as run
 from OncoAppLib.options import add_common
 from OncoLib import __version__
@@ -76,6 +76,9 @@ def build_parser() -> argparse.ArgumentParser:
     add_segment(verbs)
     add_profiles(verbs)
     models.add(verbs)
+    measure.add(verbs)
+    surfaces.add(verbs)
+    phantom.add(verbs, add_common)
     add_demo(verbs)
     add_volumes(verbs)
     add_environment(verbs)

@@ -135,10 +135,12 @@ class Prediction:
     """What an expert returns.
 
     probabilities: float array `[segment, k, j, i]` in 0..1 in the order of the segments, when asked for.
+    measures: what was measured of each segment (`filters.segment_measures.SegmentMeasures`), when asked for.
     """
 
     segmentation: Segmentation
     probabilities: np.ndarray | None = None
+    measures: tuple = ()
 
 
 def check_layers(layers: tuple[np.ndarray, ...]) -> None:

@@ -59,3 +59,13 @@ def segment(
     )
     segmentation.require_grid_of(image)
     return replace(prediction, segmentation=segmentation)
+
+
+def measured(
+    prediction: Prediction, image: Image, *, progress: Progress = silent, cancel: CancelToken | None = None
+) -> Prediction:
+    """The prediction with the measures of all its segments on the image's grid."""
+    from OncoLib.filters.segment_measures import measure_segments
+
+    found = measure_segments(prediction.segmentation, image, progress=progress, cancel=cancel)
+    return replace(prediction, measures=found)

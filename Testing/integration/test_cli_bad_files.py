@@ -9,9 +9,9 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from helpers_cli import Outcome, run_cli, run_here
 
 from helpers import OBLIQUE, ct_phantom, tree
+from helpers_cli import Outcome, run_cli, run_here
 from OncoLib.image_convert import to_nibabel, to_sitk
 from OncoLib.image_files import write_image
 

@@ -7,10 +7,10 @@ import zipfile
 
 import numpy as np
 import pytest
-from helpers_cli import run_cli, run_here
-from helpers_dicom import IDENTITY, NAME, stored_values, write_series
 
 from helpers import tree
+from helpers_cli import run_cli, run_here
+from helpers_dicom import IDENTITY, NAME, stored_values, write_series
 
 pydicom = pytest.importorskip("pydicom")
 

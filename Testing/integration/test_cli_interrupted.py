@@ -9,9 +9,9 @@ import time
 
 import numpy as np
 import pytest
-from helpers_cli import command, environment, run_cli
 
 from helpers import ball, image, tree
+from helpers_cli import command, environment, run_cli
 from OncoLib.image_files import write_image
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals and the limit on file sizes of Linux")

@@ -8,9 +8,9 @@ import sys
 
 import numpy as np
 import pytest
-from helpers_cli import Outcome, run_cli, run_here
 
 from helpers import OBLIQUE, ct_phantom, tree
+from helpers_cli import Outcome, run_cli, run_here
 from OncoLib.image_files import write_image
 from OncoSegmentLib.profiles import builtin_folder
 

@@ -8,9 +8,9 @@ import json
 import nibabel
 import numpy as np
 import pytest
-from helpers_cli import run_cli, run_here
 
 from helpers import GRIDS, RADIOLOGICAL, ct_phantom, image, tree
+from helpers_cli import run_cli, run_here
 from OncoLib.image_files import write_image
 from OncoLib.scene.host import new_host
 from OncoLib.scene.storage import load_segmentation

@@ -7,9 +7,9 @@ import subprocess
 import sys
 
 import pytest
-from helpers_cli import environment, run_cli
 
 from helpers import ROOT
+from helpers_cli import environment, run_cli
 from OncoLib.phantom.torso import true_volumes_ml
 
 

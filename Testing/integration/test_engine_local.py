@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers_cli import environment
 
 from helpers import OBLIQUE, ball, ct_phantom, image
+from helpers_cli import environment
 from OncoLib.errors import Cancelled, GeometryError, InputError, ModelError, WorkerError
 from OncoLib.image import Image
 from OncoLib.progress import CancelToken
@@ -82,7 +82,7 @@ def test_a_region_travels_with_the_request(kind):
     region = Region("mask, label 5", mask=mask, ijk_to_ras=scan.ijk_to_ras, sha256="ab" * 32)
     if kind == "box":
         region = Region("box", box_ras_mm=(10.0, 60.0, 10.0, 40.0, 5.0, 40.0))
-    asked = Request("thresholds", "liver", region=region, device="cpu", parameters={"a": [1, 2.5, "x"]})
+    asked = Request("thresholds", "liver", region=region, device="cpu")
     there, here = local.run(scan, asked).segmentation, segment(scan, asked).segmentation
     np.testing.assert_array_equal(there.layers[0], here.layers[0])
     assert there.layers[0].any() and there.segments == here.segments

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 
 from helpers import image
+from helpers_panel import finish
 from OncoLib.errors import InputError
 from OncoLib.phantom.torso import torso
 from OncoLib.scene.segmentations import add_segmentation, segmentation_of
@@ -22,15 +21,6 @@ TITLES = {"OncoSegment": "OncoSegment", "LongitudinalCompare": "Longitudinal Com
 def ct():
     """A small digital torso."""
     return torso(spacing_mm=(5.0, 5.0, 6.0)).image
-
-
-def finish(stubs, widget, seconds=60.0):
-    """Lets the timers fire until the job of the panel ended, as Qt's event loop would."""
-    end = time.monotonic() + seconds
-    while widget.monitor is not None and time.monotonic() < end:
-        stubs.fire_timers()
-        time.sleep(0.02)
-    assert widget.monitor is None, "the job did not end"
 
 
 def segmentations(stubs):
@@ -71,7 +61,9 @@ def test_apply_gives_a_named_segmentation_beside_its_volume_and_a_table(slicer_s
     found = segmentation_of(node)
     voxels = [int(found.mask(segment).sum()) for segment in found.segments]
     wanted = [["Cortical bone", f"{voxels[0] * 0.15:.1f}", "Bone"], ["Trabecular bone", f"{voxels[1] * 0.15:.1f}", "Bone"]]
-    assert cells(widget.ui.segmentTable) == wanted and voxels[0] > 0
+    assert all(float(row[2]) >= float(row[3]) > 0 for row in cells(widget.ui.segmentTable))  # longest, perpendicular
+    assert float(cells(widget.ui.segmentTable)[0][4]) >= 300  # mean HU of what is mostly 400 HU or more
+    assert [[row[0], row[1], row[5]] for row in cells(widget.ui.segmentTable)] == wanted and voxels[0] > 0
     assert "Cortical bone" in widget.ui.notesLabel.text
     assert widget.ui.applyButton.enabled and not widget.ui.cancelButton.enabled
     assert found.provenance.input_sha256 and found.provenance.model == "thresholds"
@@ -191,8 +183,8 @@ def test_numbers_of_the_last_run_go_when_the_next_begins_or_the_scene_closes(sli
 def test_a_profile_that_a_received_scene_names_is_never_run_unseen(slicer_stubs, ct, tmp_path):
     add_volume(slicer_stubs.scene, ct)
     widget = slicer_stubs.open_widget("OncoSegment")
-    widget._parameterNode.profile = str(tmp_path / "foreign.json")
-    assert not widget.ui.applyButton.enabled and "profile" in widget.ui.applyButton.toolTip
+    widget._parameterNode.goal = f"profile:{tmp_path / 'foreign.json'}"
+    assert not widget.ui.applyButton.enabled and "look for" in widget.ui.applyButton.toolTip
 
 
 def test_a_host_under_another_transform_is_refused(slicer_stubs, ct):
@@ -213,3 +205,48 @@ def test_a_host_under_another_transform_is_refused(slicer_stubs, ct):
         logic.process(volume, "liver", hostNode=host, hostSegmentID=identifier)
     with pytest.raises(InputError, match="choose the segment"):
         logic.process(volume, "liver", hostNode=host)
+
+
+def test_a_box_in_the_table_shows_and_hides_the_segment(slicer_stubs, ct):
+    add_volume(slicer_stubs.scene, ct)
+    widget = slicer_stubs.open_widget("OncoSegment")
+    widget.ui.applyButton.click()
+    finish(slicer_stubs, widget)
+    (node,) = segmentations(slicer_stubs)
+    identifier = node.GetSegmentation().GetNthSegmentID(1)
+    assert node.GetDisplayNode().GetSegmentVisibility(identifier)
+    widget.ui.segmentTable.item(1, 0).setCheckState(0)
+    assert not node.GetDisplayNode().GetSegmentVisibility(identifier)
+    assert node.GetDisplayNode().GetSegmentVisibility(node.GetSegmentation().GetNthSegmentID(0))
+    widget.ui.segmentTable.item(1, 0).setCheckState(2)
+    assert node.GetDisplayNode().GetSegmentVisibility(identifier)
+
+
+def test_a_click_in_the_table_takes_the_slice_views_to_the_longest_diameter(slicer_stubs, ct):
+    import slicer
+
+    add_volume(slicer_stubs.scene, ct)
+    view = slicer.vtkMRMLSliceNode()
+    view.SetName("Red")
+    view.SetLayoutName("Red")
+    slicer_stubs.scene.AddNode(view)
+    view.SetOrientation("Axial")
+    widget = slicer_stubs.open_widget("OncoSegment")
+    widget.ui.applyButton.click()
+    finish(slicer_stubs, widget)
+    line = next(iter(widget.segmentTable._measures.values())).lines["longest_in_plane"]
+    widget.ui.segmentTable.cellClicked.emit(0, 0)
+    height = view.GetSliceToRAS().GetElement(2, 3)
+    assert height == pytest.approx(line.start_ras_mm[2], abs=1e-6)
+    assert height == pytest.approx(line.end_ras_mm[2], abs=1e-6)
+
+
+def test_a_table_of_a_removed_segmentation_does_nothing(slicer_stubs, ct):
+    add_volume(slicer_stubs.scene, ct)
+    widget = slicer_stubs.open_widget("OncoSegment")
+    widget.ui.applyButton.click()
+    finish(slicer_stubs, widget)
+    (node,) = segmentations(slicer_stubs)
+    slicer_stubs.scene.RemoveNode(node)
+    widget.ui.segmentTable.item(0, 0).setCheckState(0)
+    widget.ui.segmentTable.cellClicked.emit(0, 0)

@@ -10,8 +10,8 @@ import json
 import nibabel
 import numpy as np
 import pytest
-from helpers_cli import run_cli
 
+from helpers_cli import run_cli
 from OncoLib.image_files import read_image
 from OncoLib.measure import dice
 from OncoLib.scene.host import new_host

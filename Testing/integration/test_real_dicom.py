@@ -7,8 +7,8 @@ import json
 import nibabel
 import numpy as np
 import pytest
-from helpers_cli import run_cli
 
+from helpers_cli import run_cli
 from OncoLib.measure import dice
 from OncoLib.morphology import bounding_box
 from OncoLib.scene.host import new_host

@@ -10,9 +10,9 @@ import zipfile
 import nibabel
 import numpy as np
 import pytest
-from helpers_cli import environment
 
 from helpers import GRIDS, ct_phantom, segmentation
+from helpers_cli import environment
 from OncoLib.scene.host import new_host
 from OncoLib.scene.segmentations import add_segmentation, segmentation_of
 from OncoLib.scene.storage import read_mrb, write_mrb, write_seg_nrrd

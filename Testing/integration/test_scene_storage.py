@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import slicer
-from helpers_cli import environment
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -26,6 +25,7 @@ from helpers import (
     voxel_arrays,
     world_of,
 )
+from helpers_cli import environment
 from OncoLib.errors import InputError, OutputError
 from OncoLib.scene.host import new_host
 from OncoLib.scene.segmentations import add_segmentation

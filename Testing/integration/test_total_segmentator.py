@@ -20,7 +20,7 @@ require_package()
 pytest.importorskip("torch")
 
 import tiny_totalsegmentator as tiny  # noqa: E402
-from OncoSegmentLib.experts.total_segmentator import prediction, session, tasks  # noqa: E402
+from OncoSegmentLib.experts.total_segmentator import prediction, tasks  # noqa: E402
 from OncoSegmentLib.experts.total_segmentator.license_number import VARIABLE  # noqa: E402
 from OncoSegmentLib.request import Region, Request  # noqa: E402
 from OncoSegmentLib.segment import segment  # noqa: E402
@@ -303,9 +303,18 @@ def test_a_structure_outside_of_the_image_gives_an_empty_segment(weights):
     assert segment_found.flags[0].startswith("empty")
 
 
-def test_session_refuses_weights_that_were_not_checked(weights, tmp_path):
-    with session.session(tmp_path), pytest.raises(ModelError, match="Dataset291.*not installed"):
-        session.require_folder(291)
+def test_one_vertebra_needs_no_weights_of_the_other_parts(weights, tmp_path, monkeypatch):
+    """The command would download all five parts first."""
+    needed = tasks.weights_of(tasks.task("total"), "normal", ("vertebrae_L1",))
+    tiny.build(tmp_path, needed)
+    monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(tmp_path))
+    assert run(blocks(), structures=["vertebrae_L1"]).layers[0].any()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(one.folder for one in needed)
+
+
+def test_a_network_that_goes_missing_meanwhile_is_named(tmp_path):
+    with pytest.raises(ModelError, match="weights Dataset291.* are not installed"):
+        prediction.load(tmp_path / "Dataset291_gone" / "model", [0], None)
 
 
 def test_in_a_process_of_its_own(weights):

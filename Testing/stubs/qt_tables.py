@@ -39,6 +39,7 @@ class QTableWidgetItem:
     def __init__(self, text: str = "") -> None:
         self.values: dict[int, object] = {Qt.DisplayRole: text}
         self.look: dict[str, object] = {}
+        self.table: QTableWidget | None = None
 
     def text(self) -> str:
         """The text of the cell."""
@@ -55,6 +56,24 @@ class QTableWidgetItem:
     def setData(self, role: int, value) -> None:
         """Keeps a value under a role."""
         self.values[role] = value
+        if self.table is not None:
+            self.table.itemChanged.emit(self)
+
+    def checkState(self) -> int:
+        """Checked or not."""
+        return self.values.get(Qt.CheckStateRole, Qt.Unchecked)
+
+    def setCheckState(self, state: int) -> None:
+        """Checks or unchecks."""
+        self.setData(Qt.CheckStateRole, state)
+
+    def row(self) -> int:
+        """Where the cell lies in its table; -1 outside of one."""
+        return self.look.get("place", (-1, -1))[0]
+
+    def column(self) -> int:
+        """Where the cell lies in its table; -1 outside of one."""
+        return self.look.get("place", (-1, -1))[1]
 
     def flags(self) -> int:
         """What the user may do."""
@@ -90,6 +109,7 @@ class QTableWidget(QAbstractItemView):
 
     properties = {"rowCount": 0, "columnCount": 0}
     signals = ("cellClicked(int,int)", "cellDoubleClicked(int,int)", "cellChanged(int,int)", "itemSelectionChanged()",
+               "itemChanged(QTableWidgetItem*)",
                "currentCellChanged(int,int,int,int)")
 
     def __init__(self, *arguments) -> None:
@@ -106,6 +126,8 @@ class QTableWidget(QAbstractItemView):
         """Places a cell."""
         if 0 <= row < self.rowCount and 0 <= column < self.columnCount:
             self._cells[row, column] = item
+            item.look["place"] = (row, column)
+            item.table = self
 
     def item(self, row: int, column: int) -> QTableWidgetItem | None:
         """The cell, or None."""
@@ -143,6 +165,51 @@ class QTableWidget(QAbstractItemView):
 
     def resizeColumnsToContents(self) -> None:
         """Keeps nothing."""
+
+
+class QListWidgetItem(QTableWidgetItem):
+    """One entry of a list; its list is told of a change."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(text)
+        self.owner: QListWidget | None = None
+
+    def setData(self, role: int, value) -> None:
+        """Keeps a value under a role."""
+        super().setData(role, value)
+        if self.owner is not None:
+            self.owner.itemChanged.emit(self)
+
+
+class QListWidget(QAbstractItemView):
+    """Entries below each other."""
+
+    properties = {"currentRow": -1}
+    signals = ("itemChanged(QListWidgetItem*)", "itemClicked(QListWidgetItem*)", "currentRowChanged(int)")
+    notify = {"currentRow": "currentRowChanged"}
+
+    def __init__(self, *arguments) -> None:
+        self._entries: list[QListWidgetItem] = []
+        super().__init__(*arguments)
+
+    @property
+    def count(self) -> int:
+        """How many entries there are."""
+        return len(self._entries)
+
+    def addItem(self, item) -> None:
+        """Adds an entry, from its text or as an item."""
+        entry = QListWidgetItem(item) if isinstance(item, str) else item
+        entry.owner = self
+        self._entries.append(entry)
+
+    def item(self, row: int) -> QListWidgetItem | None:
+        """The entry, or None."""
+        return self._entries[row] if 0 <= row < len(self._entries) else None
+
+    def clear(self) -> None:
+        """Removes all entries."""
+        self._entries.clear()
 
 
 class QFileDialog:

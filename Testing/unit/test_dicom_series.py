@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers_dicom import AXIAL, stored_values, write_series
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from helpers_dicom import AXIAL, stored_values, write_series
 from OncoLib.errors import GeometryError, InputError
 from OncoSegmentLib.dicom.series import read_series, series_files
 from OncoSegmentLib.experts.thresholds import check_values

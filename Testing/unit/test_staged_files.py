@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers_cli import environment
 
 from helpers import tree
+from helpers_cli import environment
 from OncoLib.errors import Cancelled, OutputError
 from OncoLib.staged import refuse_existing, staged_files
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +21,10 @@ from OncoLib import errors
 from OncoLib.errors import Cancelled, OncoError, WorkerError
 from OncoLib.image import Image
 from OncoLib.progress import CancelToken, Progress, silent
-from OncoLib.segmentation import Prediction
-from OncoSegmentLib.engine.codec import read_prediction, write_job
+from OncoLib.segmentation import Prediction, Segmentation
+from OncoLib.surface_settings import SurfaceSettings
+from OncoSegmentLib.engine.codec import read_prediction, write_job, write_work
+from OncoSegmentLib.engine.work import RESULT
 from OncoSegmentLib.request import Request
 
 GRACE_SECONDS = 3.0
@@ -82,8 +85,14 @@ class LocalJob:
             (self._folder / "cancel").touch()
             self._last = (None, "Stopping")
 
-    def result(self) -> Prediction:
-        """The prediction of a finished job; raises what stopped it (Cancelled, InputError, WorkerError, ...)."""
+    def result(self) -> Prediction | dict:
+        """What a finished job gives: a prediction, or for surfaces what was written (`description`, `files`).
+
+        Raises what stopped it (Cancelled, InputError, WorkerError, ...).
+        """
+        made = self._folder / RESULT
+        if made.exists():  # files that are written are not taken back by a Cancel that came too late
+            return json.loads(made.read_text(encoding="utf-8"))
         if self._cancelled_at is not None:
             raise Cancelled()
         if self._process.poll() == 0:
@@ -107,14 +116,39 @@ class LocalJob:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def start(image: Image, request: Request, *, python: str = "", path: list[str] | None = None) -> LocalJob:
+def start(image: Image, request: Request, *, measure: bool = False, python: str = "", path: list[str] | None = None) -> LocalJob:
     """Starts a job at once.
 
+    measure: also measure what is found; the result's `measures` hold it.
     python: interpreter; by default PythonSlicer inside Slicer, else this one. path: its import path, by default ours.
     """
+    return begin(lambda folder: write_job(folder, image, request, measure=measure), python=python, path=path)
+
+
+def start_measure(segmentation: Segmentation, image: Image | None = None, *, organ: str = "") -> LocalJob:
+    """Starts measuring a segmentation; the result is a prediction with its measures. organ: where distances go to."""
+    return begin(lambda folder: write_work(folder, "measure", segmentation, image, {"organ": organ}))
+
+
+def start_surfaces(
+    segmentation: Segmentation, output: Path, *, file_format: str, frame: str, settings: SurfaceSettings, overwrite: bool
+) -> LocalJob:
+    """Starts writing surfaces into the folder `output`; see `OncoLib.filters.surface_files.write_surfaces`."""
+    options = {
+        "output": str(Path(output).absolute()),
+        "format": file_format,
+        "frame": frame,
+        "settings": settings.as_dict(),
+        "overwrite": overwrite,
+    }
+    return begin(lambda folder: write_work(folder, "surfaces", segmentation, None, options))
+
+
+def begin(put: Callable[[Path], None], *, python: str = "", path: list[str] | None = None) -> LocalJob:
+    """Starts the job that `put` writes into its folder."""
     folder = new_folder()
     try:
-        write_job(folder, image, request)
+        put(folder)
         command = [python or interpreter(), "-c", BOOT.format(path=own_path() if path is None else path), str(folder)]
         with open(folder / "log.txt", "wb") as log:
             # The private folder is also the current one: Python would import modules that lie in any other.

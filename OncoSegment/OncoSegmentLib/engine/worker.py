@@ -5,6 +5,7 @@ Started as `python -c "..." FOLDER` by `local.start`, which gives it the import 
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -16,7 +17,6 @@ from pathlib import Path
 
 from OncoLib.errors import Cancelled, OncoError
 from OncoLib.progress import CancelToken
-from OncoSegmentLib.engine.codec import read_job, write_prediction
 
 CANCEL_CHECK_SECONDS = 0.1
 
@@ -36,12 +36,10 @@ def run(folder: Path, parent: int) -> int:
     cancel = CancelToken()
     threading.Thread(target=watch, args=(folder, cancel, parent), daemon=True).start()
     try:
-        from OncoSegmentLib.segment import segment
+        from OncoSegmentLib.engine.work import do
 
-        image, request = read_job(folder)
         with open(folder / "progress.jsonl", "a", encoding="utf-8", buffering=1) as stream:
-            prediction = segment(image, request, progress=lambda *what: report(stream, *what), cancel=cancel)
-        write_prediction(folder, prediction)
+            do(folder, functools.partial(report, stream), cancel)
         return 0
     except OncoError as error:
         return failed(folder, error, error.exit_code)

@@ -10,21 +10,18 @@ from OncoLib.scene.regions import parent_to_world, require_same_transform, roi_m
 from OncoLib.scene.segmentations import add_segmentation
 from OncoLib.scene.volumes import image_of
 from OncoLib.segmentation import Prediction
-from OncoSegmentLib.profiles import find_profile
 from OncoSegmentLib.request import Region, Request
 from OncoSegmentLib.segment import check_request
 
 
-def prepare(volume, profile: str, *, roi=None, host=None, host_segment_id: str = "") -> tuple[Image, Request]:
-    """Image (a view on the volume node) and checked request. **Main thread only.**
+def prepare(volume, asked: Request, *, roi=None, host=None, host_segment_id: str = "") -> tuple[Image, Request]:
+    """Image (a view on the volume node) and the checked request with its region. **Main thread only.**
 
-    profile: id, or a file. roi: markups ROI node. host, host_segment_id: a segment that holds the organ.
+    roi: markups ROI node. host, host_segment_id: a segment that holds the organ.
     Raises InputError or GeometryError with one sentence.
     """
     image = image_of(volume)
-    found = find_profile(profile)
-    named = found.id if found.builtin else str(found.path.resolve())
-    request = Request("thresholds", profile=named, region=region_of(volume, image, roi, host, host_segment_id))
+    request = replace(asked, region=region_of(volume, image, roi, host, host_segment_id))
     return check_request(image, request), request
 
 

@@ -158,7 +158,9 @@ def predictor_class() -> type:
 
 
 def load(folder: Path, folds, device):
-    """A new predictor; ModelError when the files cannot be used."""
+    """A new predictor; ModelError when the files are missing or cannot be used."""
+    if not folder.is_dir():
+        raise ModelError(f"the weights {folder.parent.name} of TotalSegmentator are not installed")
     predictor = predictor_class()(
         use_gaussian=True, perform_everything_on_device=True, device=device, verbose=False, allow_tqdm=False
     )

@@ -15,8 +15,6 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from OncoLib.errors import ModelError
-
 _one_at_a_time = threading.Lock()
 """The package is told where things are through the environment, of which a process has one."""
 
@@ -76,20 +74,11 @@ def torch_settings_kept() -> Iterator[None]:
 
 @contextlib.contextmanager
 def no_downloads() -> Iterator[None]:
-    """Weights were looked for before; should the package still ask for others, it is refused."""
+    """What a run needs was looked for before; the package would fetch all parts of a task for a single vertebra."""
     import totalsegmentator.python_api as api
 
-    original, api.download_pretrained_weights = api.download_pretrained_weights, require_folder
+    original, api.download_pretrained_weights = api.download_pretrained_weights, lambda number: None
     try:
         yield
     finally:
         api.download_pretrained_weights = original
-
-
-def require_folder(number: int | str) -> None:
-    """In place of the package's download: the weights with that number are there, or ModelError."""
-    from totalsegmentator.map_tasks_config import TASK_ID_WEIGHTS_CONFIGS
-
-    folder = TASK_ID_WEIGHTS_CONFIGS.get(number, {}).get("foldername", f"model {number}")
-    if not (Path(os.environ["TOTALSEG_WEIGHTS_PATH"]) / folder).is_dir():
-        raise ModelError(f"the weights {folder} of TotalSegmentator are not installed")

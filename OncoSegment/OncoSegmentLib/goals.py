@@ -1,0 +1,109 @@
+"""What a user can ask to see: organ profiles and the tasks of TotalSegmentator, found by words, as requests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from OncoLib.errors import InputError, OncoError
+from OncoSegmentLib.experts.total_segmentator import tasks
+from OncoSegmentLib.profiles import Profile, find_profile, usable_profiles
+from OncoSegmentLib.request import Request
+
+PROFILE, TASK = "profile:", "task:"
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One thing to look for.
+
+    id: "profile:..." or "task:...". title: for a list. speeds: more than one where there is a choice.
+    structures: name for the request and name for the reader of each structure that can be picked; empty for profiles.
+    """
+
+    id: str
+    title: str
+    modality: str
+    speeds: tuple[str, ...] = ("normal",)
+    structures: tuple[tuple[str, str], ...] = ()
+
+
+def goals(folder: Path | None = None) -> tuple[list[Goal], list[str]]:
+    """All goals, profiles first, and sentences on what cannot be offered.
+
+    folder: of the user's own profiles. Without the package TotalSegmentator its tasks are such a sentence.
+    """
+    profiles, problems = usable_profiles(folder)
+    found = [profile_goal(profile) for profile in profiles.values()]
+    try:
+        found.extend(task_goal(one) for one in tasks.tasks().values() if one.id != "test")
+    except OncoError as error:
+        problems = [*problems, str(error)]
+    return found, list(problems)
+
+
+def profile_goal(profile: Profile) -> Goal:
+    """An organ profile of the thresholds model."""
+    named = profile.id if profile.builtin else str(profile.path.resolve())
+    return Goal(PROFILE + named, f"{profile.title}, by thresholds", profile.modality)
+
+
+def task_goal(task: tasks.Task) -> Goal:
+    """A task of TotalSegmentator."""
+    from ModelManagerLib.labels import structure_of_label
+
+    pairs = tuple((name, structure_of_label("totalsegmentator", task.id, name).name) for name in task.labels.values())
+    words = task.id.removesuffix("_mr").replace("_", " ")
+    count = f"{len(pairs)} structures" if len(pairs) > 1 else "1 structure"
+    title = f"{words[:1].upper()}{words[1:]}: {count}, {task.modality}, TotalSegmentator"
+    return Goal(TASK + task.id, title, task.modality, task.speeds, pairs)
+
+
+def find_goals(known: Sequence[Goal], words: str) -> list[Goal]:
+    """Goals of which every word begins a word of the title or of one structure; those with it in the title first."""
+    wanted = words.casefold().replace("_", " ").split()
+    named = [goal for goal in known if _begins(wanted, goal.title)]
+    holding = [goal for goal in known if goal not in named and _holds(wanted, goal)]
+    return named + holding
+
+
+def _holds(wanted: list[str], goal: Goal) -> bool:
+    return any(_begins(wanted, f"{name} {shown}") for name, shown in goal.structures)
+
+
+def _begins(wanted: list[str], text: str) -> bool:
+    return tasks.matches(wanted, "_".join(text.replace(":", " ").replace(",", " ").replace("_", " ").split()))
+
+
+def request_of(goal_id: str, *, speed: str = "normal", structures: Sequence[str] = (), region=None, device="auto") -> Request:
+    """The request for a goal; InputError for an id that is none."""
+    if goal_id.startswith(PROFILE):
+        return Request("thresholds", profile=goal_id[len(PROFILE) :], region=region, device=device)
+    if goal_id.startswith(TASK):
+        parameters = {"task": goal_id[len(TASK) :], "speed": speed, "structures": list(structures)}
+        return Request("totalsegmentator", region=region, device=device, parameters=parameters)
+    raise InputError(f"{goal_id!r} is no goal; wanted {PROFILE}... or {TASK}...")
+
+
+def problem_of(goal_id: str, *, speed: str = "normal", structures: Sequence[str] = ()) -> str:
+    """Why this cannot run on this machine now (weights, license number), in one sentence; "" when it can."""
+    from OncoSegmentLib.experts.total_segmentator.license_number import require_license_number
+    from OncoSegmentLib.experts.total_segmentator.weights import require_weights, weights_folder
+
+    if not goal_id.startswith(TASK):
+        return ""
+    try:
+        task = tasks.task(goal_id[len(TASK) :])
+        needed = tasks.weights_of(task, tasks.checked_speed(task, speed), tasks.checked_structures(task, tuple(structures)))
+        if task.licensed:
+            require_license_number(task.id)
+        require_weights(needed, weights_folder(), task.id)
+    except OncoError as error:
+        return str(error)
+    return ""
+
+
+def profile_id(profile: str, folder: Path | None = None) -> str:
+    """Goal of a profile named by id or file."""
+    return profile_goal(find_profile(profile, folder)).id
