@@ -76,7 +76,7 @@ def refuse_existing(folder: Path, names: list[str]) -> None:
     with _told(Path(folder)):
         there = [name for name in names if (Path(folder) / name).is_symlink() or (Path(folder) / name).exists()]
     if there:
-        raise OutputError(f"{there[0]} is in the output folder already and was kept; give --overwrite to replace it")
+        raise OutputError(f"{there[0]} is in the output folder already and was kept; choose another folder, or give --overwrite to replace it")
 
 
 def _refuse_folders(folder: Path, names: list[str]) -> None:
@@ -115,11 +115,19 @@ def _move(staging: Path, folder: Path, names: list[str], stale: list[str]) -> No
     shutil.rmtree(kept, ignore_errors=True)
 
 
+def _remove(path: Path) -> None:
+    """Removes what this run moved in: a file, or a folder such as one of DICOM."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
 def _take_back(folder: Path, kept: Path, done: list[str], cause: BaseException) -> None:
     """Puts the old files back; what cannot go back stays where it is, and that place is told."""
     try:
         for name in done:
-            (folder / name).unlink()
+            _remove(folder / name)
         for path in list(kept.iterdir()):
             os.replace(path, folder / path.name)
         kept.rmdir()

@@ -71,7 +71,7 @@ def test_on_an_error_what_was_there_stays_as_it_was(tmp_path):
 def test_an_existing_result_is_kept_unless_told_otherwise(tmp_path):
     write(tmp_path, a_txt="old", b_txt="old")
     before = tree(tmp_path)
-    with pytest.raises(OutputError, match=r"^b\.txt is in the output folder already and was kept; give --overwrite"):
+    with pytest.raises(OutputError, match=r"^b\.txt is in the output folder already and was kept; choose another folder, or give --overwrite"):
         write(tmp_path, b_txt="new", c_txt="new")
     assert tree(tmp_path) == before
     write(tmp_path, overwrite=True, b_txt="new", c_txt="new")
@@ -183,6 +183,8 @@ try:
     with staged_files(folder, overwrite=True) as staging:
         for name in ("a.txt", "b.txt", "c.txt"):
             (staging / name).write_text("new")
+        (staging / "a-series").mkdir()  # its name comes before b.txt: it is moved in first
+        (staging / "a-series" / "slice.dcm").write_text("new")
         sys.addaudithook(fail)
 except OutputError as error:
     print(error)
