@@ -15,6 +15,7 @@ import pytest
 
 from helpers import OBLIQUE, ball, ct_phantom, image
 from helpers_cli import environment
+from OncoLib import background
 from OncoLib.errors import Cancelled, GeometryError, InputError, ModelError, WorkerError
 from OncoLib.image import Image
 from OncoLib.progress import CancelToken
@@ -157,9 +158,9 @@ def test_a_job_that_does_not_listen_is_killed_after_the_grace(folders):
         began = time.monotonic()
         job.cancel()
         while not job.poll().finished:
-            assert time.monotonic() - began < local.GRACE_SECONDS + 5
+            assert time.monotonic() - began < background.GRACE_SECONDS + 5
             time.sleep(0.05)
-        assert time.monotonic() - began >= local.GRACE_SECONDS
+        assert time.monotonic() - began >= background.GRACE_SECONDS
         with pytest.raises(Cancelled):
             job.result()
     finally:
@@ -239,7 +240,7 @@ def test_progress_comes_in_order_and_a_torn_line_is_not_read(folders):
     try:
         assert job.poll().message == "Starting"
         wait_for(job, "never")
-        assert job.poll() == local.Status(1.0, "Segmented", True)
+        assert job.poll() == background.Status(1.0, "Segmented", True)
         (folder,) = folders()
         with open(folder / "progress.jsonl", "a") as stream:
             stream.write('{"fraction": 0.1, "mess')
@@ -250,8 +251,8 @@ def test_progress_comes_in_order_and_a_torn_line_is_not_read(folders):
 
 def test_a_worker_that_cannot_start_is_told(tmp_path, folders):
     """An installation that lost its files: a package of our name that cannot be imported comes first."""
-    (tmp_path / "OncoSegmentLib").mkdir()
-    (tmp_path / "OncoSegmentLib" / "__init__.py").write_text("import lost_with_the_disk")
+    (tmp_path / "OncoLib").mkdir()
+    (tmp_path / "OncoLib" / "__init__.py").write_text("import lost_with_the_disk")
     job = local.start(ct_phantom(), BONES, path=[str(tmp_path)])
     try:
         wait_for(job, "never")
@@ -263,3 +264,25 @@ def test_a_worker_that_cannot_start_is_told(tmp_path, folders):
     with pytest.raises(WorkerError, match="could not be started"):
         local.start(ct_phantom(), BONES, python="/nowhere/python")
     assert folders() == []
+
+
+def test_what_a_killed_job_left_in_the_temporary_folder_goes_with_it(tmp_path, folders):
+    """A license number lies in such a file while TotalSegmentator runs."""
+    (tmp_path / "secretive.py").write_text(
+        "import os, tempfile\n"
+        "def do(folder, progress, cancel):\n"
+        "    place = tempfile.mkdtemp(prefix='secret-')\n"
+        "    open(os.path.join(place, 'config.json'), 'w').write('a number')\n"
+        "    progress(0.5, place)\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    job = background.begin("secretive:do", lambda folder: None, path=[*background.own_path(), str(tmp_path)])
+    try:
+        wait_for(job, "never")
+        place = Path(job.poll().message)
+        assert place.name.startswith("secret-") and place.exists()
+        with pytest.raises(WorkerError, match="ended without a result"):
+            job.result()
+    finally:
+        job.close()
+    assert not place.exists() and folders() == []

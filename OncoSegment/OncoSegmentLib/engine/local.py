@@ -1,122 +1,22 @@
-"""A job in a process of its own: the interface stays alive, a crash stays there, Cancel ends it.
-
-Everything is polled: no thread, no pipe. Inside Slicer a background thread hardly gets the interpreter, so the panel
-calls `poll` from a timer; anywhere else `wait` does.
-"""
+"""Segmentation work in a process of its own, over `OncoLib.background`."""
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-from OncoLib import errors
-from OncoLib.errors import Cancelled, OncoError, WorkerError
+from OncoLib import background
+from OncoLib.background import Job
 from OncoLib.image import Image
 from OncoLib.progress import CancelToken, Progress, silent
 from OncoLib.segmentation import Prediction, Segmentation
 from OncoLib.surface_settings import SurfaceSettings
 from OncoSegmentLib.engine.codec import read_prediction, write_job, write_work
-from OncoSegmentLib.engine.work import RESULT
 from OncoSegmentLib.request import Request
 
-GRACE_SECONDS = 3.0
-"""How long a job may take to stop by itself after Cancel before its process is killed."""
-
-BOOT = "import runpy, sys; sys.path[:0] = {path!r}; runpy.run_module('OncoSegmentLib.engine.worker', run_name='__main__')"
+TARGET = "OncoSegmentLib.engine.work:do"
 
 
-@dataclass(frozen=True)
-class Status:
-    """What is known of a job: `finished` once it ended, well or not."""
-
-    fraction: float | None
-    message: str
-    finished: bool
-
-
-class LocalJob:
-    """One running job; made by `start`. Its folder is private to the user and goes with `close`."""
-
-    def __init__(self, folder: Path, process: subprocess.Popen, clock=time.monotonic) -> None:
-        self._folder, self._process, self._clock = folder, process, clock
-        self._read = 0
-        self._last: tuple[float | None, str] = (None, "Starting")
-        self._cancelled_at: float | None = None
-
-    @property
-    def log(self) -> str:
-        """What the job printed; empty once closed."""
-        path = self._folder / "log.txt"
-        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-
-    def poll(self) -> Status:
-        """Looks once, without waiting; after Cancel it also kills a job that does not stop in `GRACE_SECONDS`."""
-        finished = self._process.poll() is not None
-        self._read_progress()
-        if not finished and self._cancelled_at is not None and self._clock() - self._cancelled_at > GRACE_SECONDS:
-            self._process.kill()
-        return Status(*self._last, finished)
-
-    def _read_progress(self) -> None:
-        path = self._folder / "progress.jsonl"
-        if not path.exists():
-            return
-        with open(path, encoding="utf-8") as stream:
-            stream.seek(self._read)
-            text = stream.read()
-        whole = text[: text.rfind("\n") + 1]
-        self._read += len(whole.encode())
-        if whole:
-            line = json.loads(whole.splitlines()[-1])
-            self._last = (line["fraction"], line["message"])
-
-    def cancel(self) -> None:
-        """Asks the job to stop; `poll` sees to it that it does."""
-        if self._cancelled_at is None:
-            self._cancelled_at = self._clock()
-            (self._folder / "cancel").touch()
-            self._last = (None, "Stopping")
-
-    def result(self) -> Prediction | dict:
-        """What a finished job gives: a prediction, or for surfaces what was written (`description`, `files`).
-
-        Raises what stopped it (Cancelled, InputError, WorkerError, ...).
-        """
-        made = self._folder / RESULT
-        if made.exists():  # files that are written are not taken back by a Cancel that came too late
-            return json.loads(made.read_text(encoding="utf-8"))
-        if self._cancelled_at is not None:
-            raise Cancelled()
-        if self._process.poll() == 0:
-            return read_prediction(self._folder)
-        raise self._error()
-
-    def _error(self) -> OncoError:
-        path = self._folder / "error.json"
-        if path.exists():
-            reason = json.loads(path.read_text(encoding="utf-8"))
-            kind = getattr(errors, reason["kind"], WorkerError)
-            return kind(reason["message"])
-        code = self._process.returncode
-        return WorkerError(f"The job's process ended without a result (status {code}): it crashed or ran out of memory.")
-
-    def close(self) -> None:
-        """Ends the process if it still runs and removes the job's folder."""
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.wait()
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def start(image: Image, request: Request, *, measure: bool = False, python: str = "", path: list[str] | None = None) -> LocalJob:
+def start(image: Image, request: Request, *, measure: bool = False, python: str = "", path: list[str] | None = None) -> Job:
     """Starts a job at once.
 
     measure: also measure what is found; the result's `measures` hold it.
@@ -125,14 +25,14 @@ def start(image: Image, request: Request, *, measure: bool = False, python: str 
     return begin(lambda folder: write_job(folder, image, request, measure=measure), python=python, path=path)
 
 
-def start_measure(segmentation: Segmentation, image: Image | None = None, *, organ: str = "") -> LocalJob:
+def start_measure(segmentation: Segmentation, image: Image | None = None, *, organ: str = "") -> Job:
     """Starts measuring a segmentation; the result is a prediction with its measures. organ: where distances go to."""
     return begin(lambda folder: write_work(folder, "measure", segmentation, image, {"organ": organ}))
 
 
 def start_surfaces(
     segmentation: Segmentation, output: Path, *, file_format: str, frame: str, settings: SurfaceSettings, overwrite: bool
-) -> LocalJob:
+) -> Job:
     """Starts writing surfaces into the folder `output`; see `OncoLib.filters.surface_files.write_surfaces`."""
     options = {
         "output": str(Path(output).absolute()),
@@ -144,68 +44,13 @@ def start_surfaces(
     return begin(lambda folder: write_work(folder, "surfaces", segmentation, None, options))
 
 
-def begin(put: Callable[[Path], None], *, python: str = "", path: list[str] | None = None) -> LocalJob:
-    """Starts the job that `put` writes into its folder."""
-    folder = new_folder()
-    try:
-        put(folder)
-        command = [python or interpreter(), "-c", BOOT.format(path=own_path() if path is None else path), str(folder)]
-        with open(folder / "log.txt", "wb") as log:
-            # The private folder is also the current one: Python would import modules that lie in any other.
-            process = subprocess.Popen(
-                command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, **no_console()
-            )
-    except (OSError, MemoryError) as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        reason = getattr(error, "strerror", None) or "out of memory"
-        raise WorkerError(f"The job could not be started ({reason.lower()}).") from error
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    return LocalJob(folder, process)
-
-
-def new_folder() -> Path:
-    """A folder that only its owner can read."""
-    try:
-        return Path(tempfile.mkdtemp(prefix="oncosegment-job-"))
-    except OSError as error:
-        raise WorkerError("The job could not be started: the temporary folder cannot be written.") from error
+def begin(put, **options) -> Job:
+    """Starts the work that `put` writes into the job's folder."""
+    return background.begin(TARGET, put, read=read_prediction, **options)
 
 
 def run(
     image: Image, request: Request, *, progress: Progress = silent, cancel: CancelToken | None = None, every: float = 0.05
 ) -> Prediction:
     """Starts a job and waits for it, for callers without an event loop."""
-    job = start(image, request)
-    try:
-        while not (status := job.poll()).finished:
-            progress(status.fraction, status.message)
-            if cancel is not None and cancel.cancelled:
-                job.cancel()
-            time.sleep(every)
-        return job.result()
-    finally:
-        job.close()
-
-
-def interpreter() -> str:
-    """PythonSlicer inside Slicer (whose own executable is no Python), else the interpreter that runs this."""
-    if "slicer" in sys.modules and hasattr(sys.modules["slicer"], "app"):
-        found = shutil.which("PythonSlicer")
-        if found:
-            return found
-    return sys.executable
-
-
-def own_path() -> list[str]:
-    """Where our packages lie, so that the child finds the same ones: one folder when installed, two in the source."""
-    import ModelManagerLib
-
-    folders = [Path(__file__).resolve().parents[2], Path(ModelManagerLib.__file__).resolve().parents[1]]
-    return list(dict.fromkeys(str(folder) for folder in folders))
-
-
-def no_console() -> dict:
-    """On Windows a console program would open a window of its own."""
-    return {"creationflags": subprocess.CREATE_NO_WINDOW} if os.name == "nt" else {}
+    return background.wait(start(image, request), progress=progress, cancel=cancel, every=every)

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from OncoLib.background import RESULT
 from OncoLib.progress import CancelToken, Progress, part_of
 from OncoLib.segmentation import Prediction
 from OncoLib.segmentation_files import write_json
 from OncoSegmentLib.engine.codec import read_description, read_job, read_work, write_prediction
-
-RESULT = "result.json"
-"""What a job leaves that made files instead of a prediction."""
 
 
 def do(folder: Path, progress: Progress, cancel: CancelToken) -> None:

@@ -1,4 +1,4 @@
-"""Watches a `LocalJob` from a Qt timer: no thread, so the interface stays alive and Slicer's event loop runs on."""
+"""Watches a `Job` from a Qt timer: no thread, so the interface stays alive and Slicer's event loop runs on."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import qt
 
+from OncoLib.background import Job, Status
 from OncoLib.errors import OncoError, WorkerError
 from OncoLib.segmentation import Prediction
-from OncoSegmentLib.engine.local import LocalJob, Status
 
 INTERVAL_MS = 100
 
@@ -21,7 +21,7 @@ class JobMonitor:
 
     def __init__(
         self,
-        job: LocalJob,
+        job: Job,
         onStatus: Callable[[Status], None],
         onResult: Callable[[Prediction], None],
         onError: Callable[[OncoError], None],

@@ -1,11 +1,13 @@
-"""The child process of `local`: runs the one job of a folder and leaves its result, or its error, there.
+"""The child process of `background`: runs the one job of a folder and leaves its result, or its error, there.
 
-Started as `python -c "..." FOLDER` by `local.start`, which gives it the import path; stdout and stderr are a log.
+Started as `python -c "..." FOLDER` by `background.begin`, which gives it the import path and the function to run; stdout and
+stderr are a log.
 """
 
 from __future__ import annotations
 
 import functools
+import importlib
 import json
 import os
 import shutil
@@ -21,23 +23,23 @@ from OncoLib.progress import CancelToken
 CANCEL_CHECK_SECONDS = 0.1
 
 
-def main(folder: Path) -> int:
+def main(target: str, folder: Path) -> int:
     """Runs the job; returns the exit code. When its parent died meanwhile, the patient's image does not stay behind."""
     parent = os.getppid()
     try:
-        return run(folder, parent)
+        return run(target, folder, parent)
     finally:
         if is_orphan(parent):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def run(folder: Path, parent: int) -> int:
+def run(target: str, folder: Path, parent: int) -> int:
     """Runs the job; `error.json` says why when the code is not 0."""
     cancel = CancelToken()
     threading.Thread(target=watch, args=(folder, cancel, parent), daemon=True).start()
     try:
-        from OncoSegmentLib.engine.work import do
-
+        module, _, name = target.partition(":")
+        do = getattr(importlib.import_module(module), name)
         with open(folder / "progress.jsonl", "a", encoding="utf-8", buffering=1) as stream:
             do(folder, functools.partial(report, stream), cancel)
         return 0
@@ -77,4 +79,4 @@ def watch(folder: Path, cancel: CancelToken, parent: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(sys.argv[1], Path(sys.argv[2])))
