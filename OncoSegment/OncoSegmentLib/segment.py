@@ -52,7 +52,7 @@ def segment(
     prediction = expert(request.model).run(image, request, progress=progress, cancel=cancel)
     segmentation = prediction.segmentation.with_provenance(
         input_sha256=audit.image_sha256(image),
-        packages=audit.package_versions(),
+        packages={**audit.package_versions(), **prediction.segmentation.provenance.packages},
         started=started,
         seconds=round(clock() - began, 3),
         peak_memory_mb=audit.peak_memory_mb(),

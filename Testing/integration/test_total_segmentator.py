@@ -20,7 +20,7 @@ require_package()
 pytest.importorskip("torch")
 
 import tiny_totalsegmentator as tiny  # noqa: E402
-from OncoSegmentLib.experts.total_segmentator import prediction, tasks  # noqa: E402
+from OncoSegmentLib.experts.total_segmentator import prediction, session, tasks  # noqa: E402
 from OncoSegmentLib.experts.total_segmentator.license_number import VARIABLE  # noqa: E402
 from OncoSegmentLib.request import Region, Request  # noqa: E402
 from OncoSegmentLib.segment import segment  # noqa: E402
@@ -323,3 +323,89 @@ def test_in_a_process_of_its_own(weights):
     request = Request("totalsegmentator", device="cpu", parameters={"speed": "fastest"})
     found = local.run(blocks(), request).segmentation
     np.testing.assert_array_equal(found.layers[0], run(blocks(), speed="fastest").layers[0])
+
+
+def test_teeth_runs_on_the_cpu(weights):
+    """The package's own command stops at this task on the CPU: it loses the device where one task calls another."""
+    found = run(blocks(), task="teeth")
+    assert "Dataset115_mandible" in found.provenance.parameters["networks"] or not found.layers[0].any()
+
+
+def test_a_structure_that_the_crop_model_does_not_know_is_refused(weights):
+    with pytest.raises(InputError, match="cannot be limited to 'vertebrae_L6'"):
+        run(blocks(), task="total_v3", structures=["vertebrae_L6"])
+
+
+def test_an_image_smaller_than_the_networks_voxels_is_refused(weights):
+    image = blocks()
+    tiny_spacing = image.ijk_to_ras @ np.diag([0.05, 0.05, 0.05, 1])
+    with pytest.raises(InputError, match="covers 5.6 x 5.28 x 5 mm; wanted at least 12 mm"):
+        run(replace(image, ijk_to_ras=tiny_spacing), speed="fastest")
+
+
+def test_changed_plans_are_another_network_with_another_hash(weights, tmp_path, monkeypatch):
+    tiny.build(tmp_path, tasks.weights_of(tasks.task("total"), "fastest"))
+    monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(tmp_path))
+    before = run(blocks(), speed="fastest")
+    (plans,) = tmp_path.glob("*/*/plans.json")
+    text = plans.read_text()
+    assert '"std": 1000.0' in text
+    plans.write_text(text.replace('"std": 1000.0', '"std": 500.0'))
+    after = run(blocks(), speed="fastest")
+    assert before.provenance.weights_sha256 != after.provenance.weights_sha256
+    assert (before.layers[0] != after.layers[0]).any()
+
+
+def test_provenance_names_the_packages_that_decide(weights):
+    import importlib.metadata
+
+    packages = run(blocks(), speed="fastest").provenance.packages
+    for name in ("TotalSegmentator", "nnunetv2", "torch"):
+        assert packages[name] == importlib.metadata.version(name)
+
+
+def test_a_kept_network_keeps_no_image(weights):
+    import gc
+    import weakref
+
+    image = blocks()
+    voxels = weakref.ref(image.voxels)
+    segment(image, Request("totalsegmentator", device="cpu", parameters={"speed": "fastest"}))
+    assert prediction._networks
+    del image
+    gc.collect()
+    assert voxels() is None
+
+
+def test_folds_and_cases_never_take_progress_back(weights, monkeypatch):
+    monkeypatch.setenv(VARIABLE, NUMBER)
+    told = []
+    request = Request("totalsegmentator", device="cpu", parameters={"task": "aorta_annulus"})
+    segment(blocks(), request, progress=lambda fraction, message: told.append(fraction))
+    assert len(told) > 6 and told == sorted(told)
+
+
+def test_waiting_for_another_run_can_be_cancelled(weights, tmp_path):
+    token = CancelToken()
+    token.cancel()
+    with session.session(tmp_path), pytest.raises(Cancelled):
+        with session.session(tmp_path, cancel=token):
+            pass
+
+
+def test_the_check_does_not_load_torch(weights):
+    """It runs on Slicer's main thread when the user presses Apply."""
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from helpers_total_segmentator import blocks; from OncoSegmentLib.request import Request;"
+        "from OncoSegmentLib.segment import check_request;"
+        "check_request(blocks(), Request('totalsegmentator', parameters={'speed': 'fastest'}));"
+        "sys.exit('torch' in sys.modules)"
+    )
+    from helpers import PACKAGE_PARENTS, ROOT
+
+    path = os.pathsep.join([*PACKAGE_PARENTS, str(ROOT / "Testing")])
+    environment = {**os.environ, "PYTHONPATH": path}
+    assert subprocess.run([sys.executable, "-c", code], env=environment).returncode == 0

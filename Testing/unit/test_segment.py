@@ -13,7 +13,7 @@ from helpers import ct_phantom, image
 from OncoLib.audit import image_sha256
 from OncoLib.errors import Cancelled, InputError, ModelError
 from OncoLib.progress import CancelToken
-from OncoSegmentLib.experts.registry import expert, experts
+from OncoSegmentLib.experts.registry import experts
 from OncoSegmentLib.request import Request
 from OncoSegmentLib.segment import check_segmentable, segment
 
@@ -75,9 +75,9 @@ def test_missing_values_within_the_lung_belong_to_no_structure_either():
 
 
 def test_unknown_models_are_told_with_those_there_are():
-    with pytest.raises(ModelError, match="^no model 'nnunet'; there are thresholds$"):
+    with pytest.raises(ModelError, match="^no model 'nnunet'; there are thresholds, totalsegmentator$"):
         segment(ct_phantom(), Request("nnunet"))
-    assert [found.id for found in experts()] == ["thresholds"] == [expert("thresholds").id]
+    assert [found.id for found in experts()] == ["thresholds", "totalsegmentator"]
 
 
 def test_provenance_says_how_to_make_it_again():

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ModelManagerLib.labels import structure_of_label
-from OncoLib.errors import InputError, ModelError
+from OncoLib import audit
+from OncoLib.errors import InputError, ModelError, OncoError
 from OncoLib.image import Image
+from OncoLib.measure import label_histogram
 from OncoLib.progress import CancelToken, Progress, part_of
 from OncoLib.segmentation import Prediction, Provenance, Segment, Segmentation
 from OncoSegmentLib.experts.image_checks import check_hounsfield
@@ -18,6 +20,9 @@ from OncoSegmentLib.experts.total_segmentator import tasks
 from OncoSegmentLib.experts.total_segmentator.license_number import require_license_number
 from OncoSegmentLib.experts.total_segmentator.weights import require_weights, weights_folder, weights_sha256
 from OncoSegmentLib.request import Request
+
+PACKAGES = ("TotalSegmentator", "nnunetv2", "torch")
+"""What a result depends on, beside what every result names."""
 
 PARAMETERS = ("task", "speed", "structures")
 
@@ -59,7 +64,9 @@ class TotalSegmentatorExpert:
         if request.profile:
             raise InputError("the model 'totalsegmentator' takes a task, no profile")
         trusted = check_modality(image, plan.task)
-        device_of(request)
+        check_size(image)
+        if request.device == "cuda":
+            device_of(request)
         if plan.task.licensed:
             require_license_number(plan.task.id)
         require_weights(plan.weights, weights_folder(), plan.task.id)
@@ -86,6 +93,7 @@ class TotalSegmentatorExpert:
                 "region": request.region.as_dict() if request.region else None,
             },
             weights_sha256=weights_sha256(plan.weights, folder),
+            packages=audit.package_versions(PACKAGES),
             device=device_of(request),
         )
         progress(1.0, "Segmented")
@@ -117,6 +125,20 @@ def check_modality(image: Image, task: tasks.Task) -> tuple[str, ...]:
     return (f"neither the file nor the user states the modality: the image is taken for {task.modality}",)
 
 
+SMALLEST_MM = 12.0
+"""Two voxels of the coarsest network (6 mm): the package cannot resample less to it."""
+
+
+def check_size(image: Image) -> None:
+    """Raises InputError for an image that is too small in the patient for the networks' voxels."""
+    extent = [count * step for count, step in zip(image.shape_kji[::-1], image.spacing_mm)]
+    if min(extent) < SMALLEST_MM:
+        told = " x ".join(f"{size:.3g}" for size in extent)
+        raise InputError(
+            f"the image covers {told} mm; wanted at least {SMALLEST_MM:g} mm in each direction (is its spacing right?)"
+        )
+
+
 def device_of(request: Request) -> str:
     """ "cpu" or "cuda"; ModelError when a GPU is asked for and PyTorch sees none."""
     import torch
@@ -142,7 +164,12 @@ def predict(
     folder, files = weights_folder(), MemoryFiles()
     tell = part_of(progress, 0.05, 0.95)
     predictor = InProcessPrediction(files, folder, len(plan.weights), tell, cancel)
-    with session(folder, number), replaced(package, nib=files, nnUNetv2_predict=predictor), quiet(), own_errors():
+    with (
+        session(folder, number, cancel),
+        replaced(package, nib=files, nnUNetv2_predict=predictor),
+        quiet(),
+        own_errors(plan.task.id),
+    ):
         found = api.totalsegmentator(
             nifti_of(image),
             None,
@@ -194,14 +221,14 @@ def allowed(image: Image, request: Request) -> np.ndarray | None:
 
 def segments_of(labels: np.ndarray, plan: Plan) -> tuple[tuple[Segment, ...], list[str]]:
     """A segment for each structure that was found, or asked for by name; and the names of those not found."""
-    held = np.bincount(labels.ravel(), minlength=256)
+    held = label_histogram(labels)
     segments, absent = [], []
     for value, name in plan.task.labels.items():
         wanted = name in plan.structures if plan.structures else True
-        if wanted and not held[value]:
+        if wanted and value not in held:
             absent.append(name)
-        if wanted and (held[value] or plan.structures):
-            segments.append(segment_of(value, name, plan, bool(held[value])))
+        if wanted and (value in held or plan.structures):
+            segments.append(segment_of(value, name, plan, value in held))
     return tuple(segments), absent
 
 
@@ -235,13 +262,19 @@ def quiet():
 
 
 @contextlib.contextmanager
-def own_errors():
+def own_errors(task: str):
     """The package's ways to stop, as our errors."""
     import torch
 
     try:
         yield
+    except (OncoError, MemoryError):
+        raise
     except SystemExit as stop:
         raise ModelError("TotalSegmentator refused the task (license number or input)") from stop
     except torch.cuda.OutOfMemoryError as error:
         raise ModelError("the GPU ran out of memory; choose device cpu, or the speed 'fast'") from error
+    except Exception as error:
+        raise ModelError(
+            f"TotalSegmentator could not run the task {task!r} on this image ({type(error).__name__} inside the package)"
+        ) from error

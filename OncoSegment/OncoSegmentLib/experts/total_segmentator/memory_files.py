@@ -31,17 +31,26 @@ class MemoryFiles:
 
     def save(self, image, path) -> None:
         """Keeps the image as its file would hold it, and leaves a token at the path."""
+        self._forget(path)
         number = next(self._numbers)
         self._images[number] = self._as_stored(image)
         Path(path).write_bytes(TOKEN + str(number).encode())
 
-    def load(self, path):
-        """The image behind a token; any other file is read from disk."""
+    def _forget(self, path) -> None:
+        """Drops the image whose token is about to be written over."""
+        if Path(path).exists() and (number := self._number(path)) is not None:
+            self._images.pop(number, None)
+
+    @staticmethod
+    def _number(path) -> int | None:
         with open(path, "rb") as stream:
             text = stream.read(len(TOKEN) + 20)
-        if not text.startswith(TOKEN):
-            return self._nibabel.load(path)
-        return self._images[int(text[len(TOKEN) :])]
+        return int(text[len(TOKEN) :]) if text.startswith(TOKEN) else None
+
+    def load(self, path):
+        """The image behind a token; any other file is read from disk."""
+        number = self._number(path)
+        return self._nibabel.load(path) if number is None else self._images[number]
 
     def _as_stored(self, image):
         """Voxels as the header's type, matrix and spacing as float32, both as NIfTI stores them."""

@@ -40,6 +40,7 @@ class InProcessPrediction:
         self._files, self._folder = files, weights_folder
         self._runs, self._progress, self._cancel = max(runs, 1), progress, cancel
         self.done: list[int | str] = []
+        self._passes, self._pass = 1, 0
 
     def __call__(
         self, dir_in, dir_out, task_id, model="3d_fullres", folds=None, trainer="nnUNetTrainer", tta=False,
@@ -52,8 +53,13 @@ class InProcessPrediction:
         self._tell(0.0, "loading the network")
         predictor = loaded(folder, folds, torch_device(device))
         predictor.tile_step_size, predictor.use_mirroring, predictor.on_tile = step_size, tta, self._on_tile
-        for case, channels in cases(Path(dir_in)):
-            self._predict_case(predictor, channels, Path(dir_out) / f"{case}.nii.gz", use_cropped_logits_resampling)
+        found = cases(Path(dir_in))
+        self._passes, self._pass = len(found) * len(predictor.list_of_parameters), 0
+        try:
+            for case, channels in found:
+                self._predict_case(predictor, channels, Path(dir_out) / f"{case}.nii.gz", use_cropped_logits_resampling)
+        finally:
+            predictor.on_tile = None  # a kept network must not keep the patient's image alive
         self.done.append(task_id)
 
     def _predict_case(self, predictor, channels: list[Path], output: Path, cropped_resampling: bool) -> None:
@@ -69,7 +75,7 @@ class InProcessPrediction:
         )
         logits = predictor.predict_logits_from_preprocessed_data(torch.from_numpy(data)).cpu()
         self._cancel.check()
-        self._tell(0.95, "from class scores to labels")
+        self._tell(0.05 + 0.9 * self._pass / self._passes, "from class scores to labels")
         labels = export.convert_predicted_logits_to_segmentation_with_correct_shape(
             logits, manager, configuration, predictor.label_manager, properties, False,
             use_cropped_logits_resampling=cropped_resampling,
@@ -78,8 +84,10 @@ class InProcessPrediction:
         self._files.save(self._files.Nifti1Image(labels, images[0].affine), output)
 
     def _on_tile(self, done: int, of: int) -> None:
+        """Tiles start anew with each fold and each case."""
         self._cancel.check()
-        self._tell(0.05 + 0.9 * done / of, "predicting")
+        self._tell(0.05 + 0.9 * (self._pass + done / of) / self._passes, "predicting")
+        self._pass += done + 1 == of
 
     def _tell(self, fraction: float, what: str) -> None:
         run = len(self.done)
@@ -130,9 +138,10 @@ def loaded(folder: Path, folds, device):
 
 
 def states(folder: Path) -> Iterator[tuple]:
-    """Size and time of every checkpoint: another file of the same name is another network."""
-    for path in sorted(folder.glob("fold_*/*.pth")):
-        yield path.parent.name, path.stat().st_size, path.stat().st_mtime_ns
+    """Size and time of plans, labels and checkpoints: another file of the same name is another network."""
+    for path in (*sorted(folder.glob("*.json")), *sorted(folder.glob("fold_*/*.pth"))):
+        if path.is_file():
+            yield path.parent.name, path.name, path.stat().st_size, path.stat().st_mtime_ns
 
 
 @lru_cache(maxsize=1)

@@ -15,19 +15,33 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from OncoLib.progress import CancelToken
+
 _one_at_a_time = threading.Lock()
 """The package is told where things are through the environment, of which a process has one."""
 
 ENVIRONMENT = ("TOTALSEG_HOME_DIR", "TOTALSEG_WEIGHTS_PATH", "nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
 
 
+WAIT_SECONDS = 0.2
+
+
 @contextlib.contextmanager
-def session(weights_folder: Path, license_number: str = "") -> Iterator[None]:
-    """Inside, the package works with these weights and this number; environment and torch are put back after."""
-    with _one_at_a_time, tempfile.TemporaryDirectory(prefix="oncosegment-totalsegmentator-") as home:
-        write_config(Path(home), license_number)
-        with environment_of(home, weights_folder), torch_settings_kept(), no_downloads():
-            yield
+def session(weights_folder: Path, license_number: str = "", cancel: CancelToken | None = None) -> Iterator[None]:
+    """Inside, the package works with these weights and this number; environment and torch are put back after.
+
+    Waits while another thread is inside; Cancelled when the token is set meanwhile.
+    """
+    while not _one_at_a_time.acquire(timeout=WAIT_SECONDS):
+        if cancel is not None:
+            cancel.check()
+    try:
+        with tempfile.TemporaryDirectory(prefix="oncosegment-totalsegmentator-") as home:
+            write_config(Path(home), license_number)
+            with environment_of(home, weights_folder), torch_settings_kept(), no_downloads(), cpu_by_name():
+                yield
+    finally:
+        _one_at_a_time.release()
 
 
 def write_config(home: Path, license_number: str) -> None:
@@ -82,3 +96,16 @@ def no_downloads() -> Iterator[None]:
         yield
     finally:
         api.download_pretrained_weights = original
+
+
+@contextlib.contextmanager
+def cpu_by_name() -> Iterator[None]:
+    """The package (2.18) turns the device "cpu" into None where one task calls another (`teeth`), and then fails on it."""
+    import totalsegmentator.python_api as api
+
+    original = api.convert_device_to_string
+    api.convert_device_to_string = lambda device: original(device) or str(device)
+    try:
+        yield
+    finally:
+        api.convert_device_to_string = original

@@ -120,7 +120,19 @@ def checked_structures(of: Task, names: tuple[str, ...]) -> tuple[str, ...]:
             close = difflib.get_close_matches(name, known, n=3)
             hint = f"close: {', '.join(close)}" if close else f"`oncosegment models tasks {of.id}` lists its {len(known)}"
             raise InputError(f"the task {of.id!r} has no structure {name!r}; {hint}")
-    return tuple(name for name in known if name in names)
+    chosen = tuple(name for name in known if name in names)
+    absent = sorted(set(chosen) - set(crop_labels(of))) if of.takes_subset else []
+    if absent:
+        raise InputError(
+            f"the task {of.id!r} cannot be limited to {absent[0]!r}: its crop model does not know it;"
+            " run the task without a choice of structures"
+        )
+    return chosen
+
+
+def crop_labels(of: Task) -> tuple[str, ...]:
+    """Structures that the model knows which finds the region of a choice of structures."""
+    return tuple(tasks()["total_mr" if of.id.endswith("_mr") else "total"].labels.values())
 
 
 def checked_speed(of: Task, speed: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -14,11 +15,16 @@ CHECKPOINT = "checkpoint_final.pth"
 
 
 def weights_folder(environ: Mapping[str, str] = os.environ, home: Path | None = None) -> Path:
-    """The package's own rule: TOTALSEG_WEIGHTS_PATH, else nnunet/results in TOTALSEG_HOME_DIR or ~/.totalsegmentator."""
+    """The package's own rule: TOTALSEG_WEIGHTS_PATH, else nnunet/results in TOTALSEG_HOME_DIR or ~/.totalsegmentator.
+
+    In a container whose home folder is "/" the package takes /tmp in its place.
+    """
     if environ.get("TOTALSEG_WEIGHTS_PATH"):
         return Path(environ["TOTALSEG_WEIGHTS_PATH"])
+    home = home or Path.home()
+    home = Path("/tmp") if str(home) == "/" else home
     own = environ.get("TOTALSEG_HOME_DIR")
-    return (Path(own) if own else (home or Path.home()) / ".totalsegmentator") / "nnunet" / "results"
+    return (Path(own) if own else home / ".totalsegmentator") / "nnunet" / "results"
 
 
 def files_of(weights: Weights, folder: Path) -> list[Path]:
@@ -26,7 +32,7 @@ def files_of(weights: Weights, folder: Path) -> list[Path]:
     model = folder / weights.folder / weights.model_folder
     folds = weights.folds
     if folds is None:
-        found = sorted(int(path.name[5:]) for path in model.glob("fold_*") if path.name[5:].isdigit())
+        found = sorted(int(path.name[5:]) for path in model.glob("fold_*") if re.fullmatch("[0-9]+", path.name[5:]))
         folds = tuple(found) or (0,)
     return [model / "plans.json", model / "dataset.json", *(model / f"fold_{fold}" / CHECKPOINT for fold in folds)]
 
@@ -52,9 +58,8 @@ _hashes: dict[tuple, str] = {}
 
 
 def weights_sha256(needed: Iterable[Weights], folder: Path) -> str:
-    """One SHA-256 for all checkpoints of a run, remembered for files that did not change since."""
-    checkpoints = {path for weights in needed for path in files_of(weights, folder) if path.name == CHECKPOINT}
-    return audit.joined_sha256(_file_hash(path) for path in checkpoints)
+    """One SHA-256 for all files of the networks of a run, plans too; remembered for files that did not change since."""
+    return audit.joined_sha256(_file_hash(path) for path in {path for one in needed for path in files_of(one, folder)})
 
 
 def _file_hash(path: Path) -> str:
