@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import signal
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from hypothesis import strategies as st
 
 from OncoLib.image import Image
+from OncoLib.phantom.acquisition import Acquisition
+from OncoLib.phantom.patient import reference_patient
+from OncoLib.phantom.scan import Scan, scan
 from OncoLib.segmentation import Provenance, Segment, Segmentation
 from OncoLib.terminology import CodedConcept, TerminologyEntry
 
@@ -127,6 +132,18 @@ def ct_phantom(shape_kji=(24, 40, 44), ijk_to_ras: np.ndarray | None = None) -> 
     voxels[4 : nk - 4, 15:23, 15:23] = 200
     voxels[:, 30:34, 30:34] = 150
     return Image(voxels, np.diag([2.0, 2.0, 2.0, 1.0]) if ijk_to_ras is None else ijk_to_ras, modality="CT", units="HU")
+
+
+@lru_cache(maxsize=4)
+def reference_scan(region: str | tuple = "chest", spacing_mm: tuple[float, float, float] = (5.0, 5.0, 6.0)) -> Scan:
+    """The reference patient with its truth, on a coarse grid unless told otherwise; made once, not to be changed."""
+    return scan(reference_patient(), Acquisition(region=region, spacing_mm=spacing_mm))
+
+
+def reference_ct(*arguments) -> Image:
+    """The image of `reference_scan`, with voxels of its own."""
+    image = reference_scan(*arguments).image
+    return replace(image, voxels=image.voxels.copy())
 
 
 @contextlib.contextmanager

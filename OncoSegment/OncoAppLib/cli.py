@@ -124,7 +124,7 @@ def add_profiles(verbs) -> None:
 
 def add_demo(verbs) -> None:
     """`demo`."""
-    verb = verbs.add_parser("demo", help="segment a small digital patient made on this machine and draw the result")
+    verb = verbs.add_parser("demo", help="the reference patient: bones segmented, vertebrae and lesions measured against their exact truth")
     verb.add_argument("--output", type=Path, default=Path("demo-results"), metavar="DIR")
     verb.add_argument("--overwrite", action="store_true", help="replace results that are there")
     add_common(verb)

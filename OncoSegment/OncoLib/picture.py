@@ -1,12 +1,10 @@
-"""Pictures of an image with its segments, without OpenGL: three slices in radiological view and a shaded relief.
+"""Pictures of an image with its segments, without OpenGL: slices in radiological view and a shaded relief.
 
 Arrays are turned to the nearest patient axes by flips and swaps only; nothing is resampled but for the screen.
 Axial and coronal slices show the patient's right on the left side, as on a light box.
 """
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import numpy as np
 import scipy.ndimage as ndimage
@@ -16,6 +14,12 @@ from OncoLib.segmentation import Segmentation
 
 WINDOW_HU = (40.0, 400.0)
 """Center and width of the soft-tissue window used in body CT."""
+
+LUNG_WINDOW_HU, BONE_WINDOW_HU = (-500.0, 1400.0), (400.0, 1000.0)
+"""Center and width of Slicer's presets CT-Lung and CT-Bone (its Modules/Loadable/Volumes/Resources/VolumeDisplayPresets.json)."""
+
+PLANES = ("axial", "coronal", "sagittal")
+"""In the order of the axes S, A, R that they lie across."""
 
 BACKGROUND = (18, 20, 24)
 TEXT = (214, 218, 224)
@@ -42,11 +46,33 @@ def to_patient(array: np.ndarray, ijk_to_ras: np.ndarray) -> np.ndarray:
     return turned[tuple(slice(None, None, -1) if flip else slice(None) for flip in flips)]
 
 
+def patient_slice(array: np.ndarray, ijk_to_ras: np.ndarray, plane: str, at: int) -> np.ndarray:
+    """View of one slice of `to_patient`; `take` would copy the whole array first."""
+    return np.moveaxis(to_patient(array, ijk_to_ras), PLANES.index(plane), 0)[at]
+
+
 def patient_spacing_mm(ijk_to_ras: np.ndarray) -> tuple[float, float, float]:
     """Spacing along the axes of `to_patient`."""
     order, _ = patient_axes(ijk_to_ras)
     kji = spacing_of(ijk_to_ras)[::-1]
     return tuple(kji[axis] for axis in order)
+
+
+def patient_index(ras_mm, ijk_to_ras: np.ndarray, shape_kji: tuple[int, int, int]) -> np.ndarray:
+    """float `[3]`: index along the axes of `to_patient` of a place in RAS; whole numbers are centers of voxels."""
+    order, flips = patient_axes(ijk_to_ras)
+    kji = np.linalg.solve(ijk_to_ras, [*ras_mm, 1.0])[2::-1]
+    ends = np.array(shape_kji)[list(order)] - 1
+    return np.where(flips, ends - kji[list(order)], kji[list(order)])
+
+
+def screen_place_mm(ras_mm, ijk_to_ras: np.ndarray, shape_kji: tuple[int, int, int], plane: str) -> np.ndarray:
+    """float `[2]`: mm to the right and down from the upper left corner of `slice_picture`, for a place in RAS."""
+    axis = PLANES.index(plane)
+    at, spacing = patient_index(ras_mm, ijk_to_ras, shape_kji), patient_spacing_mm(ijk_to_ras)
+    shape = [shape_kji[number] for number in patient_axes(ijk_to_ras)[0]]
+    down, right = ((shape[one] - 0.5 - at[one]) * spacing[one] for one in range(3) if one != axis)
+    return np.array([right, down])
 
 
 def gray(slice_values: np.ndarray, window: tuple[float, float]) -> np.ndarray:
@@ -56,16 +82,14 @@ def gray(slice_values: np.ndarray, window: tuple[float, float]) -> np.ndarray:
     return np.repeat(level[..., None] * 255.0, 3, axis=-1)
 
 
-def slice_picture(image: Image, segmentation: Segmentation, plane: str, at: int, window=WINDOW_HU) -> np.ndarray:
+def slice_picture(image: Image, segmentation: Segmentation | None, plane: str, at: int, window=WINDOW_HU) -> np.ndarray:
     """RGB uint8 of one slice with segments in their colors, in screen order; voxels are not square.
 
     plane: "axial", "coronal" or "sagittal". at: index along S, A or R of `to_patient`.
     """
-    axis = ("axial", "coronal", "sagittal").index(plane)
-    picture = gray(to_patient(image.voxels, image.ijk_to_ras).take(at, axis=axis), window)
-    for segment in segmentation.segments:
-        layer = to_patient(segmentation.layers[segment.layer], image.ijk_to_ras).take(at, axis=axis)
-        inside = layer == segment.label
+    picture = gray(patient_slice(image.voxels, image.ijk_to_ras, plane, at), window)
+    for segment in segmentation.segments if segmentation else ():
+        inside = patient_slice(segmentation.layers[segment.layer], image.ijk_to_ras, plane, at) == segment.label
         picture[inside] = (1 - OVERLAY) * picture[inside] + OVERLAY * np.array(segment.color)
     return np.ascontiguousarray(picture.astype(np.uint8)[::-1, ::-1])
 
@@ -112,50 +136,3 @@ def shading(depth_mm: np.ndarray, seen: np.ndarray, step_s: float, step_r: float
         return facing
     near, far = depth_mm[seen].min(), depth_mm[seen].max()
     return np.clip(facing, 0.3, 1.1) * (1 - 0.35 * (depth_mm - near) / max(far - near, 1.0))
-
-
-def sheet(image: Image, segmentation: Segmentation, *, title: str, lines: list[str], window=WINDOW_HU):
-    """A PIL picture: axial, coronal, sagittal and relief, with a legend and lines of text below."""
-    from PIL import Image as Picture
-    from PIL import ImageDraw, ImageFont
-
-    s, a, r = patient_spacing_mm(image.ijk_to_ras)
-    at = fullest(segmentation)
-    views = [
-        (slice_picture(image, segmentation, "axial", at[0], window), (a, r), "Axial", "R", "L"),
-        (slice_picture(image, segmentation, "coronal", at[1], window), (s, r), "Coronal", "R", "L"),
-        (slice_picture(image, segmentation, "sagittal", at[2], window), (s, a), "Sagittal", "A", "P"),
-        (relief(segmentation), (s, r), "From the front", "R", "L"),
-    ]
-    font, small = ImageFont.load_default(18), ImageFont.load_default(15)
-    tile, gap, head = 400, 12, 56
-    rows = max(len(lines), (len(segmentation.segments) + 1) // 2)
-    canvas = Picture.new("RGB", (4 * tile + 5 * gap, head + tile + 44 + 24 * rows + gap), BACKGROUND)
-    draw = ImageDraw.Draw(canvas)
-    draw.text((gap, 16), title, fill=TEXT, font=font)
-    for position, (view, (dy, dx), name, left, right) in enumerate(views):
-        x0 = gap + position * (tile + gap)
-        scale = tile / max(view.shape[0] * dy, view.shape[1] * dx)
-        size = (max(1, round(view.shape[1] * dx * scale)), max(1, round(view.shape[0] * dy * scale)))
-        corner = (x0 + (tile - size[0]) // 2, head + (tile - size[1]) // 2)
-        canvas.paste(Picture.fromarray(view).resize(size, Picture.Resampling.BILINEAR), corner)
-        draw.text((x0 + 4, head + 4), name, fill=TEXT, font=small)
-        draw.text((x0 + 4, head + tile // 2), left, fill=TEXT, font=small)
-        draw.text((x0 + tile - 16, head + tile // 2), right, fill=TEXT, font=small)
-    legend(draw, segmentation, lines, (gap, head + tile + 20), small)
-    return canvas
-
-
-def legend(draw, segmentation: Segmentation, lines: list[str], corner: tuple[int, int], font) -> None:
-    """Color boxes with names on the left, lines of text on the right."""
-    x, y = corner
-    for row, segment in enumerate(segmentation.segments):
-        draw.rectangle((x, y + 24 * row + 2, x + 14, y + 24 * row + 16), fill=segment.color)
-        draw.text((x + 22, y + 24 * row), segment.name, fill=TEXT, font=font)
-    for row, line in enumerate(lines):
-        draw.text((x + 560, y + 24 * row), line, fill=TEXT, font=font)
-
-
-def save_sheet(path: Path, *arguments, **options) -> None:
-    """Writes `sheet` as PNG."""
-    sheet(*arguments, **options).save(path)

@@ -1,6 +1,6 @@
-"""The bones profile against TotalSegmentator's masks of real CT, where the shared data is there.
+"""The bones profile on the reference patient, and against TotalSegmentator's masks of real CT where the shared data is there.
 
-The references are another program's output, not manual truth. "Labeled region": voxels to which the reference gives
+The references of real CT are another program's output, not manual truth. "Labeled region": voxels to which the reference gives
 any label, because what it leaves unnamed cannot be judged.
 """
 
@@ -10,9 +10,12 @@ import json
 
 import numpy as np
 
+from OncoAppLib.demo import ACQUISITION
 from OncoLib.image_files import read_image
 from OncoLib.measure import dice
-from OncoLib.phantom.torso import torso
+from OncoLib.phantom.patient import reference_patient
+from OncoLib.phantom.scan import scan
+from OncoLib.phantom.truth_check import bones_found
 from OncoSegmentLib.inputs import open_image
 from OncoSegmentLib.request import Request
 from OncoSegmentLib.segment import segment
@@ -23,11 +26,12 @@ BONES = ("sacrum", "vertebrae_", "humerus_", "scapula_", "clavicula_", "femur_",
 
 def figures(data, *, full: bool):
     """Lines of this subject."""
-    phantom = torso()
-    bones = mask_of(phantom.image)
-    measured = float(bones.sum()) * phantom.image.voxel_volume_ml
-    drawn = phantom.volume_ml["vertebral_bodies"] + phantom.volume_ml["ribs"]
-    yield f"bones of the digital torso: {measured:.1f} ml, drawn {drawn:.1f} ml, ratio {measured / drawn:.3f}"
+    made = scan(reference_patient(), ACQUISITION)
+    found = bones_found(made, mask_of(made.image))
+    yield (
+        f"bones of the reference patient: {found.share:.3f} of the {found.truth_ml:.0f} ml with a truth mask found,"
+        f" Dice {found.dice:.3f} in the labeled region, {found.measured_ml:.0f} ml in all"
+    )
     folder = None if data is None else data / "ct_spine_totalseg"
     if folder is None or not folder.is_dir():
         yield "bones on real CT: skipped, the shared test data is not there"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.timing import paired, seconds
-from OncoLib.phantom.torso import torso
+from helpers import reference_ct
 from OncoSegmentLib.engine import local
 from OncoSegmentLib.request import Request
 from OncoSegmentLib.segment import segment
@@ -11,13 +11,13 @@ from OncoSegmentLib.segment import segment
 
 def figures(data, *, full: bool):
     """Lines of this subject."""
-    image = torso().image
+    image = reference_ct("chest", (2.0, 2.0, 2.5))
     request = Request("thresholds", profile="bones")
     apart, inside, ratio = paired(lambda: local.run(image, request), lambda: segment(image, request), 3)
     size = "x".join(str(count) for count in image.shape_kji[::-1])
     yield f"bones at {size} in a process of its own: {apart:.2f} s against {inside:.2f} s in this one, ratio {ratio:.2f}"
     if full:
-        large = torso(spacing_mm=(0.7, 0.7, 1.0)).image
+        large = reference_ct("chest", (1.0, 1.0, 1.25))
         size = "x".join(str(count) for count in large.shape_kji[::-1])
         small, big = seconds(lambda: segment(image, request)), seconds(lambda: segment(large, request))
         voxels = large.voxels.size / image.voxels.size

@@ -5,22 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers import image
+from helpers import image, reference_ct
 from helpers_panel import finish
 from OncoLib.errors import InputError
-from OncoLib.phantom.torso import torso
 from OncoLib.scene.segmentations import add_segmentation, segmentation_of
 from OncoLib.scene.volumes import add_volume
 from OncoLib.segmentation import Provenance, Segment, Segmentation
 from OncoLib.terminology import structure
 
 TITLES = {"OncoSegment": "OncoSegment", "LongitudinalCompare": "Longitudinal Compare", "ModelManager": "OncoSegment Models"}
+FINE_MM = (2.0, 2.0, 2.5)
+"""Spacing with which a job takes long enough to be stopped."""
 
 
 @pytest.fixture
 def ct():
-    """A small digital torso."""
-    return torso(spacing_mm=(5.0, 5.0, 6.0)).image
+    """A coarse chest of the reference patient."""
+    return reference_ct()
 
 
 def segmentations(stubs):
@@ -49,14 +50,14 @@ def test_the_self_test_of_a_module_passes(slicer_stubs, name):
 
 
 def test_apply_gives_a_named_segmentation_beside_its_volume_and_a_table(slicer_stubs, ct):
-    volume = add_volume(slicer_stubs.scene, ct, name="Torso")
+    volume = add_volume(slicer_stubs.scene, ct, name="Chest")
     widget = slicer_stubs.open_widget("OncoSegment")
     assert widget.ui.applyButton.enabled and not widget.ui.cancelButton.enabled
     widget.ui.applyButton.click()
     assert widget.monitor is not None and widget.ui.cancelButton.enabled and not widget.ui.applyButton.enabled
     finish(slicer_stubs, widget)
     (node,) = segmentations(slicer_stubs)
-    assert node.GetName() == "Torso: Bones (CT)"
+    assert node.GetName() == "Chest: Bones (CT)"
     assert node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole()) is volume
     found = segmentation_of(node)
     voxels = [int(found.mask(segment).sum()) for segment in found.segments]
@@ -70,7 +71,7 @@ def test_apply_gives_a_named_segmentation_beside_its_volume_and_a_table(slicer_s
 
 
 def test_cancel_leaves_the_scene_as_it_was(slicer_stubs):
-    add_volume(slicer_stubs.scene, torso().image)
+    add_volume(slicer_stubs.scene, reference_ct("chest", FINE_MM))
     widget = slicer_stubs.open_widget("OncoSegment")
     widget.ui.applyButton.click()
     widget.ui.cancelButton.click()
@@ -126,7 +127,7 @@ def test_the_choice_of_host_segment_is_asked_for_and_kept(slicer_stubs, ct):
 
 
 def test_closing_the_scene_ends_the_job(slicer_stubs):
-    add_volume(slicer_stubs.scene, torso().image)
+    add_volume(slicer_stubs.scene, reference_ct("chest", FINE_MM))
     widget = slicer_stubs.open_widget("OncoSegment")
     widget.ui.applyButton.click()
     job = widget.monitor.job

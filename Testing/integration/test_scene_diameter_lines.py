@@ -36,7 +36,7 @@ def ends(node) -> np.ndarray:
 def test_a_line_lies_between_its_ends_and_tells_what_it_is(host):
     (node,) = add_diameter_lines(host.scene, [(LESION, {"longest_in_plane": LINE})])
     assert isinstance(node, slicer.vtkMRMLMarkupsLineNode)
-    assert node.GetName() == "Liver lesion 1: longest 13.0 mm"
+    assert node.GetName() == "Liver lesion 1: longest"
     np.testing.assert_allclose(ends(node), [START, END])
     assert node.GetLineLengthWorld() == pytest.approx(13.0)
     assert (node.GetAttribute(KIND), node.GetAttribute(SEGMENT)) == ("longest_in_plane", "Liver lesion 1")
@@ -50,10 +50,10 @@ def test_all_lines_are_added_in_order_under_one_folder(host):
     lines = {"longest_in_plane": LINE, "perpendicular": Line((0, 0, 0), (0, 5.04, 0)), "own_kind": LINE}
     nodes = add_diameter_lines(host.scene, [(LESION, lines), (second, {"maximum_3d": LINE})])
     assert [node.GetName() for node in nodes] == [
-        "Liver lesion 1: longest 13.0 mm",
-        "Liver lesion 1: perpendicular 5.0 mm",
-        "Liver lesion 1: own kind 13.0 mm",
-        "Node 2: maximum 3D 13.0 mm",
+        "Liver lesion 1: longest",
+        "Liver lesion 1: perpendicular",
+        "Liver lesion 1: own kind",
+        "Node 2: maximum 3D",
     ]
     hierarchy = host.subject_hierarchy
     folders = {hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node)) for node in nodes}
@@ -105,5 +105,14 @@ def test_the_lines_survive_a_scene_bundle(host, tmp_path):
     write_mrb(host.scene, tmp_path / "lines.mrb")
     read_mrb(other.scene, tmp_path / "lines.mrb")
     node = other.scene.GetFirstNodeByClass("vtkMRMLMarkupsLineNode")
-    assert node.GetName() == "Liver lesion 1: longest 13.0 mm"
+    assert node.GetName() == "Liver lesion 1: longest"
     np.testing.assert_allclose(ends(node), [START, END], atol=1e-6)
+
+
+def test_a_moved_end_shows_the_new_length_and_the_measured_one_is_kept(host):
+    from OncoLib.scene.diameter_lines import MEASURED
+
+    (node,) = add_diameter_lines(host.scene, [(LESION, {"longest_in_plane": LINE})])
+    node.SetNthControlPointPosition(1, *(2 * end - start for start, end in zip(LINE.start_ras_mm, LINE.end_ras_mm)))
+    assert node.GetLineLengthWorld() == pytest.approx(2 * LINE.length_mm)
+    assert node.GetAttribute(MEASURED) == "13 mm"

@@ -1,6 +1,6 @@
 """Measured lines as Slicer's own markups, in a folder of the subject hierarchy, where the volume lies.
 
-A reader can move their ends: Slicer then shows the new length in the views, while the name keeps what was measured.
+A reader can move their ends: Slicer then shows the new length in the views; the node's attribute keeps what was measured.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ KIND = "OncoSegment.Line"
 
 SEGMENT = "OncoSegment.Segment"
 """Node attribute: name of the segment that was measured."""
+
+MEASURED = "OncoSegment.MeasuredLength"
+"""Node attribute: length as measured, before any end was moved."""
 
 KIND_TEXTS = {
     "longest_in_plane": "longest",
@@ -69,16 +72,17 @@ def check_line(segment: Segment, kind: str, line: Line) -> None:
         raise InputError(f"the line {kind!r} of segment {segment.name!r} has an end that is no place; wanted RAS in mm")
 
 
-def line_name(segment: Segment, kind: str, line: Line) -> str:
-    """`Liver lesion 1: longest 23.4 mm`."""
-    return f"{segment.name}: {KIND_TEXTS.get(kind, kind.replace('_', ' '))} {line.length_mm:.1f} mm"
+def line_name(segment: Segment, kind: str) -> str:
+    """`Liver lesion 1: longest`."""
+    return f"{segment.name}: {KIND_TEXTS.get(kind, kind.replace('_', ' '))}"
 
 
 def add_line(scene, segment: Segment, kind: str, line: Line, volume) -> slicer.vtkMRMLMarkupsLineNode:
     """One line in the segment's color, without labels at its ends."""
     node = slicer.vtkMRMLMarkupsLineNode()
-    node.SetName(line_name(segment, kind, line))
+    node.SetName(line_name(segment, kind))
     node.SetAttribute(KIND, kind)
+    node.SetAttribute(MEASURED, f"{line.length_mm:.6g} mm")
     node.SetAttribute(SEGMENT, segment.name)
     scene.AddNode(node)
     node.CreateDefaultDisplayNodes()
@@ -91,7 +95,9 @@ def add_line(scene, segment: Segment, kind: str, line: Line, volume) -> slicer.v
     display.SetColor(color)
     display.SetSelectedColor(color)
     display.SetPointLabelsVisibility(False)
+    # Slicer writes name and present length beside the line; white, because dark segments cannot be read on black.
     display.SetPropertiesLabelVisibility(True)
+    display.GetTextProperty().SetColor(1.0, 1.0, 1.0)
     return node
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from OncoLib.image import Image
 from OncoLib.scene.host import new_host
 from OncoLib.scene.segmentations import add_segmentation, remove_segmentation
+from OncoLib.scene.slice_background import show_in_slices
 from OncoLib.scene.storage import write_mrb, write_seg_nrrd
 from OncoLib.scene.volumes import add_volume
 from OncoLib.segmentation import Segmentation
@@ -46,6 +47,7 @@ def write_results(folder: Path, image: Image, segmentation: Segmentation, format
     if formats.nifti:
         description = write_label_maps(segmentation, folder, stem=STEM, suffix=".nii.gz")
     if formats.mrb:
+        show_in_slices(scene, volume)
         write_mrb(scene, folder / f"{STEM}.mrb")
     description = {**description, **facts}
     write_json(folder / f"{STEM}.json", description)
