@@ -38,14 +38,61 @@ class OncoSegment(ScriptedLoadableModule):
         self.parent.acknowledgementText = _(
             "Built on 3D Slicer, SimpleITK, nibabel, numpy and scipy by the OncoSegment contributors."
         )
-        slicer.app.connect("startupCompleted()", registerTerminology)
+        slicer.app.connect("startupCompleted()", registerWithSlicer)
 
 
-def registerTerminology():
-    """Puts our coded names into Slicer's terminology selector, once Slicer has started."""
+def registerWithSlicer():
+    """Once Slicer has started: our coded names, our measures in Segment Statistics, the reference patient in Sample Data.
+
+    A module that is not there is left out.
+    """
+    from OncoLib.scene import sample_data
     from OncoLib.scene.host import load_own_terminology
+    from OncoLib.widgets import segment_statistics
 
     load_own_terminology(slicer.modules.terminologies.logic())
+    segment_statistics.register()
+    try:
+        from SampleData import SampleDataLogic
+    except ImportError:
+        return
+    sample_data.register(SampleDataLogic)
+
+
+class OncoSegmentFileReader:
+    """Opens a file that names a sample of the reference patient: what Sample Data hands us."""
+
+    def __init__(self, parent):
+        self.parent = parent
+
+    def description(self):
+        """What the list of file types shows."""
+        return _("OncoSegment reference patient")
+
+    def fileType(self):
+        """What Slicer finds this reader by."""
+        from OncoLib.scene.sample_data import FILE_TYPE
+
+        return FILE_TYPE
+
+    def extensions(self):
+        """Which files are offered to this reader."""
+        from OncoLib.scene.sample_data import SUFFIX
+
+        return [f"{self.description()} (*{SUFFIX})"]
+
+    def load(self, properties):
+        """Makes the nodes and tells Slicer of them; False for a file that names no sample."""
+        from OncoLib.errors import OncoError
+        from OncoLib.scene import sample_data
+
+        try:
+            nodes = sample_data.load(properties["fileName"])
+        except OncoError as error:
+            self.parent.userMessages().AddMessage(vtk.vtkCommand.ErrorEvent, str(error))
+            return False
+        self.parent.loadedNodes = [node.GetID() for node in nodes]
+        return True
 
 
 @parameterNodeWrapper
@@ -132,12 +179,16 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.initializeParameterNode()
 
     def initializeParameterNode(self):
-        """Parameter node of the scene, with the first volume chosen when none is."""
+        """Parameter node of the scene, with the first volume and segmentation chosen when none is."""
         self.setParameterNode(self.logic.getParameterNode())
         if not self._parameterNode.inputVolume:
             first = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
             if first:
                 self._parameterNode.inputVolume = first
+        if not self._parameterNode.measured:
+            first = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
+            if first:
+                self._parameterNode.measured = first
 
     def setParameterNode(self, parameterNode):
         """Connects the panel to a parameter node, or to none."""
@@ -157,7 +208,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
         self.chooser = GoalChooser(self.ui, self.onGoalChosen)
         self.segmentTable = SegmentTable(self.ui.segmentTable)
-        self.measureSection = MeasureSection(self.ui, self._begin, self._tell, self._showResult)
+        self.measureSection = MeasureSection(self.ui, self.segmentTable, self._begin, self._tell, self._showResult)
 
     def _update(self, caller=None, event=None):
         """Shows the parameter node in the parts that Slicer does not connect by itself."""
@@ -286,7 +337,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _showResult(self, prediction, node=None):
         """Measures and notes of a result; nothing for None, so that no number stands under another's name."""
-        from OncoSegmentLib.widgets import segment_table
+        from OncoSegmentLib.widgets.notes import notes
 
         if prediction is None:
             self.segmentTable.clear()
@@ -294,7 +345,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         self.segmentTable.show(prediction.segmentation, node, prediction.measures)
         trusted = [_("Input: {note}").format(note=note) for note in self._notes]
-        self.ui.notesLabel.text = "\n\n".join([*trusted, segment_table.notes(prediction.segmentation, prediction.measures)])
+        self.ui.notesLabel.text = "\n\n".join([*trusted, notes(prediction.segmentation, prediction.measures)])
 
     def _endJob(self):
         self.monitor = None
@@ -338,7 +389,7 @@ class OncoSegmentLogic(ScriptedLoadableModuleLogic):
     def start(self, volumeNode, request, roiNode=None, hostNode=None, hostSegmentID=""):
         """Starts the work in a process of its own, measures included. **Main thread only.**
 
-        Returns the `LocalJob` to poll, and sentences on the input that a reader should know.
+        Returns the `Job` to poll, and sentences on the input that a reader should know.
         """
         from OncoSegmentLib.engine import local
 
@@ -347,9 +398,12 @@ class OncoSegmentLogic(ScriptedLoadableModuleLogic):
 
     def publish(self, prediction, volumeNode=None, show3D=False):
         """Adds the result as a segmentation node and returns it. **Main thread only.**"""
+        from OncoLib.scene.visibility import show_all_segments
         from OncoSegmentLib.scene.segment_volume import publish
 
-        return publish(slicer.mrmlScene, prediction, volumeNode, surface=show3D)
+        node = publish(slicer.mrmlScene, prediction, volumeNode, surface=show3D)
+        show_all_segments(node)
+        return node
 
     def process(
         self,

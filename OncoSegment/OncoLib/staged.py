@@ -76,7 +76,9 @@ def refuse_existing(folder: Path, names: list[str]) -> None:
     with _told(Path(folder)):
         there = [name for name in names if (Path(folder) / name).is_symlink() or (Path(folder) / name).exists()]
     if there:
-        raise OutputError(f"{there[0]} is in the output folder already and was kept; choose another folder, or give --overwrite to replace it")
+        raise OutputError(
+            f"{there[0]} is in the output folder already and was kept; choose another folder, or give --overwrite to replace it"
+        )
 
 
 def _refuse_folders(folder: Path, names: list[str]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from helpers import image
 from helpers_panel import finish
 from OncoLib.scene.segmentations import add_segmentation
+from OncoLib.scene.visibility import show_only_segments, shown_segments
 from OncoLib.scene.volumes import add_volume
 from OncoLib.segmentation import Provenance, Segment, Segmentation
 from OncoLib.terminology import structure
@@ -71,7 +72,7 @@ def test_diameters_become_markups_lines(slicer_stubs, panel):
         slicer_stubs.scene.GetNthNodeByClass(number, "vtkMRMLMarkupsLineNode")
         for number in range(slicer_stubs.scene.GetNumberOfNodesByClass("vtkMRMLMarkupsLineNode"))
     ]
-    assert [line.GetName().rsplit(" ", 2)[0] for line in lines] == ["Block: longest", "Block: perpendicular"]
+    assert [line.GetName() for line in lines] == ["Block: longest", "Block: perpendicular"]
     assert lines[0].GetLineLengthWorld() == pytest.approx(float(panel.ui.segmentTable.item(0, 2).text()), abs=0.05)
     assert panel.ui.statusLabel.text == "2 diameters added as markups lines"
 
@@ -81,6 +82,90 @@ def test_hidden_segments_get_no_lines(slicer_stubs, panel):
     panel.ui.segmentTable.item(0, 0).setCheckState(0)
     panel.ui.linesButton.click()
     assert slicer_stubs.scene.GetNumberOfNodesByClass("vtkMRMLMarkupsLineNode") == 0
+
+
+@pytest.fixture
+def many(slicer_stubs):
+    """The panel with a measured segmentation of twelve blocks, one slice each."""
+    mask = np.zeros((24, 30, 40), np.uint8)
+    liver = structure("liver")
+    for label in range(1, 13):
+        mask[2 * label - 1, 4:14, 4:24] = label
+    segments = tuple(Segment(label, f"Block {label}", liver.entry, liver.color) for label in range(1, 13))
+    matrix = np.diag([*SPACING, 1.0])
+    node = add_segmentation(slicer_stubs.scene, Segmentation((mask,), matrix, segments, Provenance("hand", ""), name="Many"))
+    widget = slicer_stubs.open_widget("OncoSegment")
+    measure(slicer_stubs, widget)
+    return widget, node
+
+
+def test_the_first_segmentation_of_the_scene_is_chosen(slicer_stubs, scan):
+    widget = slicer_stubs.open_widget("OncoSegment")
+    assert widget.ui.measuredSelector.currentNode() is scan[1] and widget.ui.measureButton.enabled
+
+
+def test_many_diameters_are_drawn_of_selected_rows_only(slicer_stubs, many):
+    widget, node = many
+    widget.ui.linesButton.click()
+    assert widget.ui.statusLabel.text == "12 segments are shown; select the rows whose diameters to draw"
+    widget.ui.segmentTable.selectRow(3)
+    widget.ui.linesButton.click()
+    line = slicer_stubs.scene.GetFirstNodeByClass("vtkMRMLMarkupsLineNode")
+    assert line.GetName().startswith("Block 4: longest") and widget.ui.statusLabel.text.startswith("2 diameters")
+    assert slicer_stubs.scene.GetNumberOfNodesByClass("vtkMRMLMarkupsLineNode") == 2
+
+
+def test_selected_rows_are_shown_alone_and_all_again(many):
+    widget, node = many
+    widget.ui.showSelectedButton.click()
+    assert widget.ui.statusLabel.text == "Select rows of the table first" and len(shown_segments(node)) == 12
+    widget.ui.segmentTable.selectRow(3)
+    widget.ui.showSelectedButton.click()
+    assert shown_segments(node) == [node.GetSegmentation().GetNthSegmentID(3)]
+    assert [bool(widget.ui.segmentTable.item(row, 0).checkState()) for row in range(12)] == [row == 3 for row in range(12)]
+    widget.ui.showAllButton.click()
+    assert len(shown_segments(node)) == 12 and widget.ui.segmentTable.item(0, 0).checkState() == 2
+
+
+def test_boxes_show_what_was_hidden_before(slicer_stubs, many):
+    widget, node = many
+    show_only_segments(node, [node.GetSegmentation().GetNthSegmentID(5)])
+    measure(slicer_stubs, widget)
+    assert [bool(widget.ui.segmentTable.item(row, 0).checkState()) for row in range(12)] == [row == 5 for row in range(12)]
+
+
+def test_notes_that_differ_in_numbers_only_are_one_sentence(many):
+    """Each block is one slice of 5 mm, and the table holds the names with their codes."""
+    widget, _node = many
+    (line,) = [text for text in widget.ui.notesLabel.text.split("\n\n") if "slice" in text]
+    assert line.startswith("Block 1, Block 2, Block 3 and 9 more: It spans 1 slice of 5 mm")
+    tip = widget.ui.segmentTable.item(0, 0).look["toolTip"]
+    assert "SCT 10200004 Liver" in tip and "It spans 1 slice" in tip
+
+
+def test_numbers_of_merged_notes_are_spans(slicer_stubs):
+    from OncoSegmentLib.widgets.notes import merged
+
+    assert merged(["Only 5% runs inside T12.", "Only 78% runs inside T12."]) == "Only 5 to 78% runs inside T12."
+    assert merged(["12 of -3.5 mm", "9 of -3.5 mm", "100 of 4 mm"]) == "9 to 100 of -3.5 to 4 mm"
+    assert merged(["T12 and T9: 0."]) == "T12 and T9: 0."
+
+
+def test_measures_of_a_segmentation_that_was_edited_since_are_not_used(slicer_stubs, panel, scan, tmp_path, monkeypatch):
+    measure(slicer_stubs, panel)
+    labels = scan[1].GetSegmentation().GetNthSegment(0).GetRepresentation("Binary labelmap")
+    labels.SetScalarComponentFromDouble(15, 10, 4, 0, 0)
+    labels.Modified()
+    answer(monkeypatch, tmp_path / "m.csv")
+    for button in (panel.ui.saveMeasuresButton, panel.ui.linesButton):
+        panel.ui.statusLabel.text = ""
+        button.click()
+        assert panel.ui.statusLabel.text.endswith("measure it again")
+    assert list(tmp_path.iterdir()) == []
+    assert slicer_stubs.scene.GetNumberOfNodesByClass("vtkMRMLMarkupsLineNode") == 0
+    measure(slicer_stubs, panel)
+    panel.ui.saveMeasuresButton.click()
+    assert panel.ui.statusLabel.text == "Saved: m.csv"
 
 
 @pytest.mark.parametrize("name", ["m.csv", "m.json"])

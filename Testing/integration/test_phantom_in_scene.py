@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import urllib.request
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,6 +15,7 @@ from helpers import tree
 from OncoAppLib import phantom as verb
 from OncoAppLib.cli import add_common
 from OncoLib.errors import InputError
+from OncoLib.phantom import brain
 from OncoLib.phantom.acquisition import Acquisition
 from OncoLib.phantom.brain import BrainAcquisition
 from OncoLib.scene import sample_data
@@ -44,27 +46,57 @@ def test_the_brain_has_four_volumes_and_one_truth(scene):
 
 
 class Registry:
-    """Takes registrations with the check that Slicer's own SampleDataSource makes on them."""
+    """Takes registrations as Slicer's own SampleDataLogic does: a source of one file, by its address."""
 
     def __init__(self):
         self.sources = []
 
-    def registerCustomSampleDataSource(self, *, category, sampleName, uris, fileNames, nodeNames, customDownloader):
-        assert len(uris) == len(fileNames) == len(nodeNames)
-        self.sources.append(SimpleNamespace(category=category, sampleName=sampleName, customDownloader=customDownloader))
+    def registerCustomSampleDataSource(self, *, category, sampleName, uris, fileNames, nodeNames, loadFileTypes):
+        assert all(isinstance(text, str) for text in (uris, fileNames, nodeNames, loadFileTypes))
+        self.sources.append(SimpleNamespace(category=category, name=sampleName, uri=uris, file=fileNames, kind=loadFileTypes))
 
 
-def test_samples_are_registered_and_made_without_download(monkeypatch):
+@pytest.fixture
+def samples(tmp_path):
+    """What Slicer downloads: the file of each sample, by its name in Sample Data."""
     registry = Registry()
     sample_data.register(registry)
-    assert {source.category for source in registry.sources} == {"OncoSegment"} and len(registry.sources) == 3
-    made = new_host()
-    monkeypatch.setattr(sample_data, "host", lambda: made)
-    monkeypatch.setattr(sample_data, "BrainAcquisition", lambda: BrainAcquisition(spacing_mm=COARSE))
-    brain = next(source for source in registry.sources if "brain" in source.sampleName)
-    nodes = brain.customDownloader(brain)
-    assert len(nodes) == 5 and nodes[0].GetScene() is made.scene
-    assert np.ptp(image_of(nodes[0]).voxels) > 100
+    for source in registry.sources:
+        urllib.request.urlretrieve(source.uri, tmp_path / source.file)
+        assert source.file.endswith(sample_data.SUFFIX) and source.category == "OncoSegment"
+    return {source.name: tmp_path / source.file for source in registry.sources}
+
+
+def test_the_addresses_of_samples_hold_their_files(samples):
+    assert {sample_data.read_sample(path) for path in samples.values()} == {"ct", "follow-up", "brain"}
+
+
+@pytest.mark.parametrize("text", ["{", '{"sample": "ct"}', '{"format": "oncosegment.sample/1", "sample": "leg"}', "[]", "\xff"])
+def test_a_file_that_names_no_sample_is_refused(tmp_path, text):
+    path = tmp_path / "a.oncopatient"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError, match="a.oncopatient"):
+        sample_data.read_sample(path)
+
+
+def test_the_reader_of_the_module_makes_the_nodes_of_a_sample(slicer_stubs, samples, monkeypatch):
+    coarse = BrainAcquisition(spacing_mm=COARSE)
+    monkeypatch.setattr(brain, "BrainAcquisition", lambda: coarse)
+    reader = slicer_stubs.load_module("OncoSegment").OncoSegmentFileReader(SimpleNamespace(loadedNodes=[]))
+    assert reader.fileType() == sample_data.FILE_TYPE and sample_data.SUFFIX in reader.extensions()[0]
+    assert reader.load({"fileName": str(next(path for name, path in samples.items() if "brain" in name))}) is True
+    nodes = [slicer_stubs.scene.GetNodeByID(name) for name in reader.parent.loadedNodes]
+    assert len(nodes) == 5 and np.ptp(image_of(nodes[0]).voxels) > 100
+
+
+def test_the_reader_tells_why_a_file_is_none_of_ours(slicer_stubs, tmp_path):
+    import vtk
+
+    (tmp_path / "b.oncopatient").write_text("{}")
+    told = slicer.vtkMRMLMessageCollection()
+    reader = slicer_stubs.load_module("OncoSegment").OncoSegmentFileReader(SimpleNamespace(userMessages=lambda: told))
+    assert reader.load({"fileName": str(tmp_path / "b.oncopatient")}) is False
+    assert told.GetNumberOfMessagesOfType(vtk.vtkCommand.ErrorEvent) == 1 and "b.oncopatient" in told.GetAllMessagesAsString()
 
 
 def run(*arguments) -> int:

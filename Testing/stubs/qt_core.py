@@ -19,6 +19,7 @@ class Qt:
     ToolButtonTextBesideIcon = 2
     RichText, PlainText = 1, 0
     TextSelectableByMouse = 1
+    ElideLeft, ElideRight, ElideMiddle, ElideNone = 0, 1, 2, 3
     ShiftModifier, ControlModifier = 0x02000000, 0x04000000
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 from stubs.qt_core import Qt
 from stubs.qt_widgets import QWidget
 
@@ -13,7 +15,7 @@ class QAbstractItemView(QWidget):
     SelectItems, SelectRows, SelectColumns = 0, 1, 2
     NoSelection, SingleSelection, ExtendedSelection = 0, 1, 3
     properties = {"editTriggers": None, "selectionBehavior": None, "selectionMode": None, "alternatingRowColors": False,
-                  "sortingEnabled": False, "showGrid": True, "wordWrap": True, "horizontalScrollMode": None,
+                  "sortingEnabled": False, "showGrid": True, "wordWrap": True, "textElideMode": 1, "horizontalScrollMode": None,
                   "verticalScrollMode": None}
 
 
@@ -21,7 +23,7 @@ class QHeaderView(QWidget):
     """The header of a table."""
 
     Interactive, Stretch, Fixed, ResizeToContents = 0, 1, 2, 3
-    properties = {"stretchLastSection": False, "defaultSectionSize": 100}
+    properties = {"stretchLastSection": False, "defaultSectionSize": 100, "highlightSections": True}
 
     def __init__(self, *arguments) -> None:
         self._modes: dict[int | None, int] = {}
@@ -117,6 +119,8 @@ class QTableWidget(QAbstractItemView):
         self._widgets: dict[tuple[int, int], QWidget] = {}
         self._labels: list[str] = []
         self._headers: dict[str, QHeaderView] = {}
+        self._selected: set[int] = set()
+        self._widths: dict[int, int] = {}
         size = [argument for argument in arguments if isinstance(argument, int)]
         super().__init__(*(argument for argument in arguments if not isinstance(argument, int)))
         if size:
@@ -157,6 +161,30 @@ class QTableWidget(QAbstractItemView):
     def verticalHeader(self) -> QHeaderView:
         """The header at the side."""
         return self._headers.setdefault("vertical", QHeaderView())
+
+    def selectRow(self, row: int) -> None:
+        """Selects this row alone, as a click does."""
+        self._selected = {row}
+
+    def clearSelection(self) -> None:
+        """Selects nothing."""
+        self._selected.clear()
+
+    def selectedItems(self) -> list[QTableWidgetItem]:
+        """The cells of the selected rows."""
+        return [item for (row, _column), item in sorted(self._cells.items()) if row in self._selected]
+
+    def viewport(self) -> SimpleNamespace:
+        """The part that is seen, 400 pixels wide."""
+        return SimpleNamespace(width=400)
+
+    def columnWidth(self, column: int) -> int:
+        """Width in pixels; 100 until it is set."""
+        return self._widths.get(column, 100)
+
+    def setColumnWidth(self, column: int, width: int) -> None:
+        """Width in pixels."""
+        self._widths[column] = width
 
     def clearContents(self) -> None:
         """Empties the cells and keeps rows, columns and titles."""

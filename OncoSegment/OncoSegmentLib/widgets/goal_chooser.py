@@ -80,6 +80,7 @@ class GoalChooser:
         if self._problem[0] != choice:
             self._problem = (choice, problem_of(self.goal.id, speed=self.speed, structures=self.structures))
         self.ui.hintLabel.text = self._problem[1] or "\n".join(self.problems)
+        self.ui.hintLabel.setVisible(bool(self.ui.hintLabel.text))
         return self._problem[1]
 
     def lookAgain(self) -> None:
