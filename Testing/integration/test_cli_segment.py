@@ -129,7 +129,8 @@ def test_an_existing_result_is_kept_unless_told_otherwise(work):
     outcome = run_here("segment", "ct.nrrd", "--profile", "body", "--output", "out", cwd=work)
     assert outcome.code == 3
     assert outcome.sentence == (
-        "segmentation.seg.nrrd is in the output folder already and was kept; choose another folder, or give --overwrite to replace it"
+        "segmentation.seg.nrrd is in the output folder already and was kept;"
+        " choose another folder, or give --overwrite to replace it"
     )
     assert tree(work) == before
     assert run_here("segment", "ct.nrrd", "--profile", "body", "--output", "out", "--overwrite", cwd=work).code == 0
