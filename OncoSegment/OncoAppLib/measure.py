@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from OncoAppLib.options import add_common
@@ -15,7 +16,7 @@ COLUMNS = (
     ("Volume", "ml", ("volume_ml",)),
     ("Estimate", "ml", ("partial_volume_ml",)),
     ("Longest", "mm", ("longest_in_plane_mm",)),
-    ("Short", "mm", ("perpendicular_mm",)),
+    ("Perp.", "mm", ("perpendicular_mm",)),
     ("3-D", "mm", ("maximum_3d_mm",)),
     ("Mean", "", ("intensity_mean",)),
     ("SD", "", ("intensity_sd",)),
@@ -60,21 +61,25 @@ def run(options) -> int:
     check_output(options)
     bar = ProgressBar(quiet=options.json)
     try:
-        measured, agreements, unmatched = measured_of(options, bar, cancel_on_signals(quiet=options.json))
+        measured, agreements, unmatched, sources = measured_of(options, bar, cancel_on_signals(quiet=options.json))
     finally:
         bar.close()
     if options.output is not None:
-        write(options, measured, agreements)
+        write(options, measured, agreements, sources)
     if options.json:
         from OncoLib.measure_files import measures_json
 
-        print(json.dumps({**measures_json(measured, agreements), "unmatched": unmatched}, allow_nan=False))
+        found = {**measures_json(measured, agreements), "sources": sources, "unmatched": unmatched}
+        print(json.dumps(found, allow_nan=False))
         return 0
     print(measure_table(measured))
     if agreements is not None:
         print("\n" + agreement_table(agreements))
     for name in unmatched:
         print(f"Note: {name} is not in {options.compare.name}")
+    for source in sources.values():
+        for note in source.get("notes", ()):
+            print(f"Note: {note}")
     if options.output is not None:
         print(f"Written: {options.output}")
     print(RESEARCH_USE)
@@ -96,8 +101,8 @@ def check_output(options) -> None:
         refuse_existing(options.output.parent, [options.output.name])
 
 
-def measured_of(options, progress, cancel) -> tuple[tuple, dict | None, list[str]]:
-    """Measures, agreements with the other segmentation (None without one), names that it does not have."""
+def measured_of(options, progress, cancel) -> tuple[tuple, dict | None, list[str], dict]:
+    """Measures, agreements with the other segmentation (None without one), names that it does not have, and sources."""
     from OncoAppLib.reading import read_segmentation
     from OncoLib.filters.segment_measures import measure_segments
     from OncoLib.overlap import compare_segmentations
@@ -106,10 +111,11 @@ def measured_of(options, progress, cancel) -> tuple[tuple, dict | None, list[str
     progress(0.0, "Reading the segmentation")
     segmentation = read_segmentation(options.segmentation)
     other = None if options.compare is None else read_segmentation(options.compare)
-    image = None if options.image == NO_IMAGE else read_image(options)
+    opened = None if options.image == NO_IMAGE else open_named(options)
+    sources = sources_of(options, opened)
     measured = measure_segments(
         segmentation,
-        image,
+        None if opened is None else opened.image,
         organ=options.organ or None,
         segments=options.segment,
         axis=options.axis,
@@ -118,39 +124,65 @@ def measured_of(options, progress, cancel) -> tuple[tuple, dict | None, list[str
     )
     if other is None:
         progress(1.0, "Done")
-        return measured, None, []
+        return measured, None, [], sources
     chosen = [item.segment for item in measured]
     agreements = compare_segmentations(segmentation, other, segments=chosen, progress=part_of(progress, 0.8, 1.0), cancel=cancel)
     progress(1.0, "Done")
-    return measured, agreements, [segment.name for segment in chosen if segment not in agreements]
+    return measured, agreements, [segment.name for segment in chosen if segment not in agreements], sources
 
 
-def read_image(options):
+def open_named(options):
     """The image, with what the user knows of it."""
     from OncoSegmentLib.inputs import open_image
 
     path = Path(options.image)
-    return open_image(path, modality=options.modality.upper(), units=options.units.upper(), series=options.series).image
+    return open_image(path, modality=options.modality.upper(), units=options.units, series=options.series)
 
 
-def write(options, measured, agreements) -> None:
-    """The file; what else it says is where the numbers come from, by file name only."""
+def sources_of(options, opened) -> dict:
+    """Where the numbers come from, by hashes: names of files and folders may name a patient."""
+    from OncoLib import audit
+    from OncoLib.image_files import files_of
+
+    found = {}
+    if opened is not None:
+        notes = list(opened.image.notes)
+        found["image"] = {"kind": opened.kind, "files": opened.files, "sha256": opened.sha256, "notes": notes}
+    for name, path in (("segmentation", options.segmentation), ("compared_with", options.compare)):
+        if path is not None:
+            found[name] = {"sha256": audit.files_sha256(files_of(path))}
+    return found
+
+
+def write(options, measured, agreements, sources: dict) -> None:
+    """The file with the numbers and their sources."""
     from OncoLib.measure_files import write_measures
 
-    names = {"image": None if options.image == NO_IMAGE else Path(options.image).name, "segmentation": options.segmentation.name}
-    if options.compare is not None:
-        names["compared_with"] = options.compare.name
-    write_measures(options.output, measured, agreements, overwrite=options.overwrite, facts={"files": names})
+    write_measures(options.output, measured, agreements, overwrite=options.overwrite, facts={"sources": sources})
 
 
 def measure_table(measured) -> str:
     """The main measures as text, notes below each segment, units and methods at the end."""
     from OncoAppLib.terminal import text_table
 
-    shown = [column for column in COLUMNS if any(name in item.measurements for item in measured for name in column[2])]
-    heads = ["Segment", *(f"{head} {unit}".strip() for head, unit, _ in shown)]
+    shown = [column for column in COLUMNS if any(column[2][0] in item.measurements for item in measured)]
+    organ = next((item.organ for item in measured if item.organ), "")
+    heads = [f"{head} {unit}".strip() for head, unit, _ in shown]
+    heads = [f"To {organ} mm" if names[0] == "distance_to_organ_mm" else head for head, (_, _, names) in zip(heads, shown)]
     rows = [[item.segment.name, *(number_text(item, names[0]) for _, _, names in shown)] for item in measured]
-    return text_table(heads, rows, [[*item.segment.flags, *item.notes] for item in measured])
+    table = text_table(["Segment", *heads], rows, [[*item.segment.flags, *item.notes] for item in measured])
+    return "\n".join([table, "", *(f"{head}: {method_text(measured, names[0])}" for head, _, names in shown)])
+
+
+def method_text(measured, name: str) -> str:
+    """How a column was measured, in the words of its first number less what holds for one segment; units of values."""
+    from OncoLib.quantities import NOT_STATED, shown_unit
+
+    found = next(item.measurements[name] for item in measured if name in item.measurements)
+    method = re.sub(r", slice \d+(?=\))|; \d+ voxels that are not finite were left out", "", found.method)
+    if not name.startswith("intensity_") or method.endswith(NOT_STATED):
+        return method
+    return f"{method}; in {shown_unit(found.unit)}"
 
 
 def number_text(item, name: str) -> str:

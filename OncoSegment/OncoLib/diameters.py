@@ -30,6 +30,13 @@ CLEARLY_THICKER = 1.5
 """An axis whose spacing exceeds that of both others by this factor is the acquisition axis. Our choice: sagittal and
 coronal MR series have slices several times thicker than their pixels, isotropic series have no such axis."""
 
+PLANES = ("sagittal", "coronal", "axial")
+"""Plane of the slices across the patient's R, A and S axis."""
+
+LARGEST_TILT_DEGREES = 30.0
+"""Slices across an axis farther than this from all axes of the patient are called oblique, and those farther than this
+from axial get a note. Our choice: gantry tilts and slices along a disk or the brain's base stay below it."""
+
 DIRECTIONS = 16
 """Directions in which a slice's width is taken to bound its diameter: 1 / cos(90 / 16 degrees) is 0.5 % at most."""
 
@@ -63,11 +70,30 @@ class InPlane:
 
 
 def acquisition_axis(ijk_to_ras: np.ndarray) -> str:
-    """The array axis across which the slices were taken: one whose spacing is clearly the largest, else "k"."""
+    """The array axis across which diameters are measured: one whose spacing is clearly the largest (the slices as they
+    were taken), else the one nearest to the patient's superior direction (axial slices)."""
     spacing = dict(zip("ijk", spacing_of(ijk_to_ras)))
     thickest = max(spacing, key=spacing.get)
     others = [step for axis, step in spacing.items() if axis != thickest]
-    return thickest if spacing[thickest] >= CLEARLY_THICKER * max(others) else "k"
+    if spacing[thickest] >= CLEARLY_THICKER * max(others):
+        return thickest
+    upward = {axis: abs(axis_direction(ijk_to_ras, axis)[2]) for axis in AXES}
+    return max(AXES, key=lambda axis: round(upward[axis], 6))
+
+
+def axis_direction(ijk_to_ras: np.ndarray, axis: str) -> np.ndarray:
+    """Unit vector (RAS) of an array axis."""
+    column = np.asarray(ijk_to_ras, dtype=float)[:3, "ijk".index(axis)]
+    return column / np.linalg.norm(column)
+
+
+def plane_of(ijk_to_ras: np.ndarray, axis: str) -> str:
+    """Plane of the slices across an array axis in a reader's words: "axial", "coronal", "sagittal", or "oblique axial"
+    (by the nearest patient axis) when it is more than `LARGEST_TILT_DEGREES` off."""
+    cosines = np.abs(axis_direction(ijk_to_ras, axis))
+    nearest = int(np.argmax(cosines))
+    tilted = cosines[nearest] < np.cos(np.radians(LARGEST_TILT_DEGREES))
+    return f"oblique {PLANES[nearest]}" if tilted else PLANES[nearest]
 
 
 def maximum_diameter(mask: np.ndarray, ijk_to_ras: np.ndarray) -> Line:

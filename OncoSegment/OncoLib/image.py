@@ -173,14 +173,19 @@ SAME_GRID_TOLERANCE_MM = 0.01
 
 
 def require_same_grid(
-    first: np.ndarray, first_shape_kji: tuple[int, ...], second: np.ndarray, second_shape_kji: tuple[int, ...], what: str
+    first: np.ndarray,
+    first_shape_kji: tuple[int, ...],
+    second: np.ndarray,
+    second_shape_kji: tuple[int, ...],
+    what: str,
+    beside: str = "the image",
 ) -> None:
-    """Raises GeometryError, naming `what`, unless both grids are one."""
+    """Raises GeometryError, naming `what` (the second) and `beside` (the first), unless both grids are one."""
     if tuple(first_shape_kji) != tuple(second_shape_kji):
         raise GeometryError(
-            f"{what} has {second_shape_kji[::-1]} voxels (i, j, k) but the image has {first_shape_kji[::-1]};"
-            " wanted the grid of the image"
+            f"{what} has {second_shape_kji[::-1]} voxels (i, j, k) but {beside} has {first_shape_kji[::-1]};"
+            f" wanted the grid of {beside}"
         )
     off = grid_difference_mm(first, first_shape_kji, second, second_shape_kji)
     if off > SAME_GRID_TOLERANCE_MM:
-        raise GeometryError(f"{what} lies {off:.2f} mm off the image's grid; wanted the grid of the image")
+        raise GeometryError(f"{what} lies {off:.2f} mm off {beside}'s grid; wanted the grid of {beside}")

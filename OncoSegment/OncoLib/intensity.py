@@ -13,7 +13,7 @@ from OncoLib.quantities import (
     PERCENTILE_5,
     PERCENTILE_95,
     STANDARD_DEVIATION,
-    UCUM,
+    ucum_of,
 )
 
 INSIDE = "of the values of the voxels whose center is inside"
@@ -28,25 +28,59 @@ STATISTICS = {
 }
 """Method and code by name, in the order in which they are printed."""
 
+BLOCK = 1 << 20
+"""Values of which the standard deviation is summed at once: a copy of 8 MB instead of one of the whole segment."""
+
 
 def intensity_statistics(values: np.ndarray, units: str = "") -> dict[str, Measurement]:
     """`STATISTICS` of the finite ones of `values` (any shape), by name; empty when none is finite.
 
-    units: those of the image ("HU", "SUV", "a.u." or ""), printed as UCUM.
+    units: those of the image, in words or UCUM (`quantities.ucum_of`), printed as UCUM.
     Percentiles interpolate linearly between ranks, numpy's default. How many values were left out, and that some were,
-    stands in the method.
+    stands in the method, and so does that nobody stated the units. The values are never copied into another type as a whole.
     """
     flat = np.asarray(values).ravel()
-    finite = flat[np.isfinite(flat)] if flat.dtype.kind == "f" else flat
+    finite = finite_values(flat)
     if finite.size == 0:
         return {}
-    finite = finite.astype(np.float64)
-    low, median, high = np.percentile(finite, (5, 50, 95))
-    found = (finite.mean(), finite.std(), median, finite.min(), finite.max(), low, high)
+    mean = float(np.mean(finite, dtype=np.float64))
+    low, median, high = percentiles(finite, (5, 50, 95))
+    found = (mean, standard_deviation(finite, mean), median, finite.min(), finite.max(), low, high)
     left_out = flat.size - finite.size
     note = f"; {left_out} voxels that are not finite were left out" if left_out else ""
-    unit = UCUM.get(units, "1")
+    unit, told = ucum_of(units)
+    note += f"; {told}" if told else ""
     return {
         name: Measurement(float(value), unit, method + note, code)
         for (name, (method, code)), value in zip(STATISTICS.items(), found)
     }
+
+
+def finite_values(flat: np.ndarray) -> np.ndarray:
+    """The values that are finite; `flat` itself when all are."""
+    if flat.dtype.kind != "f":
+        return flat
+    finite = np.isfinite(flat)
+    return flat if finite.all() else flat[finite]
+
+
+def standard_deviation(flat: np.ndarray, mean: float) -> float:
+    """Of the population, in float64, block by block."""
+    total = 0.0
+    for start in range(0, flat.size, BLOCK):
+        off = flat[start : start + BLOCK].astype(np.float64) - mean
+        total += float(off @ off)
+    return float(np.sqrt(total / flat.size))
+
+
+def percentiles(flat: np.ndarray, percents: tuple[float, ...]) -> list[float]:
+    """Linear between the two nearest ranks, in float64: on integers, NumPy's own takes their difference in their type,
+    which can overflow."""
+    places = [percent / 100 * (flat.size - 1) for percent in percents]
+    below = [int(place) for place in places]
+    above = [min(rank + 1, flat.size - 1) for rank in below]
+    ordered = np.partition(flat, sorted({*below, *above}))
+    return [
+        float(ordered[low]) + (place - low) * (float(ordered[high]) - float(ordered[low]))
+        for place, low, high in zip(places, below, above)
+    ]

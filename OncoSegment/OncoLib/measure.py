@@ -35,16 +35,27 @@ VOXEL_COUNT = "voxel count times voxel volume on the native grid"
 
 def voxel_counts(segmentation: Segmentation) -> dict[Segment, int]:
     """Number of voxels of each segment, one pass a layer."""
-    histograms = [label_histogram(layer) for layer in segmentation.layers]
+    histograms = [label_histogram(layer, labels) for layer, labels in zip(segmentation.layers, labels_of(segmentation))]
     return {segment: int(histograms[segment.layer].get(segment.label, 0)) for segment in segmentation.segments}
 
 
-def label_histogram(layer: np.ndarray) -> dict[int, int]:
-    """Voxels of each label; slice by slice, because counting needs eight bytes a voxel."""
+def labels_of(segmentation: Segmentation) -> list[list[int]]:
+    """Labels of the segments of each layer, in ascending order."""
+    return [sorted(one.label for one in segmentation.segments if one.layer == at) for at in range(len(segmentation.layers))]
+
+
+def label_histogram(layer: np.ndarray, wanted: Sequence[int] | None = None) -> dict[int, int]:
+    """Voxels of each label; slice by slice, because counting needs eight bytes a voxel.
+
+    wanted: only these labels: a layer from elsewhere can hold as many others as it has voxels.
+    """
+    chosen = None if wanted is None else set(wanted)
     total: dict[int, int] = {}
     for plane in layer:
-        for label, count in zip(*_labels_and_counts(plane)):
-            total[int(label)] = total.get(int(label), 0) + int(count)
+        labels, counts = _labels_and_counts(plane)
+        for label, count in zip(labels.tolist(), counts.tolist()):
+            if chosen is None or label in chosen:
+                total[label] = total.get(label, 0) + count
     return total
 
 
@@ -57,15 +68,35 @@ def _labels_and_counts(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return labels, counts[labels]
 
 
+LARGEST_IN_TABLE = (1 << 16) - 1
+"""SciPy's table of boxes takes 56 bytes for each number up to the largest label: 4 MB up to here, 100 GB at 2^31."""
+
+
 def segment_boxes(segmentation: Segmentation) -> dict[Segment, Box]:
     """Smallest box of each segment that has voxels, one pass a layer."""
-    boxes = [ndimage.find_objects(layer) for layer in segmentation.layers]
-    places = {segment: boxes[segment.layer] for segment in segmentation.segments}
-    return {
-        segment: found[segment.label - 1]
-        for segment, found in places.items()
-        if segment.label <= len(found) and found[segment.label - 1] is not None
-    }
+    found = [_boxes(layer, labels) for layer, labels in zip(segmentation.layers, labels_of(segmentation))]
+    places = {segment: found[segment.layer].get(segment.label) for segment in segmentation.segments}
+    return {segment: box for segment, box in places.items() if box is not None}
+
+
+def _boxes(layer: np.ndarray, labels: list[int]) -> dict[int, Box | None]:
+    """Boxes of these labels (ascending); others of the layer do not matter, however large."""
+    if not labels:
+        return {}
+    if labels[-1] > LARGEST_IN_TABLE:
+        return dict(zip(labels, ndimage.find_objects(_numbered(layer, labels), len(labels))))
+    boxes = ndimage.find_objects(layer, labels[-1])
+    return {label: boxes[label - 1] for label in labels}
+
+
+def _numbered(layer: np.ndarray, labels: list[int]) -> np.ndarray:
+    """The layer with its labels numbered from 1 in their order and 0 elsewhere, made slice by slice."""
+    known = np.array(labels, dtype=np.int64)
+    numbered = np.zeros(layer.shape, np.uint16 if len(labels) < 1 << 16 else np.int32)
+    for plane, into in zip(layer, numbered):
+        at = np.minimum(np.searchsorted(known, plane), len(known) - 1)
+        into[...] = np.where(known[at] == plane, at + 1, 0)
+    return numbered
 
 
 def volumes(segmentation: Segmentation) -> dict[Segment, Measurement]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,11 +27,17 @@ if TYPE_CHECKING:
 FORMAT = "oncosegment.measures/1"
 SUFFIXES = (".csv", ".json")
 
-UNIT_SUFFIXES = {"[hnsf'U]": "hu", "{SUV}": "suv", "[arb'U]": "au"}
-"""What stands behind a column's name for units that the name does not hold already."""
+UNIT_SUFFIXES = {"[hnsf'U]": "hu", "[arb'U]": "au", "%": "percent", "1": ""}
+"""What stands behind the name of a column of values; of other units the letters and digits (bq_ml). Other names hold
+their unit already."""
 
-FORMULA_STARTS = ("=", "+", "-", "@")
-"""A spreadsheet takes a cell that begins so for a formula."""
+LAST = ("notes", "notice")
+"""Columns at the end."""
+
+_BLANKS, _SIGNS = r"[\s\u00ad\u200b-\u200f\u2060\ufeff]*", r"[=+\-@＝＋－＠﹦﹢﹣﹫]"
+FORMULA = re.compile(rf"^(?=[\t\r\n]|{_BLANKS}{_SIGNS})|([;\t\r\n]{_BLANKS})(?={_SIGNS})")
+"""A spreadsheet takes a cell that begins so for a formula, in full width and small letters too; blanks before it do not
+always help. One that splits at ";" or tabs, as in countries with a decimal comma, sees cells within ours."""
 
 
 def measures_json(measured: Sequence[SegmentMeasures], agreements: dict[Segment, Agreement] | None = None) -> dict:
@@ -50,6 +57,7 @@ def _segment_json(item: SegmentMeasures, agreement: Agreement | None) -> dict:
         "lines": {name: line_json(line) for name, line in item.lines.items()},
         "notes": list(item.notes),
         "not_measured": dict(item.refused),
+        "organ": item.organ,
     }
     if agreement is not None:
         numbers = {name: measurement_json(value) for name, value in agreement.measurements.items()}
@@ -83,11 +91,14 @@ def rounded(value: float) -> float | None:
 
 
 def measures_csv(measured: Sequence[SegmentMeasures], agreements: dict[Segment, Agreement] | None = None) -> str:
-    """One row a segment, units in the headers; cells of what was not measured are empty."""
+    """One row a segment, units in the headers; cells of what was not measured are empty, all but numbers are quoted.
+
+    organ: to which the distance goes. notes: what a reader should know, the segment's flags first. notice: research use.
+    """
     rows = [_row(item, (agreements or {}).get(item.segment)) for item in measured]
-    heads = list(dict.fromkeys(head for row in rows for head in row if head != "notes"))
+    heads = list(dict.fromkeys(head for row in rows for head in row if head not in LAST))
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, [*heads, "notes"], restval="", lineterminator="\n")
+    writer = csv.DictWriter(stream, [*heads, *LAST], restval="", lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writeheader()
     writer.writerows(rows)
     return stream.getvalue()
@@ -102,6 +113,8 @@ def _row(item: SegmentMeasures, agreement: Agreement | None) -> dict[str, object
         "code": cell(f"{kind.scheme} {kind.value} {kind.meaning}"),
     }
     row |= {header(name, value): _number(value.value) for name, value in item.measurements.items()}
+    if item.organ:
+        row["organ"] = cell(item.organ)
     for name, line in item.lines.items():
         for end, place in (("start", line.start_ras_mm), ("end", line.end_ras_mm)):
             row |= {f"{name}_{end}_{side}_mm": round(value, 6) + 0.0 for side, value in zip("ras", place)}
@@ -110,12 +123,20 @@ def _row(item: SegmentMeasures, agreement: Agreement | None) -> dict[str, object
     if agreement is not None:
         row["agreement"] = agreement.status
         row |= {name: _number(value.value) for name, value in agreement.measurements.items()}
-    return {**row, "notes": cell(" ".join(item.notes))}
+    return {**row, "notes": cell(" ".join(sentences([*item.segment.flags, *item.notes]))), "notice": RESEARCH_USE}
+
+
+def sentences(texts: Sequence[str]) -> list[str]:
+    """Each with a full stop at its end, so that they can stand in one line."""
+    return [text if text.endswith((".", "!", "?")) else f"{text}." for text in texts]
 
 
 def header(name: str, measurement: Measurement) -> str:
     """Name of a column with its unit; names of lengths and volumes hold it already."""
-    suffix = UNIT_SUFFIXES.get(measurement.unit, "")
+    if not name.startswith("intensity_"):
+        return name
+    unit = measurement.unit
+    suffix = UNIT_SUFFIXES.get(unit, "_".join(re.findall(r"[a-z0-9]+", unit.lower())))
     return f"{name}_{suffix}" if suffix else name
 
 
@@ -125,8 +146,8 @@ def _number(value: float) -> object:
 
 
 def cell(text: str) -> str:
-    """A text that no spreadsheet runs: what looks like a formula gets an apostrophe in front."""
-    return "'" + text if text.startswith(FORMULA_STARTS) else text
+    """A text that no spreadsheet runs: what looks like a formula gets an apostrophe in front, see `FORMULA`."""
+    return FORMULA.sub(lambda found: f"{found[1] or ''}'", text)
 
 
 def check_suffix(path: Path) -> None:

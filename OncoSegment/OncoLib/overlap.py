@@ -82,7 +82,8 @@ def compare_segmentations(
     segments: of the first; default all. Segments without a partner are not in the answer. Raises GeometryError when the
     grids differ, InputError when two segments of the second share name and codes, or when there is no pair at all.
     """
-    require_same_grid(first.ijk_to_ras, first.shape_kji, second.ijk_to_ras, second.shape_kji, "the other segmentation")
+    grids = first.ijk_to_ras, first.shape_kji, second.ijk_to_ras, second.shape_kji
+    require_same_grid(*grids, "the other segmentation", beside="the first segmentation")
     partners: dict[tuple, Segment] = {}
     for segment in second.segments:
         if partners.setdefault(_key(segment), segment) is not segment:

@@ -6,6 +6,8 @@ DICOM PS3.16; a test looks each of them up. What that dictionary does not name c
 
 from __future__ import annotations
 
+import re
+
 from OncoLib.terminology import CodedConcept
 
 PRIVATE_SCHEME = "99ONCOSEGMENT"
@@ -33,6 +35,7 @@ MAXIMUM = CodedConcept("SCT", "56851009", "Maximum")
 PERCENTILE_5 = CodedConcept("SCT", "371888009", "5th Percentile Value of population")
 PERCENTILE_95 = CodedConcept("SCT", "371889001", "95th Percentile Value of population")
 
+PARTIAL_VOLUME = private("PARTIALVOLUME", "Volume estimated with partial volumes at the edge")
 PRODUCT = private("BIDIMENSIONAL", "Product of long and short axis")
 VOXEL_COUNT = private("VOXELS", "Number of voxels")
 DICE = private("DICE", "Dice coefficient")
@@ -47,6 +50,65 @@ def surface_dice(tolerance_mm: float) -> CodedConcept:
     return private(f"NSD{tolerance_mm:g}", f"Normalized surface Dice at {tolerance_mm:g} mm")
 
 
-UCUM = {"HU": "[hnsf'U]", "SUV": "{SUV}", "a.u.": "[arb'U]", "": "1"}
-"""UCUM of the units that an `Image` states. HU and arbitrary unit: as in DICOM's code dictionary. SUV is a number of
-its own kind, so it is only annotated: an `Image` does not say by what it was normalized."""
+UCUM = {"HU": "[hnsf'U]", "SUV": "{SUV}", "a.u.": "[arb'U]", "": "[arb'U]"}
+"""UCUM of the units that an `Image` states in words. HU and arbitrary unit: as in DICOM's code dictionary. SUV is a number
+of its own kind, so it is only annotated: an `Image` does not say by what it was normalized. Values of which nobody said
+the units are arbitrary; "1" would claim that they are a ratio."""
+
+IMAGE_UCUM = (
+    "Bq/ml", "{counts}", "{counts}/s", "{propcounts}", "{propcounts}/s", "g/ml", "g/ml{SUVbw}", "g/ml{SUVibw}",
+    "g/ml{SUVlbm}", "g/ml{SUVlbm(James128)}", "g/ml{SUVlbm(Janma)}", "cm2/ml{SUVbsa}", "cm2/ml", "ml/g", "ml/min/g",
+    "umol/ml", "umol/min/ml", "mg/ml", "mg/min/ml", "mg/cm3", "mm2/s", "um2/s", "um2/ms", "10-6.mm2/s", "s/mm2",
+    "ml/[100]g/min", "ml/[100]ml", "mmol/kg{WetWeight}", "mm/s", "cm/s", "kPa", "ppm", "%", "{ratio}", "ms", "s", "/s",
+    "Hz", "Gy", "[hnsf'U]", "[arb'U]", "1",
+)  # fmt: skip
+"""Units of image values in UCUM as DICOM spells them (PS3.16 CID 83, 84 and 7181, by pydicom's code dictionary; "g/ml" without
+its annotation, too). They are found in any case of letters, which a user may not know."""
+
+_KNOWN = {word.casefold(): code for word, code in UCUM.items()}
+_KNOWN |= {code.partition("{")[2][:-1].casefold(): code for code in IMAGE_UCUM if "{SUV" in code}
+_KNOWN |= {code.casefold(): code for code in IMAGE_UCUM}
+"""UCUM code by word, by kind of SUV ("SUVbw") and by code, in small letters."""
+
+_ATOM = (
+    r"(?:da|[YZEPTGMkhdcmunpfazy])?(?:dyn|Cel|m\[H[^\s\[\]{}]+\]|mol|Bq|Ci|Hz|Pa|Gy|Sv|eV|rad|[gmslLTVAJKWNCF]|\[[^\s\[\]{}]+\])"
+    r"|ppm|deg|min|h|d|wk|mo|a|%|10[*^]"
+)
+_TERM = rf"(?:(?:(?:{_ATOM})(?:[+-]?\d+)?|\d+)(?:\{{[^\s{{}}]*\}})?|\{{[^\s{{}}]+\}})"
+_UCUM_CODE = re.compile(rf"/?{_TERM}(?:[./]{_TERM})*", re.ASCII)
+"""What a UCUM code of physical units looks like (ucum.org): terms with prefix, exponent, annotation, joined by . and /."""
+
+ARBITRARY = UCUM["a.u."]
+NOT_STATED = "units not stated"
+"""Part of a method, for values of which nobody said the units."""
+
+PET_MARKS = ("SUV", "BQ", "COUNTS", "CI/")
+PET_UNITS = ("g/ml", "cm2/ml")
+"""Units of uptake or activity, which only images of nuclear medicine have: parts of the code (capitals), and whole codes."""
+
+
+def ucum_of(units: str) -> tuple[str, str]:
+    """UCUM code of an image's units, and what the method must say about it ("" when the code says all).
+
+    units: a word of `UCUM` or a UCUM code. What is neither is an arbitrary unit, with the text as it was stated.
+    """
+    text = units.strip()
+    if not text:
+        return ARBITRARY, NOT_STATED
+    if text.casefold() in _KNOWN:
+        return _KNOWN[text.casefold()], ""
+    return (text, "") if _UCUM_CODE.fullmatch(text) else (ARBITRARY, f"units stated as {text!r}")
+
+
+def is_uptake(units: str) -> bool:
+    """True for units of uptake or activity (SUV of any kind, Bq, Ci, counts), as PET and SPECT have them."""
+    code = ucum_of(units)[0]
+    return code in PET_UNITS or any(mark in code.upper() or mark in units.upper() for mark in PET_MARKS)
+
+
+SHOWN_UNITS = {"[hnsf'U]": "HU", "{SUV}": "SUV", "[arb'U]": "arbitrary units", "1": "no unit"}
+
+
+def shown_unit(code: str) -> str:
+    """A UCUM unit as a reader writes it."""
+    return SHOWN_UNITS.get(code, code)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from helpers import OBLIQUE, ball, segment, segmentation, tree
-from helpers_cli import run_here
+from helpers_cli import run_cli, run_here
 from OncoLib.image_files import write_image
 from OncoLib.segmentation_files import write_label_maps
 
@@ -35,14 +35,57 @@ def test_the_table_says_what_was_measured(files):
     done = run_here("measure", "ct.nii.gz", "a.json", "--units", "hu", "--organ", "Kidney", cwd=folder)
     assert done.code == 0, done.err
     lines = done.out.splitlines()
-    assert lines[0].split() == ["Segment", "Volume", "ml", "Longest", "mm", "Short", "mm", "3-D", "mm", "Mean", "SD"] + [
-        "Distance",
+    assert lines[0].split() == ["Segment", "Volume", "ml", "Longest", "mm", "Perp.", "mm", "3-D", "mm", "Mean", "SD"] + [
+        "To",
+        "Kidney",
         "mm",
     ]
     kidney = next(line for line in lines if line.startswith("Kidney")).split()
     volume_ml = int((layer == 1).sum()) * 0.7 * 0.9 * 3 / 1000
     assert float(kidney[1]) == pytest.approx(volume_ml, rel=0.01) and kidney[-3:] == ["80.0", "0.0", "-"]
     assert "Research use only" in done.out
+    told = done.out[done.out.index("\n\n") :]
+    for line in (
+        "Volume: voxel count times voxel volume",
+        "Longest: longest distance between boundary points of one axial slice (across axis k); a proposal",
+        "Perp.: longest chord inside",
+        "Mean: arithmetic mean of the values of the voxels whose center is inside; in HU",
+        "SD: standard deviation",
+        "Distance: shortest distance between boundary points of the segment and of Kidney",
+    ):
+        assert f"\n{line}" in told
+    assert "It is the organ that distances go to" in done.out
+
+
+def test_the_table_says_when_nobody_stated_the_units(files):
+    folder, _ = files
+    done = run_here("measure", "ct.nii.gz", "a.json", cwd=folder)
+    assert "Mean: arithmetic mean of the values of the voxels whose center is inside; units not stated\n" in done.out
+    done = run_here("measure", "ct.nii.gz", "a.json", "--units", "mm2/s", cwd=folder)
+    assert "whose center is inside; in mm2/s\n" in done.out
+
+
+def test_the_organ_alone_says_why_it_has_no_distance(files):
+    folder, _ = files
+    done = run_here("measure", "-", "a.json", "--segment", "Kidney", "--organ", "Kidney", cwd=folder)
+    assert done.code == 0 and "It is the organ that distances go to; it has none to itself." in done.out
+    assert run_here("measure", "-", "a.json", "--segment", "Kidney", "--organ", "Kidney", "--json", cwd=folder).json["segments"][
+        0
+    ]["not_measured"] == {"distance_to_organ_mm": "it is the organ that distances go to"}
+
+
+@pytest.mark.parametrize("verb", ["measure", "surfaces"])
+def test_a_label_of_two_billion_needs_no_more_memory_than_another(files, tmp_path, verb):
+    resource = pytest.importorskip("resource", reason="limits of memory are POSIX")
+    layer = np.zeros((4, 5, 6), np.int32)
+    layer[1:3, 1:3, 1:4] = 2_000_000_000
+    write_label_maps(segmentation([layer], segments=[segment(2_000_000_000, "Big")]), tmp_path)
+    arguments = ["measure", "-"] if verb == "measure" else ["surfaces"]
+    options = [] if verb == "measure" else ["--output", tmp_path / "out"]
+    room = 6_000_000_000
+    limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (room, room))  # noqa: E731
+    done = run_cli(*arguments, tmp_path / "segmentation.json", *options, cwd=tmp_path, preexec=limit)
+    assert done.code == 0 and "Big" in done.out, done.err
 
 
 def test_all_numbers_come_as_csv_and_json(files, tmp_path):
@@ -54,7 +97,7 @@ def test_all_numbers_come_as_csv_and_json(files, tmp_path):
         rows = list(csv.DictReader(stream))
     assert [int(float(row["voxels"])) for row in rows] == [int((layer == number).sum()) for number in (1, 2)]
     read = json.loads((tmp_path / "m.json").read_text(encoding="utf-8"))
-    assert read["files"] == {"image": "ct.nii.gz", "segmentation": "a.json"}
+    assert set(read["sources"]) == {"image", "segmentation"} and "ct.nii.gz" not in json.dumps(read["sources"])
     assert str(folder) not in (tmp_path / "m.json").read_text(encoding="utf-8")
 
 
@@ -115,3 +158,15 @@ def test_another_grid_is_told(files):
     write_image(folder / "moved.nii.gz", layer.astype(np.int16), moved)
     done = run_here("measure", "moved.nii.gz", "a.json", cwd=folder)
     assert done.code == 2 and "5.00 mm off" in done.sentence
+
+
+def test_another_segmentation_on_another_grid_is_told_without_an_image(files):
+    folder, layer = files
+    moved = OBLIQUE.copy()
+    moved[0, 3] += 5
+    write_label_maps(segmentation([layer], moved, [segment(1, "Kidney")]), folder, stem="moved_a")
+    write_label_maps(segmentation([layer[:9]], OBLIQUE, [segment(1, "Kidney")]), folder, stem="short_a")
+    done = run_here("measure", "-", "a.json", "--compare", "moved_a.json", cwd=folder)
+    assert done.code == 2 and "the other segmentation lies 5.00 mm off the first segmentation's grid" in done.sentence
+    done = run_here("measure", "-", "a.json", "--compare", "short_a.json", cwd=folder)
+    assert "(44, 40, 9) voxels (i, j, k) but the first segmentation has (44, 40, 14)" in done.sentence

@@ -13,7 +13,7 @@ from scipy.spatial.distance import cdist, pdist
 from helpers import GRIDS, OBLIQUE, grid, grids
 from helpers_spheres import mask_of_ball, offsets, volume_mm3
 from OncoLib.boundary import boundary_points_ijk, points_ras_mm
-from OncoLib.diameters import acquisition_axis, in_plane_diameters, maximum_diameter
+from OncoLib.diameters import acquisition_axis, in_plane_diameters, maximum_diameter, plane_of
 from OncoLib.errors import InputError
 from OncoLib.filters.mesh import mesh_of, mesh_volume_ml, surface_area_mm2
 from OncoLib.image_files import read_image
@@ -229,3 +229,35 @@ def test_the_table_of_pyradiomics(test_data, name):
     assert mesh_volume_ml(surface) * 1000 == pytest.approx(float(table["MeshVolume"]), rel=0.01)
     assert surface_area_mm2(surface) == pytest.approx(float(table["SurfaceArea"]), rel=0.01)
     assert maximum_diameter(mask, labels.ijk_to_ras).length_mm == pytest.approx(float(table["Maximum3DDiameter"]), rel=1e-6)
+
+
+SAGITTAL_STACK = np.array([[0, 0, 1.0, 0], [-1.0, 0, 0, 0], [0, 1.0, 0, 0], [0, 0, 0, 1]])
+"""Isotropic, i to the back, j up, k to the right: files whose slices are stored from left to right are like this."""
+
+
+def test_an_isotropic_series_is_measured_in_axial_slices_however_it_is_stored():
+    """10 x 10 mm in axial slices, 40 mm up: between the middles of outer edges sqrt(9^2 + 10^2) in the axial plane."""
+    mask = np.zeros((30, 60, 30), bool)
+    mask[10:20, 10:50, 10:20] = True
+    assert acquisition_axis(SAGITTAL_STACK) == "j"
+    assert in_plane_diameters(mask, SAGITTAL_STACK).longest.length_mm == pytest.approx(np.hypot(9, 10))
+    assert in_plane_diameters(mask, SAGITTAL_STACK, "k").longest.length_mm > 40
+
+
+@pytest.mark.parametrize("turned", [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)])
+@pytest.mark.parametrize("flips", [(1, 1, 1), (-1, 1, -1), (1, 1, -1)])
+@pytest.mark.parametrize("degrees", [0, 25])
+def test_the_axis_nearest_to_superior_is_taken_of_every_orientation(turned, flips, degrees):
+    matrix = grid((1.0, 0.9, 1.1), axis=(1, 0.3, 0.0), degrees=degrees, flips=flips)
+    matrix[:, :3] = matrix[:, list(turned)]
+    assert acquisition_axis(matrix) == "ijk"[turned.index(2)]
+
+
+@pytest.mark.parametrize(
+    ("degrees", "plane"),
+    [(0, "axial"), (29, "axial"), (31, "oblique axial"), (50, "oblique coronal"), (61, "coronal"), (90, "coronal")],
+)
+def test_planes_are_named_by_the_nearest_axis_of_the_patient(degrees, plane):
+    """Slices across k, which is turned from superior to posterior."""
+    assert plane_of(grid(axis=(1, 0, 0), degrees=degrees), "k") == plane
+    assert plane_of(grid(axis=(1, 0, 0), degrees=degrees), "i") == "sagittal"

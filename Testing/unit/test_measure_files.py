@@ -74,8 +74,40 @@ def test_another_ending_is_told_before_anything_is_made(tmp_path, measured):
     assert not (tmp_path / "new").exists()
 
 
-def test_no_spreadsheet_runs_a_name():
-    assert [cell(text) for text in ("=1+1", "+1", "-1", "@x", "Node")] == ["'=1+1", "'+1", "'-1", "'@x", "Node"]
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1", "-1", "@x", "＝1+1", "＋1", "－1", "＠x", "\t=1", "\tx", "\rx", " =1", "\u200b=1"]
+)
+def test_no_spreadsheet_runs_a_name(text):
+    assert cell(text).startswith("'") and cell(text)[1:].replace("'", "") == text
+
+
+def test_no_spreadsheet_that_splits_at_semicolons_runs_a_part_of_a_name():
+    """In the middle of a line such a program does not see quotes, so the parts themselves are guarded."""
+    assert cell("a;=1+1") == "a;'=1+1" and cell("a; @x\n-2") == "a; '@x\n'-2" and cell('b";＝1') == "b\";'＝1"
+    assert [cell(text) for text in ("Node", "T12-L1", "a; b", "x = 3")] == ["Node", "T12-L1", "a; b", "x = 3"]
+
+
+def test_all_text_of_the_csv_is_quoted(tmp_path):
+    layer = ball((12, 20, 22), (6, 10, 11), 5).astype(np.uint8)
+    flagged = segment(1, "a;=1+1", flags=("a box, not an outline", "=2+2"))
+    text = measures_csv(measure_segments(segmentation([layer], OBLIQUE, [flagged])))
+    head, line = text.splitlines()
+    assert line.startswith('"a;\'=1+1",1,0,"') and all(part.startswith('"') for part in head.split(","))
+    (row,) = csv.DictReader(text.splitlines())
+    assert row["notes"].startswith("a box, not an outline. =2+2.")
+    assert row["notice"] == "Research use only; not for diagnosis." and "organ" not in row
+
+
+def test_the_csv_names_the_organ_and_the_units():
+    layer = np.zeros((9, 9, 9), np.uint8)
+    layer[1:3, 1:3, 1:3], layer[6:8, 6:8, 6:8] = 1, 2
+    made = segmentation([layer], segments=[segment(1, "Liver"), segment(2, "Node")])
+    scan = image(layer.astype(np.float32), units="Bq/ml")
+    measured = measure_segments(made, scan, organ="Liver")
+    liver, node = csv.DictReader(measures_csv(measured).splitlines())
+    assert node["organ"] == "Liver" and float(node["distance_to_organ_mm"]) > 0 and node["intensity_mean_bq_ml"] == "2.0"
+    assert liver["distance_to_organ_mm"] == "" and "the organ that distances go to" in liver["notes"]
+    assert [item["organ"] for item in measures_json(measured)["segments"]] == ["Liver", "Liver"]
 
 
 def test_numbers_are_rounded_and_never_nan(measured):

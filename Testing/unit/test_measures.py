@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -10,13 +12,15 @@ from helpers_spheres import image_of_ball, offsets, outlined, volume_mm3
 from OncoLib import quantities
 from OncoLib.errors import Cancelled, GeometryError, InputError
 from OncoLib.filters.segment_measures import measure_segments
-from OncoLib.intensity import STATISTICS, intensity_statistics
-from OncoLib.measure import segment_boxes, volumes
+from OncoLib.measure import segment_boxes, volumes, voxel_counts
 from OncoLib.partial_volume import partial_volume
 from OncoLib.progress import CancelToken
 from OncoLib.terminology import CodedConcept
 
 CODES = {name: code for name, code in vars(quantities).items() if isinstance(code, CodedConcept)}
+
+SAGITTAL_STACK = np.array([[0, 0, 1.0, 0], [-1.0, 0, 0, 0], [0, 1.0, 0, 0], [0, 0, 0, 1]])
+"""Isotropic, i to the back, j up, k to the right."""
 
 
 @pytest.mark.parametrize("name", CODES)
@@ -42,24 +46,22 @@ def test_private_codes_are_distinct_and_ucum_is_dicoms():
     assert quantities.UCUM["HU"] in known and quantities.UCUM["a.u."] in known
 
 
-def test_statistics_by_hand():
-    """1, 2, 3, 4, 10: mean 4, median 3; squares 9 + 4 + 1 + 0 + 36 = 50, over 5 is 10; p5 at rank 0.2, p95 at 3.8."""
-    found = intensity_statistics(np.array([10, 2, 3, 4, 1], np.int16), "HU")
-    wanted = (4.0, np.sqrt(10.0), 3.0, 1.0, 10.0, 1.2, 8.8)
-    assert [item.value for item in found.values()] == pytest.approx(wanted)
-    assert list(found) == list(STATISTICS)
-    assert {item.unit for item in found.values()} == {"[hnsf'U]"}
+@pytest.mark.parametrize(
+    "units", ["SUV", "SUVbw", "g/ml{SUVbw}", "BQ/ML", "kBq/ml", "BQML", "g/ml", "cm2/ml{SUVbsa}", "{counts}/s"]
+)
+@pytest.mark.parametrize("modality", ["", "PT"])
+def test_nothing_with_units_of_uptake_is_estimated(units, modality):
+    made, layer = block(np.eye(4))
+    found = measure_segments(made, image(layer.astype(np.float32), units=units, modality=modality))[0]
+    assert "partial_volume_ml" not in found.measurements and "PET" in found.refused["partial_volume_ml"]
 
 
-def test_values_that_are_not_finite_are_left_out_and_counted():
-    found = intensity_statistics(np.array([1.0, np.nan, 3.0, np.inf], np.float32), "SUV")
-    assert found["intensity_mean"].value == 2.0 and found["intensity_max"].value == 3.0
-    assert "2 voxels that are not finite were left out" in found["intensity_mean"].method
-    assert intensity_statistics(np.full(3, np.nan)) == {}
-
-
-def test_large_integers_do_not_overflow():
-    assert intensity_statistics(np.full(1000, 32767, np.int16))["intensity_mean"].value == 32767
+def test_an_estimate_of_the_volume_has_a_code_of_its_own():
+    layer = np.zeros((40, 40, 40), np.uint8)
+    layer[ball(layer.shape, (20, 20, 20), 7)] = 1
+    (found,) = measure_segments(segmentation([layer]), image(np.where(layer, 100, 0).astype(np.int16)))
+    codes = {name: found.measurements[name].code for name in ("volume_ml", "mesh_volume_ml", "partial_volume_ml")}
+    assert len(set(codes.values())) == 3 and codes["partial_volume_ml"].scheme == quantities.PRIVATE_SCHEME
 
 
 def estimates(spacing, diameter: float, count: int, **options):
@@ -164,7 +166,9 @@ def test_distance_to_an_organ():
     """Between slices 5 and 8 of 3 mm lie two empty ones: 6 mm. A lone voxel inside the first box overlaps it."""
     made, _ = block(OBLIQUE)
     first, second, third = measure_segments(made, organ="Layer 0 label 1")
-    assert "distance_to_organ_mm" not in first.measurements
+    assert "distance_to_organ_mm" not in first.measurements and "distance_to_organ_mm" in first.refused
+    assert any("the organ that distances go to" in note for note in first.notes)
+    assert {item.organ for item in (first, second, third)} == {"Layer 0 label 1"}
     assert second.measurements["distance_to_organ_mm"].value == pytest.approx(6.0)
     assert second.lines["distance_to_organ"].length_mm == pytest.approx(6.0)
     assert third.measurements["distance_to_organ_mm"].value == 0 and any("overlaps" in note for note in third.notes)
@@ -214,6 +218,45 @@ def test_boxes_are_found_in_one_pass_and_empty_labels_have_none():
     assert boxes[made.segments[0]] == (slice(4, 6), slice(5, 8), slice(6, 10))
     ghost = segmentation([layer], segments=[segment(1, "A"), segment(200, "Ghost")])
     assert [item.name for item in segment_boxes(ghost)] == ["A"]
+
+
+@pytest.mark.parametrize("kind", ["int32", "uint32"])
+def test_huge_labels_cost_no_memory(kind):
+    """A table by label would take 100 GB here. Labels without a segment do not count, however large or many."""
+    layer = np.random.default_rng(0).integers(3_000_000, 2_100_000_000, (20, 60, 70)).astype(kind)
+    layer[1:4, 2:5, 3:7], layer[5, 5, 5] = 2_000_000_000, 70_000
+    names = [segment(2_000_000_000, "Big"), segment(70_000, "Mid"), segment(3, "Not there")]
+    made = segmentation([layer, np.full(layer.shape, 2_000_000_001, kind)], segments=[*names, segment(2, "Small", layer=1)])
+    tracemalloc.start()
+    try:
+        boxes, counts = segment_boxes(made), voxel_counts(made)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 5e6
+    assert boxes == {names[0]: (slice(1, 4), slice(2, 5), slice(3, 7)), names[1]: (slice(5, 6),) * 3}
+    assert [counts[one] for one in made.segments] == [36, 1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("matrix", "axis", "plane"),
+    [
+        (SAGITTAL_STACK, "", "axial"),
+        (SAGITTAL_STACK, "k", "sagittal"),
+        (SAGITTAL_STACK, "i", "coronal"),
+        (SAGITTAL_STACK @ np.diag([1.0, 1.0, 4.0, 1.0]), "", "sagittal"),
+        (grid((0.5, 0.5, 4.0), axis=(1, 0, 0), degrees=40), "", "oblique axial"),
+    ],
+)
+def test_the_plane_of_the_diameters_is_told(matrix, axis, plane):
+    made, _ = block(matrix)
+    for found in measure_segments(made, axis=axis):
+        line = found.lines["longest_in_plane"]
+        where = f"one {plane} slice (across axis {line.slice_axis}, slice {line.slice_index}); a proposal"
+        assert found.measurements["longest_in_plane_mm"].method.endswith(where)
+        assert [note for note in found.notes if "slices." in note] == (
+            [] if plane == "axial" else [f"Measured in {plane} slices."]
+        )
 
 
 def test_wrong_requests_are_told():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import struct
@@ -182,6 +183,60 @@ def test_a_description_from_elsewhere_never_takes_other_files_away(surfaces, tmp
     (folder / "surfaces.json").write_text(json.dumps(forged), encoding="utf-8")
     write_surfaces(surfaces, folder, file_format="stl", overwrite=True)
     assert (folder / listed).read_text(encoding="utf-8") == "keep"
+
+
+def forged(folder, name: str, content: str, **changes) -> None:
+    """A description that claims a file of that content; true in everything but for `changes`."""
+    (folder / name).write_text(content, encoding="utf-8")
+    stated = {
+        "format": "oncosegment.surfaces/1",
+        "file_format": "stl",
+        "materials": [],
+        "surfaces": [{"file": name, "name": name.removesuffix(".stl")}],
+        "sha256": {name: hashlib.sha256(content.encode()).hexdigest()},
+    }
+    (folder / "surfaces.json").write_text(json.dumps({**stated, **changes}), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sha256": {}},
+        {"sha256": {"other.stl": "0" * 64}},
+        {"sha256": None},
+        {"surfaces": [{"file": "other.stl", "name": "Liver"}]},
+        {"surfaces": [{"file": "other.stl", "name": 3}]},
+        {"surfaces": [{"file": "other.stl", "name": "other"}, {"file": "x", "name": None}]},
+        {"surfaces": []},
+        {"file_format": "ply"},
+        {"file_format": "exe"},
+        {"file_format": "obj", "materials": ["other.stl"]},
+    ],
+    ids=str,
+)
+def test_only_files_of_ours_are_taken_away(surfaces, tmp_path, changes):
+    forged(tmp_path, "other.stl", "the user's own", **changes)
+    write_surfaces(surfaces, tmp_path, file_format="stl", overwrite=True)
+    assert (tmp_path / "other.stl").read_text(encoding="utf-8") == "the user's own"
+
+
+def test_a_stale_surface_goes_and_one_that_was_changed_since_stays(surfaces, tmp_path):
+    write_surfaces(surfaces, tmp_path, file_format="stl")
+    stated = json.loads((tmp_path / "surfaces.json").read_text(encoding="utf-8"))["sha256"]
+    assert stated == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in tmp_path.glob("*.stl")}
+    with open(tmp_path / "Liver.stl", "ab") as stream:
+        stream.write(b"repaired by hand")
+    write_surfaces(surfaces, tmp_path, file_format="ply", overwrite=True)
+    assert sorted(tree(tmp_path)) == ["Liver.ply", "Liver.stl", "Läsion_1_2.ply", "surfaces.json"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
+def test_a_link_is_not_taken_away(surfaces, tmp_path):
+    forged(tmp_path, "other.stl", "elsewhere")
+    (tmp_path / "other.stl").rename(tmp_path / "kept.txt")
+    (tmp_path / "other.stl").symlink_to("kept.txt")
+    write_surfaces(surfaces, tmp_path, file_format="stl", overwrite=True)
+    assert (tmp_path / "other.stl").is_symlink() and (tmp_path / "kept.txt").exists()
 
 
 @pytest.mark.parametrize("spoiled", ["", "[]", "{", '{"format": "oncosegment.surfaces/1", "surfaces": 3}'])

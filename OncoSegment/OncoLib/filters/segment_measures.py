@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 
 from OncoLib import quantities
 from OncoLib.boundary import boundary_points_ijk, points_ras_mm
-from OncoLib.diameters import AXES, Line, acquisition_axis, in_plane_diameters, maximum_diameter
+from OncoLib.diameters import AXES, Line, acquisition_axis, in_plane_diameters, maximum_diameter, plane_of
 from OncoLib.errors import InputError
 from OncoLib.filters.mesh import mesh_of, mesh_volume_ml, surface_area_mm2
 from OncoLib.image import Image, spacing_of
@@ -28,7 +28,7 @@ from OncoLib.segmentation import Segment, Segmentation
 
 MESH_VOLUME_METHOD = "volume inside the closed marching-cubes surface at half level, not smoothed"
 SURFACE_METHOD = "area of the closed marching-cubes surface at half level, not smoothed"
-LONGEST_METHOD = "longest distance between boundary points of one slice across axis {axis}, slice {index}; a proposal"
+LONGEST_METHOD = "longest distance between boundary points of one {plane} slice (across axis {axis}, slice {index}); a proposal"
 PERPENDICULAR_METHOD = "longest chord inside the outline, at a right angle to the longest diameter, in its slice; a proposal"
 PRODUCT_METHOD = "longest in-plane diameter times perpendicular diameter"
 MAXIMUM_METHOD = "longest distance between boundary points in 3-D"
@@ -53,6 +53,7 @@ class SegmentMeasures:
     measurements: by name with its unit (`volume_ml`, `longest_in_plane_mm`, ...), in the order in which they are shown;
         what cannot be measured is not there. lines: `longest_in_plane`, `perpendicular`, `maximum_3d`, `distance_to_organ`.
     notes: sentences that a reader should see beside the numbers. refused: why a measure is not there, by its name.
+    organ: name of the segment that the distance goes to, "" when none was asked for.
     """
 
     segment: Segment
@@ -60,6 +61,7 @@ class SegmentMeasures:
     lines: dict[str, Line] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     refused: dict[str, str] = field(default_factory=dict)
+    organ: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,9 +148,12 @@ def _measure(
     _add_diameters(part, axis, measured, lines, notes)
     if image is not None:
         _add_values(part, image, axis, measured, refused)
-    if organ is not None and organ.segment != segment:
+    if organ is not None and organ.segment == segment:
+        refused["distance_to_organ_mm"] = "it is the organ that distances go to"
+        notes.append("It is the organ that distances go to; it has none to itself.")
+    elif organ is not None:
         _add_distance(part, segmentation, organ, measured, lines, notes)
-    return SegmentMeasures(segment, measured, lines, tuple(notes), refused)
+    return SegmentMeasures(segment, measured, lines, tuple(notes), refused, organ.segment.name if organ else "")
 
 
 def _size(part: _Part, voxel_ml: float) -> dict[str, Measurement]:
@@ -184,6 +189,9 @@ def _notes(part: _Part, segmentation: Segmentation, axis: str) -> list[str]:
     parts = ndimage.label(part.mask, np.ones((3, 3, 3), bool))[1]
     if parts > 1:
         notes.append(f"It has {parts} separate parts; diameters can span several.")
+    plane = plane_of(segmentation.ijk_to_ras, axis)
+    if plane != "axial":
+        notes.append(f"Measured in {plane} slices.")
     count = part.mask.shape[AXES.index(axis)]
     thickness = spacing_of(segmentation.ijk_to_ras)["ijk".index(axis)]
     if count < THIN_SLICES:
@@ -200,7 +208,7 @@ def _add_diameters(part: _Part, axis: str, measured: dict, lines: dict, notes: l
     whole = maximum_diameter(part.mask, part.ijk_to_ras)
     lines |= {"longest_in_plane": longest, "perpendicular": perpendicular, "maximum_3d": whole}
     long_mm, short_mm = longest.length_mm, perpendicular.length_mm
-    method = LONGEST_METHOD.format(axis=axis, index=longest.slice_index)
+    method = LONGEST_METHOD.format(plane=plane_of(part.ijk_to_ras, axis), axis=axis, index=longest.slice_index)
     measured["longest_in_plane_mm"] = Measurement(long_mm, "mm", method, quantities.LONG_AXIS)
     measured["perpendicular_mm"] = Measurement(short_mm, "mm", PERPENDICULAR_METHOD, quantities.SHORT_AXIS)
     measured["product_mm2"] = Measurement(long_mm * short_mm, "mm2", PRODUCT_METHOD, quantities.PRODUCT)
@@ -211,15 +219,15 @@ def _add_diameters(part: _Part, axis: str, measured: dict, lines: dict, notes: l
 
 def _add_values(part: _Part, image: Image, axis: str, measured: dict, refused: dict[str, str]) -> None:
     measured |= intensity_statistics(image.voxels[part.box][part.mask], image.units)
-    if image.modality == "PT" or image.units == "SUV":
-        refused["partial_volume_ml"] = "PET blurs farther than the estimate reaches"
+    if image.modality in ("PT", "NM") or quantities.is_uptake(image.units):
+        refused["partial_volume_ml"] = "PET and SPECT blur farther than the estimate reaches"
         return
     across = AXES.index(axis)
     estimate = partial_volume(image.voxels, part.mask, part.box, image.spacing_kji_mm, slice_axis=across)
     if estimate.volume_ml is None:
         refused["partial_volume_ml"] = estimate.refusal
     else:
-        measured["partial_volume_ml"] = Measurement(estimate.volume_ml, "ml", PARTIAL_METHOD, quantities.VOLUME)
+        measured["partial_volume_ml"] = Measurement(estimate.volume_ml, "ml", PARTIAL_METHOD, quantities.PARTIAL_VOLUME)
 
 
 def _add_distance(part: _Part, segmentation: Segmentation, organ: _Organ, measured: dict, lines: dict, notes: list[str]) -> None:

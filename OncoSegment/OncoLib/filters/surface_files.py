@@ -7,6 +7,7 @@ The frame stands in each file as `SPACE=LPS` or `SPACE=RAS`, which is how Slicer
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,7 +49,8 @@ def write_surfaces(
     """Writes one STL or PLY a segment, or one OBJ with its MTL; returns what `surfaces.json` holds and all paths.
 
     Empty segments get no file; the description says so. settings, provenance: told in the description when given.
-    overwrite: replaces an earlier result and takes away those of its files that the new one does not have.
+    overwrite: replaces an earlier result and takes away those of its files that the new one does not have; only those that
+    are byte for byte what it wrote (`earlier_files`).
 
     Raises InputError for an unknown format or frame and when no segment has a surface, OutputError when it cannot be
     written: then nothing was changed.
@@ -66,6 +68,7 @@ def write_surfaces(
         else:
             write_each(staging, surfaces, names, frame, progress, cancel)
         described = description(surfaces, names, file_format, frame, settings, provenance)
+        described["sha256"] = {path.name: sha256_of(path) for path in sorted(staging.iterdir())}
         write_json(staging / DESCRIPTION, described)
         written = sorted(path.name for path in staging.iterdir())
         if cancel is not None:
@@ -99,16 +102,42 @@ def file_names(surfaces: Sequence[SegmentSurface], file_format: str) -> list[str
 
 
 def earlier_files(folder: Path) -> list[str]:
-    """Files of an earlier result in the folder, as its description names them; nothing that is not a surface's name."""
+    """Files of an earlier result in the folder that are ours beyond doubt: the name is the one that we would give to a
+    segment that the description names, and the content has the SHA-256 that it states. A description from elsewhere, or a
+    file that was changed since, takes nothing away."""
     try:
         described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
         if described["format"] != FORMAT:
             return []
-        named = {str(item["file"]) for item in described["surfaces"]} | {str(name) for name in described["materials"]}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        stated, given = described["sha256"], given_names(described)
+        return sorted(name for name in given if name in stated and _holds(folder / name, stated[name]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return []
-    suffixes = tuple(f".{suffix}" for suffix in (*FILE_FORMATS, "mtl"))
-    return sorted(name for name in named if name.endswith(suffixes) and not set(name) & set("/\\:") and name[0] != ".")
+
+
+def given_names(described: dict) -> set[str]:
+    """Names that `file_names` gives to the segments of a description; empty ones have none."""
+    if described["file_format"] == "obj":
+        return {f"{STEM}.obj", f"{STEM}.mtl"}
+    if described["file_format"] not in FILE_FORMATS:
+        return set()
+    safe = safe_names([item["name"] for item in described["surfaces"]])
+    given = [f"{name}.{described['file_format']}" for name in safe]
+    return {name for name, item in zip(given, described["surfaces"]) if item["file"] == name}
+
+
+def _holds(path: Path, sha256: str) -> bool:
+    """True for a file, not a link, of that content."""
+    return path.is_file() and not path.is_symlink() and sha256_of(path) == sha256
+
+
+def sha256_of(path: Path) -> str:
+    """Of a file's content, in hex, read in blocks."""
+    found = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while block := stream.read(1 << 20):
+            found.update(block)
+    return found.hexdigest()
 
 
 def description(surfaces, names, file_format: str, frame: str, settings, provenance) -> dict:

@@ -70,7 +70,7 @@ def size_columns() -> dict[str, Column]:
                                  "ml", quantities.MESH_VOLUME),
         "partial_volume_ml": Column("Partial-volume estimate ml", _("Partial-volume estimate"),
                                     _("Volume with the voxels at the border counted in part, by their values."),
-                                    "ml", quantities.VOLUME),
+                                    "ml", quantities.PARTIAL_VOLUME),
         "surface_area_mm2": Column("Mesh surface mm2", _("Mesh surface"), _("Area of the surface, not smoothed."),
                                    "mm2", quantities.SURFACE_AREA),
         COUNT: Column("Voxels", _("Voxels"), _("Number of voxels."), "1", quantities.VOXEL_COUNT),
