@@ -129,7 +129,8 @@ def _read_measures(path: Path, segments: tuple[Segment, ...]) -> tuple:
     for segment, item in zip(segments, json.loads(path.read_text(encoding="utf-8"))["segments"]):
         measurements = {name: _measurement(value) for name, value in item["measurements"].items()}
         lines = {name: _line(value) for name, value in item["lines"].items()}
-        found.append(SegmentMeasures(segment, measurements, lines, tuple(item["notes"]), item["not_measured"], item.get("organ", "")))
+        notes, refused, organ = tuple(item["notes"]), item["not_measured"], item.get("organ", "")
+        found.append(SegmentMeasures(segment, measurements, lines, notes, refused, organ))
     return tuple(found)
 
 
