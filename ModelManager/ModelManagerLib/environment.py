@@ -89,3 +89,38 @@ def _memory_gb_windows() -> float | None:
     if not ctypes.windll.kernel32.GetPhysicallyInstalledSystemMemory(ctypes.byref(kilobytes)):
         return None
     return kilobytes.value * 1024 / 1e9
+
+
+def free_memory_gb() -> float | None:
+    """Memory that a new program can have without paging, in 10^9 bytes; None where the system does not tell."""
+    try:
+        import psutil
+
+        return psutil.virtual_memory().available / 1e9
+    except ImportError:
+        pass
+    if sys.platform == "win32":
+        return _free_memory_gb_windows()
+    try:
+        text = Path("/proc/meminfo").read_text(encoding="ascii")
+        return int(text.split("MemAvailable:")[1].split()[0]) * 1024 / 1e9
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _free_memory_gb_windows() -> float | None:
+    import ctypes
+
+    class Status(ctypes.Structure):
+        """MEMORYSTATUSEX of the Windows API."""
+
+        _fields_ = [("length", ctypes.c_ulong), ("load", ctypes.c_ulong)] + [
+            (name, ctypes.c_ulonglong)
+            for name in ("total", "free", "page_total", "page_free", "virtual_total", "virtual_free", "extended")
+        ]
+
+    status = Status()
+    status.length = ctypes.sizeof(status)
+    if not ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)):
+        return None
+    return status.free / 1e9
