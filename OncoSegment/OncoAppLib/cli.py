@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from OncoAppLib import measure, models, phantom, surfaces
+from OncoAppLib import doctor, measure, models, phantom, surfaces
 from OncoAppLib import verbs as run
 from OncoAppLib.options import add_common
 from OncoLib import __version__
@@ -79,6 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
     measure.add(verbs)
     surfaces.add(verbs)
     phantom.add(verbs, add_common)
+    doctor.add(verbs)
     add_demo(verbs)
     add_volumes(verbs)
     add_environment(verbs)
@@ -124,7 +125,7 @@ def add_profiles(verbs) -> None:
 
 def add_demo(verbs) -> None:
     """`demo`."""
-    verb = verbs.add_parser("demo", help="the reference patient: bones segmented, vertebrae and lesions measured against their exact truth")
+    verb = verbs.add_parser("demo", help="a digital patient: bones segmented, vertebrae and lesions measured beside the truth")
     verb.add_argument("--output", type=Path, default=Path("demo-results"), metavar="DIR")
     verb.add_argument("--overwrite", action="store_true", help="replace results that are there")
     add_common(verb)

@@ -1,37 +1,25 @@
-"""`oncosegment models`: which models there are, and what TotalSegmentator's tasks find."""
+"""`oncosegment models`: the catalogue (in model_catalog), and what TotalSegmentator's tasks find."""
 
 from __future__ import annotations
 
 import json
 
+from OncoAppLib import model_catalog, model_store
 from OncoAppLib.options import add_common
 
 
 def add(verbs) -> None:
-    """`models list|tasks`."""
-    verb = verbs.add_parser("models", help="models, and the tasks of TotalSegmentator")
+    """`models list|search|show|install|...|tasks`."""
+    verb = verbs.add_parser("models", help="models: those there are, finding one; the tasks of TotalSegmentator")
     actions = verb.add_subparsers(title="actions", metavar="ACTION", required=True)
-    listing = actions.add_parser("list", help="all models")
-    listing.set_defaults(run=list_models)
+    model_catalog.add(actions)
+    model_store.add(actions)
     tasks = actions.add_parser("tasks", help="TotalSegmentator's tasks, or the structures of one")
     tasks.add_argument("task", nargs="?", default="", help="id of a task, to list its structures")
     tasks.add_argument("--find", default="", metavar="WORDS", help='what you want to see, such as "liver lesion"')
     tasks.add_argument("--modality", default="", help="only tasks for CT or for MR")
     tasks.set_defaults(run=list_tasks)
-    for action in (listing, tasks):
-        add_common(action)
-
-
-def list_models(options) -> int:
-    """Table of models."""
-    from ModelManagerLib.catalog import cards
-
-    if options.json:
-        print(json.dumps([vars(card) for card in cards()]))
-        return 0
-    for card in cards():
-        print(f"{card.id:<18} {card.title}, {card.version}\n{'':<18} needs {card.needs}")
-    return 0
+    add_common(tasks)
 
 
 def list_tasks(options) -> int:
@@ -58,12 +46,13 @@ def task_facts(one) -> dict:
     """JSON-ready facts of a task; weights: for each speed, whether all networks are there."""
     from OncoLib.errors import ModelError
     from OncoSegmentLib.experts.total_segmentator.tasks import weights_of
-    from OncoSegmentLib.experts.total_segmentator.weights import is_installed, weights_folder
+    from OncoSegmentLib.experts.total_segmentator.weights import folder_for, is_installed
 
-    folder, there = weights_folder(), {}
+    there = {}
     for speed in one.speeds:
         try:
-            there[speed] = all(is_installed(weights, folder) for weights in weights_of(one, speed))
+            needed = weights_of(one, speed)
+            there[speed] = all(is_installed(weights, folder_for(needed)) for weights in needed)
         except ModelError:
             there[speed] = False
     return {

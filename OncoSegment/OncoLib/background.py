@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from OncoLib import errors
-from OncoLib.errors import Cancelled, OncoError, WorkerError
+from OncoLib.errors import Cancelled, InputError, ModelError, OncoError, OutputError, WorkerError
 from OncoLib.progress import CancelToken, Progress, silent
 
 GRACE_SECONDS = 3.0
@@ -27,6 +27,9 @@ GRACE_SECONDS = 3.0
 
 RESULT = "result.json"
 """What a job leaves whose result is no array; also after a Cancel that came too late to take it back."""
+
+BY_EXIT_CODE = {kind.exit_code: kind for kind in (OncoError, InputError, OutputError, ModelError)}
+"""For errors of a type that only the job's own package knows."""
 
 BOOT = (
     "import sys; sys.path[:0] = {path!r}; sys.argv[1:1] = [{target!r}];"
@@ -106,7 +109,7 @@ class Job:
         path = self._folder / "error.json"
         if path.exists():
             reason = json.loads(path.read_text(encoding="utf-8"))
-            kind = getattr(errors, reason["kind"], WorkerError)
+            kind = getattr(errors, reason["kind"], None) or BY_EXIT_CODE.get(reason.get("exit_code"), WorkerError)
             return kind(reason["message"])
         code = self._process.returncode
         return WorkerError(f"The job's process ended without a result (status {code}): it crashed or ran out of memory.")

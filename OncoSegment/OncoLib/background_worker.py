@@ -60,8 +60,8 @@ def failed(folder: Path, error: BaseException, code: int, message: str = "") -> 
     """Leaves the reason for the parent and the trace in the log."""
     if not isinstance(error, Cancelled):
         traceback.print_exception(error, file=sys.stderr)
-    kind = type(error).__name__
-    (folder / "error.json").write_text(json.dumps({"kind": kind, "message": message or str(error)}), encoding="utf-8")
+    reason = {"kind": type(error).__name__, "message": message or str(error), "exit_code": code}
+    (folder / "error.json").write_text(json.dumps(reason), encoding="utf-8")
     return code
 
 

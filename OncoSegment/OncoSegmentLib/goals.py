@@ -89,7 +89,7 @@ def request_of(goal_id: str, *, speed: str = "normal", structures: Sequence[str]
 def problem_of(goal_id: str, *, speed: str = "normal", structures: Sequence[str] = ()) -> str:
     """Why this cannot run on this machine now (weights, license number), in one sentence; "" when it can."""
     from OncoSegmentLib.experts.total_segmentator.license_number import require_license_number
-    from OncoSegmentLib.experts.total_segmentator.weights import require_weights, weights_folder
+    from OncoSegmentLib.experts.total_segmentator.weights import folder_for, require_weights
 
     if not goal_id.startswith(TASK):
         return ""
@@ -98,7 +98,7 @@ def problem_of(goal_id: str, *, speed: str = "normal", structures: Sequence[str]
         needed = tasks.weights_of(task, tasks.checked_speed(task, speed), tasks.checked_structures(task, tuple(structures)))
         if task.licensed:
             require_license_number(task.id)
-        require_weights(needed, weights_folder(), task.id)
+        require_weights(needed, folder_for(needed), task.id)
     except OncoError as error:
         return str(error)
     return ""

@@ -26,9 +26,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true", help="also what takes longer")
     options = parser.parse_args()
-    from benchmarks import accuracy, measures, nodes, startup, surfaces, thresholds, totalsegmentator
+    from benchmarks import (
+        accuracy,
+        measures,
+        models_install,
+        nodes,
+        startup,
+        surfaces,
+        thresholds,
+        totalsegmentator,
+        transfer,
+    )
 
-    for module in (nodes, thresholds, startup, accuracy, measures, surfaces, totalsegmentator):
+    for module in (nodes, thresholds, startup, accuracy, measures, surfaces, totalsegmentator, transfer, models_install):
         for line in module.figures(shared_data(), full=options.full):
             print(line, flush=True)
     return 0

@@ -164,7 +164,9 @@ class QTableWidget(QAbstractItemView):
 
     def selectRow(self, row: int) -> None:
         """Selects this row alone, as a click does."""
-        self._selected = {row}
+        changed, self._selected = self._selected != {row}, {row}
+        if changed:
+            self.itemSelectionChanged.emit()
 
     def clearSelection(self) -> None:
         """Selects nothing."""

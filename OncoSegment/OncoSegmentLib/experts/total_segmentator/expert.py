@@ -18,7 +18,7 @@ from OncoLib.segmentation import Prediction, Provenance, Segment, Segmentation
 from OncoSegmentLib.experts.image_checks import check_hounsfield
 from OncoSegmentLib.experts.total_segmentator import tasks
 from OncoSegmentLib.experts.total_segmentator.license_number import require_license_number
-from OncoSegmentLib.experts.total_segmentator.weights import require_weights, weights_folder, weights_sha256
+from OncoSegmentLib.experts.total_segmentator.weights import folder_for, require_weights, weights_sha256
 from OncoSegmentLib.request import Request
 
 PACKAGES = ("TotalSegmentator", "nnunetv2", "torch")
@@ -69,12 +69,13 @@ class TotalSegmentatorExpert:
             device_of(request)
         if plan.task.licensed:
             require_license_number(plan.task.id)
-        require_weights(plan.weights, weights_folder(), plan.task.id)
+        require_weights(plan.weights, folder_for(plan.weights), plan.task.id)
         return trusted
 
     def run(self, image: Image, request: Request, *, progress: Progress, cancel: CancelToken) -> Prediction:
         """The task's label map on the image's grid, with the package's own label values."""
-        plan, folder = plan_of(request), weights_folder()
+        plan = plan_of(request)
+        folder = folder_for(plan.weights)
         number = require_license_number(plan.task.id) if plan.task.licensed else ""
         labels, networks = predict(image, plan, request, number, progress=progress, cancel=cancel)
         inside = allowed(image, request)
@@ -161,7 +162,7 @@ def predict(
     from OncoSegmentLib.experts.total_segmentator.prediction import InProcessPrediction
     from OncoSegmentLib.experts.total_segmentator.session import session
 
-    folder, files = weights_folder(), MemoryFiles()
+    folder, files = folder_for(plan.weights), MemoryFiles()
     tell = part_of(progress, 0.05, 0.95)
     predictor = InProcessPrediction(files, folder, len(plan.weights), tell, cancel)
     with (

@@ -168,14 +168,22 @@ def predictor_class() -> type:
 
 def load(folder: Path, folds, device):
     """A new predictor; ModelError when the files are missing or cannot be used."""
+    from ModelManagerLib.checkpoint import safe_torch_load
+    from ModelManagerLib.checkpoint_plans import require_plain_plans
+
     if not folder.is_dir():
         raise ModelError(f"the weights {folder.parent.name} of TotalSegmentator are not installed")
     predictor = predictor_class()(
         use_gaussian=True, perform_everything_on_device=True, device=device, verbose=False, allow_tqdm=False
     )
     try:
-        predictor.initialize_from_trained_model_folder(str(folder), use_folds=folds)
+        require_plain_plans(folder)
+        # nnU-Net unpickles a checkpoint as it is, which can run any code; here only numbers and names come out of it.
+        with safe_torch_load():
+            predictor.initialize_from_trained_model_folder(str(folder), use_folds=folds)
         reader = predictor.plans_manager.image_reader_writer_class.__name__
+    except ModelError as error:
+        raise ModelError(f"the weights {folder.parent.name} cannot be loaded: {error}") from error
     except Exception as error:
         raise ModelError(
             f"the weights {folder.parent.name} cannot be loaded ({type(error).__name__}): damaged, incomplete, or of another"

@@ -27,6 +27,20 @@ def weights_folder(environ: Mapping[str, str] = os.environ, home: Path | None = 
     return (Path(own) if own else home / ".totalsegmentator") / "nnunet" / "results"
 
 
+def folder_for(needed: Iterable[Weights], environ: Mapping[str, str] = os.environ) -> Path:
+    """The folder that a run takes: the one that the package would, unless only the model store has all its weights.
+
+    The store is not asked when TOTALSEG_WEIGHTS_PATH names a folder.
+    """
+    from ModelManagerLib.store_places import environment_of, store_root
+
+    own = weights_folder(environ)
+    needed = tuple(needed)
+    if environ.get("TOTALSEG_WEIGHTS_PATH") or all(is_installed(one, own) for one in needed):
+        return own
+    return Path(environment_of(store_root(environ))["TOTALSEG_WEIGHTS_PATH"])
+
+
 def files_of(weights: Weights, folder: Path) -> list[Path]:
     """Every file that a run reads of this network; with folds not named, those that are there, or fold 0."""
     model = folder / weights.folder / weights.model_folder
@@ -49,9 +63,14 @@ def require_weights(needed: Iterable[Weights], folder: Path, task: str) -> None:
         return
     told = "; ".join(f"{weights.folder}{' (incomplete)' if (folder / weights.folder).exists() else ''}" for weights in missing)
     raise ModelError(
-        f"the weights for TotalSegmentator's task {task!r} are not installed: {told}. They belong into the folder that"
-        " TOTALSEG_WEIGHTS_PATH names, or into .totalsegmentator/nnunet/results of your home folder"
+        f"the weights for TotalSegmentator's task {task!r} are not installed: {told}. Install them in the module OncoSegment"
+        f" Models, or by `oncosegment models install {' '.join(card_ids(missing))}`"
     )
+
+
+def card_ids(missing: Iterable[Weights]) -> list[str]:
+    """Ids in the catalogue of models of these networks."""
+    return [f"totalsegmentator-{weights.id}" for weights in missing]
 
 
 _hashes: dict[tuple, str] = {}
