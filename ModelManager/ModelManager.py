@@ -1,4 +1,4 @@
-"""Module "OncoSegment Models": which models can be used now, and what this machine has."""
+"""Module "OncoSegment Models": find, install, verify, remove models, and what stands in the way on this machine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ModelManager(ScriptedLoadableModule):
         self.parent.dependencies = ["OncoSegment"]
         self.parent.contributors = ["OncoSegment contributors"]
         self.parent.helpText = _(
-            "Shows the models that OncoSegment can use now and what this machine has."
+            "Finds models by what they see, installs and verifies their weights, and examines this machine."
             ' See the <a href="https://github.com/OWNER/SlicerOncoSegment#readme">documentation</a>.'
         )
         self.parent.acknowledgementText = _("Built on 3D Slicer by the OncoSegment contributors.")
@@ -32,22 +32,38 @@ class ModelManager(ScriptedLoadableModule):
 class ModelManagerWidget(ScriptedLoadableModuleWidget):
     """The panel."""
 
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        self.models = None
+        self.doctor = None
+
     def setup(self):
         """Loads the panel and fills its tables."""
+        from ModelManagerLib.widgets.doctor_page import DoctorPage
+        from ModelManagerLib.widgets.model_panel import ModelPanel
+
         ScriptedLoadableModuleWidget.setup(self)
         uiWidget = slicer.util.loadUI(self.resourcePath("UI/ModelManager.ui"))
         self.layout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = ModelManagerLogic()
+        self.models = ModelPanel(self.ui)
+        self.doctor = DoctorPage(self.ui, self.models.tell)
         self.ui.refreshButton.connect("clicked(bool)", self.refresh)
         self.refresh()
+
+    def cleanup(self):
+        """Called when the application closes or the module is reloaded."""
+        if self.models:
+            self.models.close()
+            self.doctor.close()
 
     def refresh(self, clicked=False):
         """Looks again at models and machine."""
         from OncoLib.widgets.tables import fill
 
-        fill(self.ui.modelTable, [_("Model"), _("Version"), _("Needs")], self.logic.models())
+        self.models.manager.look_again()
         fill(self.ui.environmentTable, [_("What"), _("Found")], self.logic.environment())
 
 

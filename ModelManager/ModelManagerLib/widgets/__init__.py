@@ -1,0 +1,1 @@
+"""Qt pieces of the Models panel: collect, call, show."""
