@@ -21,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code and never lets an expected error become a trace."""
     utf8_streams()
     parser = build_parser()
+    Parser.as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
     options = parser.parse_args(arguments)
     if not hasattr(options, "run"):
         parser.print_help()
@@ -68,9 +69,22 @@ def kinds_of(error: BaseException | None) -> list[str]:
     return [] if error is None else [type(error).__name__, *kinds_of(error.__cause__)]
 
 
-def build_parser() -> argparse.ArgumentParser:
+class Parser(argparse.ArgumentParser):
+    """Tells a wrong call as JSON too, where JSON is asked for."""
+
+    as_json = False
+
+    def error(self, message: str):
+        """Exits with code 2."""
+        if self.as_json:
+            print(json.dumps({"error": message, "kind": "InputError", "exit_code": InputError.exit_code}))
+            raise SystemExit(InputError.exit_code)
+        super().error(message)
+
+
+def build_parser() -> Parser:
     """All verbs and options."""
-    parser = argparse.ArgumentParser(prog="oncosegment", description=f"Oncology segmentation. {RESEARCH_USE}")
+    parser = Parser(prog="oncosegment", description=f"Oncology segmentation. {RESEARCH_USE}")
     parser.add_argument("--version", action="version", version=f"oncosegment {__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB")
     add_segment(verbs)
@@ -95,7 +109,7 @@ def add_segment(verbs) -> None:
     verb.add_argument("--profiles", type=Path, metavar="DIR", help="folder of your own profiles")
     verb.add_argument("--task", default="", help="of totalsegmentator (default: total); see `oncosegment models tasks`")
     verb.add_argument("--speed", default="", choices=("normal", "fast", "fastest"), help="of the task: finer or faster networks")
-    verb.add_argument("--structures", nargs="+", default=[], metavar="NAME", help="only these structures of the task")
+    verb.add_argument("--structures", nargs="+", default=[], metavar="NAME", help="only these, after IMAGE")
     verb.add_argument("--roi", default="", help="box:R0,R1,A0,A1,S0,S1 in mm (RAS), or a label map FILE or FILE:LABEL")
     verb.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     verb.add_argument("--modality", default="", help="what the file cannot say: CT, MR, PT")

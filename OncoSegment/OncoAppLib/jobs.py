@@ -29,6 +29,8 @@ def segment_to_folder(options, *, progress: Progress, cancel: CancelToken) -> tu
         refuse_existing(options.output, list(FAMILY))
     protect_inputs([options.image, Path(options.roi.rpartition(":")[0] or options.roi)], options.output, FAMILY)
     expert(options.model)
+    if options.model == "thresholds" and parameters_of(options):
+        raise InputError("--task, --speed and --structures belong to --model totalsegmentator; --profile to thresholds")
     request = Request(
         options.model,
         profile=profile_of(options),

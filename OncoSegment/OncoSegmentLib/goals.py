@@ -37,7 +37,7 @@ def goals(folder: Path | None = None) -> tuple[list[Goal], list[str]]:
     profiles, problems = usable_profiles(folder)
     found = [profile_goal(profile) for profile in profiles.values()]
     try:
-        found.extend(task_goal(one) for one in tasks.tasks().values() if one.id != "test")
+        found.extend(task_goal(one) for one in tasks.find_tasks(""))
     except OncoError as error:
         problems = [*problems, str(error)]
     return found, list(problems)

@@ -11,6 +11,7 @@ from OncoLib.audit import file_sha256
 from OncoLib.errors import GeometryError, InputError
 from OncoLib.image import Image, inside_box, require_same_grid
 from OncoLib.image_files import read_image
+from OncoLib.same_voxels import in_order_of
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -49,9 +50,11 @@ class Region:
         return inside
 
     def _mask_of(self, image: Image) -> np.ndarray:
-        what = f"the region of interest ({self.source})"
-        require_same_grid(image.ijk_to_ras, image.shape_kji, self.ijk_to_ras, self.mask.shape, what)
-        return self.mask
+        ordered = in_order_of(self.mask, self.ijk_to_ras, image.ijk_to_ras, image.shape_kji)
+        if ordered is None:
+            what = f"the region of interest ({self.source})"
+            require_same_grid(image.ijk_to_ras, image.shape_kji, self.ijk_to_ras, self.mask.shape, what)
+        return self.mask if ordered is None else ordered
 
     def _box_of(self, image: Image) -> np.ndarray:
         bounds = np.array(self.box_ras_mm).reshape(3, 2)

@@ -223,3 +223,17 @@ def test_what_an_earlier_range_took_is_said_of_the_later_one():
     cortex, medulla = run(image(voxels), "kidneys", EVERYWHERE).segments
     assert not any("comes first" in flag for flag in cortex.flags)
     assert "100 % of what it found was given to Renal cortex, which comes first in the profile" in medulla.flags
+
+
+def test_an_outlined_organ_whose_values_lie_elsewhere_is_told():
+    """A liver after contrast: 3 of 16 of its voxels in the profile's range, as a metastasis in it would be."""
+    voxels = np.full((20, 20, 20), -1000, np.int16)
+    voxels[2:18, 2:18, 2:18] = 115
+    voxels[2:18, 2:18, 2:5] = 60
+    organ = np.zeros(voxels.shape, bool)
+    organ[2:18, 2:18, 2:18] = True
+    scan = image(voxels, np.eye(4))
+    region = Region("mask", mask=organ, ijk_to_ras=np.eye(4))
+    found = segment(scan, Request("thresholds", "liver", region=region)).segmentation
+    liver = found.segments[0]
+    assert any("% of the outlined region has values within 40-100 HU" in flag and "not the volume" in flag for flag in liver.flags)

@@ -28,6 +28,6 @@ def check_hounsfield(image: Image, wanted_by: str) -> tuple[str, ...]:
     if share < LEAST_NEGATIVE_SHARE:
         raise InputError(
             f"the image's values {low:g}..{high:g} are not Hounsfield units ({share:.1%} of them are under -50, as air"
-            " and fat are); wanted a CT in HU (if it is one, state its units as HU)"
+            " and fat are); wanted a CT in HU (if it is one, state its units as HU; for MR choose what is made for MR)"
         )
     return ("neither the file nor the user states units: the values are taken for Hounsfield units",)

@@ -52,7 +52,11 @@ class ThresholdExpert:
             taken = mask & (layer > 0)
             mask &= ~taken
             layer[mask] = position + 1
-            flags = (*taken_flags(rule, taken, mask, profile, layer), *flags_of(rule, mask, work, profile, request.region))
+            flags = (
+                *taken_flags(rule, taken, mask, profile, layer),
+                *flags_of(rule, mask, work, profile, request.region),
+                *share_flags(rule, inside, work, profile, request.region),
+            )
             segments.append(segment_of(rule, position + 1, flags, profile, request.region is not None))
         cancel.check()
         progress(1.0, "Segmented")
@@ -115,8 +119,27 @@ def taken_flags(rule: Rule, taken: np.ndarray, mask: np.ndarray, profile: Profil
         return
     lost = int(sum(held.values()))
     share = 100.0 * lost / (lost + int(np.count_nonzero(mask)))
+    if share < 0.5:
+        return
     earlier = [found.name for found in held]
     yield f"{share:.0f} % of what it found was given to {' and '.join(earlier)}, which comes first in the profile"
+
+
+LEAST_SHARE = 0.3
+"""An organ whose outline holds a smaller share of the rule's values is not described by them. Our own limit."""
+
+
+def share_flags(rule: Rule, inside: np.ndarray, work: Workspace, profile: Profile, region: Region | None):
+    """Says so when the rule's values are not those of the organ that was outlined, as after contrast."""
+    if rule.alone or region is None or region.rough:
+        return
+    values = work.voxels[inside]
+    share = np.count_nonzero((values >= rule.low) & (values <= rule.high)) / max(values.size, 1)
+    if share < LEAST_SHARE:
+        yield (
+            f"only {100 * share:.0f} % of the outlined region has values within {range_text(rule, profile)}, so this is not the"
+            " volume of the organ: after contrast, or with fat, its values lie elsewhere"
+        )
 
 
 def segment_of(rule: Rule, label: int, flags: tuple[str, ...], profile: Profile, in_region: bool) -> Segment:

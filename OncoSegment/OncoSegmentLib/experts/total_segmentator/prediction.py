@@ -166,6 +166,19 @@ def predictor_class() -> type:
     return WatchedPredictor
 
 
+def require_torchvision() -> None:
+    """nnU-Net's search for trainers imports torchvision; ModelError when the one that is there does not fit torch."""
+    try:
+        import torchvision  # noqa: F401
+    except ImportError:
+        return  # nnU-Net says itself what it misses
+    except Exception as error:
+        raise ModelError(
+            f"torchvision does not fit the installed torch ({error}); install the two of one release from the same source,"
+            " as pytorch.org lists them"
+        ) from error
+
+
 def load(folder: Path, folds, device):
     """A new predictor; ModelError when the files are missing or cannot be used."""
     from ModelManagerLib.checkpoint import safe_torch_load
@@ -173,6 +186,7 @@ def load(folder: Path, folds, device):
 
     if not folder.is_dir():
         raise ModelError(f"the weights {folder.parent.name} of TotalSegmentator are not installed")
+    require_torchvision()
     predictor = predictor_class()(
         use_gaussian=True, perform_everything_on_device=True, device=device, verbose=False, allow_tqdm=False
     )

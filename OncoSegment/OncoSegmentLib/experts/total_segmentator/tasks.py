@@ -14,6 +14,9 @@ from OncoLib.errors import InputError, ModelError
 SPEEDS = ("normal", "fast", "fastest")
 """As the package's options: full resolution, `--fast`, `--fastest`."""
 
+INTERNAL = ("test", "total_highres_test")
+"""Tasks for the package's own development: can be run by name, are not offered."""
+
 TASKS_WITH_SUBSET = "total"
 """Only tasks whose name starts so take the package's `roi_subset`; of others, structures are picked afterwards."""
 
@@ -59,8 +62,8 @@ def tasks() -> dict[str, Task]:
         from totalsegmentator.registry import TASKS, get_task_classes, requires_license, task_modality
     except ImportError as error:
         raise ModelError(
-            "the model 'totalsegmentator' needs the package TotalSegmentator 2.18 or later, which is not installed; "
-            "install oncosegment with the extra 'ai'"
+            "the model 'totalsegmentator' needs the package TotalSegmentator 2.18 or later, which is not installed;"
+            " in a clone of OncoSegment: pip install \".[ai]\""
         ) from error
     return {
         name: Task(
@@ -98,16 +101,35 @@ def find_tasks(words: str, modality: str = "") -> tuple[Task, ...]:
     A word need only be the beginning of one: "vertebra l1" finds "vertebrae_L1", "lesion" finds "liver_lesions".
     """
     wanted = words.casefold().replace("_", " ").split()
-    suited = [one for one in tasks().values() if not modality or one.modality == modality]
+    suited = [one for one in tasks().values() if (not modality or one.modality == modality) and one.id not in INTERNAL]
     named = [one for one in suited if matches(wanted, one.id)]
     holding = [one for one in suited if one not in named and any(matches(wanted, name) for name in one.labels.values())]
     return (*named, *holding)
 
 
+SAME_WORDS = (
+    {"lesion", "lesions", "tumor", "tumour", "tumors", "tumours", "metastasis", "metastases", "nodule", "nodules"}
+    | {"cyst", "cysts"},
+    {"bone", "bones", "skeleton", "rib", "vertebrae", "femur"},
+    {"spine", "spinal", "vertebra", "vertebrae"},
+    {"bleed", "bleeding", "hemorrhage", "haemorrhage"},
+    {"kidney", "kidneys", "renal"},
+    {"brain", "cerebral", "intracerebral"},
+    {"liver", "hepatic"},
+    {"lung", "lungs", "pulmonary"},
+)
+"""Words that a reader may use one for the other when looking for a task."""
+
+
 def matches(wanted: list[str], name: str) -> bool:
-    """True when each wanted word begins one of the words of a name of the package."""
+    """True when each wanted word, or one that stands for it, begins one of the words of a name of the package."""
     parts = name.casefold().split("_")
-    return all(any(part.startswith(word) for part in parts) for word in wanted)
+    return all(any(part.startswith(word) for part in parts for word in words_for(one)) for one in wanted)
+
+
+def words_for(word: str) -> set[str]:
+    """The word and those that stand for it."""
+    return {word}.union(*(group for group in SAME_WORDS if word in group))
 
 
 def checked_structures(of: Task, names: tuple[str, ...]) -> tuple[str, ...]:
