@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import os
+import time
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from ModelManagerLib import store, work
-from ModelManagerLib.catalog import ModelCard
-from ModelManagerLib.catalog_search import search, this_machine
+from ModelManagerLib.catalog import LicenseFacts, ModelCard
+from ModelManagerLib.catalog_search import missing_packages, search, this_machine, too_big
+from ModelManagerLib.install import require_sources
 from ModelManagerLib.licenses import is_accepted, text_sha256
+from ModelManagerLib.store_places import STORE_VARIABLE, settings_file
+from ModelManagerLib.transfer_progress import amount_text
 from ModelManagerLib.user_catalog import whole_catalog
 from OncoLib import background
-from OncoLib.errors import OncoError, WorkerError
+from OncoLib.errors import InputError, ModelError, OncoError, WorkerError
+from OncoLib.progress import CancelToken, Progress
 
-TARGET = "ModelManagerLib.work:do"
+TARGET, LOOK = "ModelManagerLib.work:do", "ModelManagerLib.manager:look"
 STORE = ""
 """Key of a job that belongs to no single model: import and export."""
+
+STOP_SECONDS = 1.5
+"""How long `abandon` waits for jobs to stop by themselves; killed ones leave locks that others wait half a minute for."""
+
+HERE = ("installed", "unverified")
 
 
 class Signal:
@@ -41,17 +54,26 @@ class Signal:
 
 @dataclass(frozen=True)
 class Row:
-    """One model in the table. fraction, message: of its running job, message "" without one. bytes: None when not known."""
+    """One model in the table.
+
+    bytes: None when not known. license_id: SPDX or "LicenseRef-...". restricted: why it is no default, "" when it may be
+    one. refusal: why it cannot be fetched, "" when it can. too_big, missing: what speaks against a run on this machine.
+    stored: False for what is part of a program. fraction, message: of its running job, message "" without one.
+    """
 
     id: str
     title: str
     state: str
     bytes: int | None
     license: str
+    license_id: str
     restricted: str
+    refusal: str
     modality: str
-    unfit: tuple[str, ...]
+    too_big: tuple[str, ...]
+    missing: tuple[str, ...]
     own: bool
+    stored: bool = True
     fraction: float | None = None
     message: str = ""
 
@@ -65,6 +87,7 @@ class Row:
 class _Running:
     job: background.Job
     action: str
+    path: str = ""
     fraction: float | None = None
     message: str = "Starting"
 
@@ -72,29 +95,48 @@ class _Running:
 class Manager:
     """The store and its running jobs.
 
-    changed: emitted without arguments when rows or jobs are other than before. told: emitted with one sentence for the
-    user when a job ended.
+    changed: emitted without arguments when models, states or the store are other than before. moved: emitted with the key
+    of a job (id of its model, or `STORE`) that began or went on. told: emitted with one sentence for the user when a job
+    ended. asks: emitted with a path to import and the licenses (`LicenseFacts`, count) that must be accepted first.
     """
 
-    def __init__(self, root: Path | None = None) -> None:
-        self.root = Path(root or store.store_root())
-        self.changed, self.told = Signal(), Signal()
-        self._jobs: dict[str, _Running] = {}
+    def __init__(self, root: Path | None = None, environ=os.environ) -> None:
+        self.changed, self.moved, self.told, self.asks = Signal(), Signal(), Signal(), Signal()
+        self._environ, self._jobs = environ, {}
         self._states: dict[str, str] = {}
-        self.problem = ""
+        self._fits: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
+        self.problem = self._root_problem = ""
         self.cards: tuple[ModelCard, ...] = ()
+        self.root = Path(root) if root else self._usual_root()
         self.look_again()
 
+    def _usual_root(self) -> Path:
+        try:
+            return store.store_root(self._environ)
+        except OncoError as error:
+            self._root_problem = str(error)
+            return settings_file().parent / "models"
+
     def look_again(self) -> None:
-        """Reads catalogue and store anew."""
-        self.cards, self.problem = whole_catalog(self.root)
+        """Reads catalogue, store and machine anew."""
+        self.cards, problem = whole_catalog(self.root)
+        self.problem = " ".join(filter(None, [self._root_problem, problem]))
         self._states = {card.id: store.state(card, self.root) for card in self.cards}
+        machine = this_machine()
+        machine = replace(machine, version_of=lru_cache(maxsize=None)(machine.version_of))
+        self._fits = {card.id: (tuple(too_big(card, machine)), tuple(missing_packages(card, machine))) for card in self.cards}
         self.changed.emit()
+
+    def require_free_choice(self) -> None:
+        """InputError when the environment fixes the store's folder: another one would not be used by anything else."""
+        if self._environ.get(STORE_VARIABLE, "").strip():
+            raise InputError(f"the environment variable {STORE_VARIABLE} fixes the folder for models; change it there")
 
     def set_root(self, folder: Path) -> None:
         """Takes another folder for the store, in the setting file too. Models are not moved."""
+        self.require_free_choice()
         store.set_store_root(Path(folder))
-        self.root = Path(folder)
+        self.root, self._root_problem = Path(folder), ""
         self.look_again()
 
     def card(self, card_id: str) -> ModelCard:
@@ -103,30 +145,32 @@ class Manager:
 
     def rows(self, words: str = "", *, installed_only: bool = False, commercial: bool = False, modality: str = "") -> list[Row]:
         """Rows that the words find, installed and unrestricted ones first."""
-        there = {one for one, state in self._states.items() if state in ("installed", "unverified")}
-        hits = search(
-            words,
-            modality=modality,
-            commercial=True if commercial else None,
-            machine=this_machine(),
-            installed=there,
-            cards=self.cards,
-        )
-        rows = [self._row(hit) for hit in hits if hit.card.place or hit.card.runnable]
+        there = {one for one, state in self._states.items() if state in HERE}
+        hits = search(words, modality=modality, commercial=commercial or None, installed=there, cards=self.cards)
+        rows = [self._row(hit.card) for hit in hits if hit.card.place or hit.card.runnable]
         return [row for row in rows if row.state != "missing" or row.running] if installed_only else rows
 
-    def _row(self, hit) -> Row:
-        card, job = hit.card, self._jobs.get(hit.card.id)
+    def row(self, card_id: str) -> Row:
+        """The row of one model as it is now."""
+        return self._row(self.card(card_id))
+
+    def _row(self, card: ModelCard) -> Row:
+        job = self._jobs.get(card.id)
+        big, missing = self._fits[card.id]
         return Row(
             id=card.id,
             title=card.title,
             state=self._states[card.id],
             bytes=card.download_bytes,
             license=card.license.title,
+            license_id=card.license.id,
             restricted=card.restricted_reason if card.restricted else "",
+            refusal=refusal_of(card),
             modality=card.modality,
-            unfit=tuple(hit.unfit or ()),
+            too_big=big,
+            missing=missing,
             own=card.origin == "user",
+            stored=bool(card.place),
             fraction=job.fraction if job else None,
             message=job.message if job else "",
         )
@@ -157,31 +201,41 @@ class Manager:
         """What `remove` would free. ModelError when it cannot be removed."""
         return store.remove(self.card(card_id), dry_run=True, root=self.root).freed_bytes
 
-    def bring(self, path: Path, *, card_id: str = "", accepted: Sequence[str] = ()) -> None:
-        """Starts an import of a file or folder. accepted: ids of models whose license the user saw and accepted."""
-        hashes = [text_sha256(self.card(one).license) for one in accepted]
-        self._begin(STORE, "import", path=str(path), card=card_id, accepted=hashes)
+    def bring(self, path: Path, *, accepted: Sequence[LicenseFacts] | None = None) -> None:
+        """Starts an import of a file or folder; `asks` tells of licenses that were not accepted yet.
+
+        accepted: licenses that the user saw and accepted, after `asks`.
+        """
+        options = {"path": str(path), "accepted": [text_sha256(one) for one in accepted or ()]}
+        self._begin(STORE, "import", target=LOOK if accepted is None else TARGET, **options)
 
     def pack(self, card_ids: Sequence[str], path: Path) -> None:
-        """Starts an export of installed models into one file."""
-        self._begin(STORE, "export", cards=list(card_ids), path=str(path))
+        """Starts an export of installed models into one file; the file chooser asked before replacing one."""
+        self._begin(STORE, "export", cards=list(card_ids), path=str(path), overwrite=True)
 
-    def _begin(self, key: str, action: str, **options) -> None:
+    def _begin(self, key: str, action: str, target: str = TARGET, **options) -> None:
         if key in self._jobs:
             return
         options["root"] = str(self.root)
-        job = background.begin(TARGET, lambda folder: work.put(folder, action, **options))
-        self._jobs[key] = _Running(job, action)
-        self.changed.emit()
+        job = background.begin(target, lambda folder: work.put(folder, action, **options))
+        self._jobs[key] = _Running(job, action, str(options.get("path", "")))
+        self.moved.emit(key)
 
     @property
     def running(self) -> bool:
         """True while any job works."""
         return bool(self._jobs)
 
-    def message_of(self, key: str = STORE) -> str:
-        """What a job says it does; "" without one."""
-        return self._jobs[key].message if key in self._jobs else ""
+    def job_to_show(self, chosen: str = "") -> str | None:
+        """Key of the job that a single line should tell of: that of the chosen model, else the latest; None without any."""
+        return chosen if chosen in self._jobs else next(reversed(self._jobs), None)
+
+    def progress_of(self, key: str) -> tuple[float | None, str]:
+        """Fraction and message of a job, with the model that it works on; (None, "") without one."""
+        if key not in self._jobs:
+            return None, ""
+        job = self._jobs[key]
+        return job.fraction, f"{self.card(key).title}: {job.message}" if key else job.message
 
     def cancel(self, key: str) -> None:
         """Asks a job to stop; a download keeps what it has."""
@@ -190,22 +244,20 @@ class Manager:
 
     def poll(self) -> None:
         """Looks at all jobs once, without waiting; a timer calls it."""
-        moved = False
         for key, running in list(self._jobs.items()):
             status = running.job.poll()
-            if (status.fraction, status.message) != (running.fraction, running.message):
-                running.fraction, running.message = status.fraction, status.message
-                moved = True
             if status.finished:
                 self._end(key, running)
-                moved = False  # look_again has told already
-        if moved:
-            self.changed.emit()
+            elif (status.fraction, status.message) != (running.fraction, running.message):
+                running.fraction, running.message = status.fraction, status.message
+                self.moved.emit(key)
 
     def _end(self, key: str, running: _Running) -> None:
         del self._jobs[key]
+        answer = {}
         try:
-            sentence = said(running.action, running.job.result())
+            answer = running.job.result()
+            sentence = said(running.action, answer, self.card(key).title if key else "")
         except OncoError as error:
             sentence = str(error)
         except Exception as error:
@@ -213,25 +265,75 @@ class Manager:
         finally:
             running.job.close()
         self.look_again()
-        self.told.emit(sentence)
+        if answer.get("asked"):
+            self.asks.emit(Path(running.path), self._licenses(answer["asked"]))
+        else:
+            self.told.emit(sentence)
 
-    def abandon(self) -> None:
-        """Ends all jobs at once, for when the panel goes away; begun downloads stay and are taken up again."""
-        for running in self._jobs.values():
-            running.job.close()
+    def _licenses(self, hashes: Sequence[str]) -> list[tuple[LicenseFacts, int]]:
+        """The licenses of those texts, each with how many models come under it."""
+        known = {text_sha256(card.license): card.license for card in self.cards}
+        return [(known[one], count) for one, count in Counter(hashes).most_common() if one in known]
+
+    def abandon(self, patience_s: float = STOP_SECONDS) -> None:
+        """Ends all jobs, for when the panel goes away; begun downloads stay and are taken up again.
+
+        Jobs get a moment to stop by themselves and to give their locks back; then they are killed.
+        """
+        jobs = [running.job for running in self._jobs.values()]
         self._jobs.clear()
+        for job in jobs:
+            job.cancel()
+        end = time.monotonic() + patience_s
+        while not all(job.poll().finished for job in jobs) and time.monotonic() < end:
+            time.sleep(0.02)
+        for job in jobs:
+            job.close()
 
 
-def said(action: str, answer: dict) -> str:
-    """One sentence on a job that ended well."""
+def refusal_of(card: ModelCard) -> str:
+    """Why nothing can be fetched for the card; "" when it can."""
+    try:
+        require_sources(card)
+    except ModelError as error:
+        return str(error)
+    return ""
+
+
+def look(folder: Path, progress: Progress, cancel: CancelToken) -> None:
+    """Target of a job: imports what comes under accepted licenses, and leaves the hashes of the others as "asked"."""
+    job = work.read(folder)
+    asked: list[str] = []
+
+    def note(license: LicenseFacts) -> bool:
+        asked.append(text_sha256(license))
+        return False
+
+    answer = {"cards": [], "skipped": []}
+    try:
+        answer = work.bring(job, note, progress, cancel)
+    except ModelError:
+        if not asked:
+            raise
+    work.leave(folder, {**answer, "asked": asked})
+
+
+def said(action: str, answer: dict, title: str = "") -> str:
+    """One sentence on a job that ended well. title: of the model that it worked on."""
     if action == "install":
         known = "" if answer["verified"] else "; nobody published its hash, so it is marked unverified"
-        return f"{answer['card']} is installed ({answer['bytes'] / 1e6:.0f} MB){known}."
+        return f"{title} is installed ({amount_text(answer['bytes'], None)}){known}."
     if action == "verify":
-        return answer["sentence"]
+        return answer["sentence"].replace(answer["card"], title, 1)
     if action == "remove":
-        return f"{answer['card']} was removed; {answer['freed_bytes'] / 1e6:.0f} MB are free again."
+        return f"{title} was removed; {amount_text(answer['freed_bytes'], None)} are free again."
     if action == "export":
-        return f"{len(answer['cards'])} models were packed into {answer['file']}."
-    left = "".join(f" Left out: {name}: {reason}." for name, reason in answer["skipped"])
-    return f"Imported: {', '.join(answer['cards']) or 'nothing'}.{left}"
+        return f"Packed into {answer['file']}: {some(answer['cards'])}."
+    left = [f"{name}: {reason}" for name, reason in answer["skipped"]]
+    return f"Imported: {some(answer['cards']) or 'nothing'}." + (f" Left out: {some(left, 2)}." if left else "")
+
+
+def some(names: Sequence[str], most: int = 4) -> str:
+    """The first of many names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -107,12 +107,17 @@ def measured_of(options, progress, cancel) -> tuple[tuple, dict | None, list[str
     from OncoLib.filters.segment_measures import measure_segments
     from OncoLib.overlap import compare_segmentations
     from OncoLib.progress import part_of
+    from OncoLib.same_voxels import on_grid_of
 
     progress(0.0, "Reading the segmentation")
     segmentation = read_segmentation(options.segmentation)
     other = None if options.compare is None else read_segmentation(options.compare)
     opened = None if options.image == NO_IMAGE else open_named(options)
     sources = sources_of(options, opened)
+    if opened is not None:
+        segmentation = on_grid_of(segmentation, opened.image)
+    if other is not None:
+        other = on_grid_of(other, segmentation)
     measured = measure_segments(
         segmentation,
         None if opened is None else opened.image,
