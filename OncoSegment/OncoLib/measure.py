@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.ndimage as ndimage
 
 from OncoLib.quantities import VOLUME
 from OncoLib.segmentation import Segment, Segmentation
@@ -81,6 +80,8 @@ def segment_boxes(segmentation: Segmentation) -> dict[Segment, Box]:
 
 def _boxes(layer: np.ndarray, labels: list[int]) -> dict[int, Box | None]:
     """Boxes of these labels (ascending); others of the layer do not matter, however large."""
+    from scipy import ndimage  # 0.2 s, and the command line takes only a function for texts from this file
+
     if not labels:
         return {}
     if labels[-1] > LARGEST_IN_TABLE:

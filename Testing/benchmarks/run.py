@@ -34,11 +34,11 @@ def main() -> int:
         startup,
         surfaces,
         thresholds,
-        totalsegmentator,
+        total_segmentator,
         transfer,
     )
 
-    for module in (nodes, thresholds, startup, accuracy, measures, surfaces, totalsegmentator, transfer, models_install):
+    for module in (nodes, thresholds, startup, accuracy, measures, surfaces, total_segmentator, transfer, models_install):
         for line in module.figures(shared_data(), full=options.full):
             print(line, flush=True)
     return 0
