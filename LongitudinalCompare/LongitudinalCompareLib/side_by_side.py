@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from OncoLib.measure import Measurement, volume_of_union
+from OncoLib.measure import Box, Measurement, segment_boxes, volume_of_union
 from OncoLib.segmentation import Segment, Segmentation
 from OncoLib.terminology import TerminologyEntry
 
@@ -18,13 +18,15 @@ from OncoLib.terminology import TerminologyEntry
 class VolumeRow:
     """One structure; `measured` has one volume a segmentation, None where it is not there.
 
-    flags: what a reader should know of any of its segments, each once.
+    flags: what a reader should know of any of its segments, each once. at_edge: for each segmentation, whether the structure
+    reaches the edge of its grid, so that what lies beyond is not in the volume.
     """
 
     name: str
     entry: TerminologyEntry
     measured: tuple[Measurement | None, ...]
     flags: tuple[str, ...] = ()
+    at_edge: tuple[bool, ...] = ()
 
 
 def volume_rows(segmentations: Sequence[Segmentation]) -> tuple[VolumeRow, ...]:
@@ -37,10 +39,18 @@ def volume_rows(segmentations: Sequence[Segmentation]) -> tuple[VolumeRow, ...]:
     for column, segmentation in enumerate(segmentations):
         for segment in segmentation.segments:
             groups.setdefault((segment.name, segment.entry.key()), {}).setdefault(column, []).append(segment)
-    return tuple(row_of(cells, segmentations) for cells in groups.values())
+    boxes = [segment_boxes(segmentation) for segmentation in segmentations]
+    return tuple(row_of(cells, segmentations, boxes) for cells in groups.values())
 
 
-def row_of(cells: dict[int, list[Segment]], segmentations: Sequence[Segmentation]) -> VolumeRow:
+def reaches_edge(box: Box, shape_kji: tuple[int, int, int]) -> bool:
+    """True when a box ends at the first or last slice, row or column."""
+    return any(span.start == 0 or span.stop == size for span, size in zip(box, shape_kji))
+
+
+def row_of(
+    cells: dict[int, list[Segment]], segmentations: Sequence[Segmentation], boxes: Sequence[dict[Segment, Box]]
+) -> VolumeRow:
     """The row of one structure from its segments by column."""
     first = next(iter(cells.values()))[0]
     measured = tuple(
@@ -48,4 +58,8 @@ def row_of(cells: dict[int, list[Segment]], segmentations: Sequence[Segmentation
         for column, segmentation in enumerate(segmentations)
     )
     flags = dict.fromkeys(flag for segments in cells.values() for segment in segments for flag in segment.flags)
-    return VolumeRow(first.name, first.entry, measured, tuple(flags))
+    at_edge = tuple(
+        any(reaches_edge(boxes[column][one], segmentation.shape_kji) for one in cells.get(column, ()) if one in boxes[column])
+        for column, segmentation in enumerate(segmentations)
+    )
+    return VolumeRow(first.name, first.entry, measured, tuple(flags), at_edge)

@@ -174,9 +174,30 @@ def measure_table(measured) -> str:
     organ = next((item.organ for item in measured if item.organ), "")
     heads = [f"{head} {unit}".strip() for head, unit, _ in shown]
     heads = [f"To {organ} mm" if names[0] == "distance_to_organ_mm" else head for head, (_, _, names) in zip(heads, shown)]
+    heads = [f"{head} {unit_of(measured, names[0])}".rstrip() for head, (_, _, names) in zip(heads, shown)]
     rows = [[item.segment.name, *(number_text(item, names[0]) for _, _, names in shown)] for item in measured]
-    table = text_table(["Segment", *heads], rows, [[*item.segment.flags, *item.notes] for item in measured])
-    return "\n".join([table, "", *(f"{head}: {method_text(measured, names[0])}" for head, _, names in shown)])
+    shared, own = shared_notes([[*item.segment.flags, *item.notes] for item in measured])
+    table = text_table(["Segment", *heads], rows, own)
+    told = [f"{head}: {method_text(measured, names[0])}" for head, _, names in shown]
+    return "\n".join([table, "", *told, *(f"All segments: {note}" for note in shared)])
+
+
+def shared_notes(notes: list[list[str]]) -> tuple[list[str], list[list[str]]]:
+    """Notes that all rows of a table have, and what is left of each row; one row keeps its own."""
+    if len(notes) < 2:
+        return [], notes
+    shared = [note for note in dict.fromkeys(notes[0]) if all(note in row for row in notes)]
+    return shared, [[note for note in row if note not in shared] for row in notes]
+
+
+def unit_of(measured, name: str) -> str:
+    """Unit of values of the image for the heading, when it was stated and is the same for all segments."""
+    from OncoLib.quantities import ARBITRARY, shown_unit
+
+    units = {item.measurements[name].unit for item in measured if name in item.measurements}
+    if not name.startswith("intensity_") or len(units) != 1 or units == {ARBITRARY}:
+        return ""
+    return shown_unit(units.pop())
 
 
 def method_text(measured, name: str) -> str:

@@ -46,7 +46,7 @@ def run(options) -> int:
     if options.json:
         print(json.dumps({"notice": RESEARCH_USE, "scans": facts, "files": [str(path) for path in files]}))
         return 0
-    print("\n".join(line for one in facts for line in lines(one)))
+    print("\n".join(line for group in told_once(facts) for line in lines(group)))
     print("Written: " + "\n         ".join(str(path) for path in files))
     print(RESEARCH_USE)
     return 0
@@ -90,12 +90,32 @@ def changes(options) -> dict:
     return {name: value for name, value in asked.items() if value is not None}
 
 
-def lines(facts: dict) -> list[str]:
-    """One scan for a reader: its lesions with exact volume and diameters."""
-    found = [f"{facts['date']} {facts.get('sequence', '')}".rstrip()]
-    for lesion in facts["lesions"]:
-        found.append(
-            f"  {lesion['name']:<34} {lesion['volume_ml']:7.2f} ml, in plane {lesion['longest_in_plane_mm']:5.1f} x"
-            f" {lesion['short_axis_mm']:.1f} mm"
-        )
+def told_once(facts: list[dict]) -> list[list[dict]]:
+    """Scans whose lesions are the same, together: the sequences of one date."""
+    found: list[list[dict]] = []
+    for one in facts:
+        if found and [found[-1][0][key] for key in ("date", "lesions")] == [one[key] for key in ("date", "lesions")]:
+            found[-1].append(one)
+        else:
+            found.append([one])
     return found
+
+
+def lines(group: list[dict]) -> list[str]:
+    """Scans of one date for a reader: their lesions with exact volume and diameters, then parts of these with volumes."""
+    first = group[0]
+    found = [f"{first['date']} {', '.join(one.get('sequence', '') for one in group)}".rstrip()]
+    for lesion in first["lesions"]:
+        sizes = f", in plane {lesion['longest_in_plane_mm']:5.1f} x {lesion['short_axis_mm']:.1f} mm"
+        found.append(line(lesion, sizes))
+    named = {lesion["name"] for lesion in first["lesions"]}
+    return found + [line(part, " (without what lies inside)") for part in first.get("parts", ()) if part["name"] not in named]
+
+
+def line(one: dict, sizes: str) -> str:
+    """One lesion or part; what is outside of the image has no numbers in it."""
+    name, view = f"  {one['name']:<34} ", one["in_field_of_view"]
+    if view == "no":
+        return f"{name}outside of the image"
+    cut = "; cut by the edge of the image, these are the numbers of the whole" if view == "cut" else ""
+    return f"{name}{one['volume_ml']:7.2f} ml{sizes}{cut}"

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+
+import numpy as np
 
 from OncoAppLib.jobs import load_result
 from OncoLib.errors import InputError
 from OncoLib.image_files import READABLE, read_image, suffix_of
 from OncoLib.label_map import segmentation_of_labels
-from OncoLib.segmentation import Segmentation
+from OncoLib.segmentation import Provenance, Segmentation
+from OncoLib.segmentation_files import FORMAT
 
 
 def read_segmentation(path: Path) -> Segmentation:
     """A `.seg.nrrd` file, a `segmentation.json` with its label maps beside it, or a plain label map.
 
-    A plain label map gives segments "Label 1", "Label 2" ... without codes. Raises InputError naming the file.
+    A plain label map gives segments "Label 1", "Label 2" ... without codes. A JSON that names no label map stands for the
+    `.seg.nrrd` of its name beside it, when that is of the same result. Raises InputError naming the file.
     """
     path = Path(path)
     name = path.name.lower()
-    if name.endswith((".seg.nrrd", ".json")):
+    if name.endswith(".json"):
+        return without_label_maps(path) or load_result(path)
+    if name.endswith(".seg.nrrd"):
         return load_result(path)
     if not suffix_of(path):
         raise InputError(f"{path.name}: not a segmentation; wanted .seg.nrrd, segmentation.json or {', '.join(READABLE)}")
@@ -27,3 +34,26 @@ def read_segmentation(path: Path) -> Segmentation:
         return segmentation_of_labels(image)
     except InputError as error:
         raise type(error)(f"{path.name}: {error}") from error
+
+
+def without_label_maps(path: Path) -> Segmentation | None:
+    """The segmentation beside a JSON of our format that names no label map; None when there is nothing to be taken.
+
+    Provenance (model, hashes, times), segments and grid must be those that the JSON states; InputError when they are not.
+    """
+    beside = path.with_name(f"{path.stem}.seg.nrrd")
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        if told["format"] != FORMAT or told["label_maps"] or not beside.is_file():
+            return None
+        stated = Provenance.from_dict(told["provenance"]), [(one["name"], one["label"], one["layer"]) for one in told["segments"]]
+        shape, matrix = told["geometry"]["shape_ijk"], np.array(told["geometry"]["ijk_to_ras"], dtype=float)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    found = load_result(beside)
+    same = (found.provenance, [(one.name, one.label, one.layer) for one in found.segments]) == stated
+    if same and list(found.shape_kji[::-1]) == shape and np.allclose(found.ijk_to_ras, matrix, atol=1e-4):
+        return found
+    raise InputError(
+        f"{path.name}: it names no label map and does not describe the file beside it exactly; use {beside.name} beside it"
+    )

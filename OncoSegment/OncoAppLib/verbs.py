@@ -119,28 +119,71 @@ def demo(options) -> int:
 def volumes(options) -> int:
     """Volumes of the same structures in several results."""
     from LongitudinalCompareLib.side_by_side import volume_rows
-    from OncoAppLib.jobs import load_result
-    from OncoLib.measure import volume_text
+    from OncoAppLib.reading import read_segmentation
+    from OncoLib.label_map import UNCODED
 
-    rows = volume_rows([load_result(path) for path in options.results])
+    found = [read_segmentation(path) for path in options.results]
+    rows = volume_rows(found)
     if options.json:
         cells = [[None if item is None else item.value for item in row.measured] for row in rows]
-        found = [
-            {"name": row.name, "codes": row.entry.as_dict(), "volume_ml": values, "flags": list(row.flags)}
+        structures = [
+            {
+                "name": row.name,
+                "codes": row.entry.as_dict(),
+                "volume_ml": values,
+                "reaches_edge": list(row.at_edge),
+                "flags": list(row.flags),
+            }
             for row, values in zip(rows, cells)
         ]
-        print(json.dumps({"results": [str(path) for path in options.results], "structures": found}))
+        print(json.dumps({"results": [str(path) for path in options.results], "structures": structures}))
         return 0
-    width = max([len(row.name) for row in rows] + [len("Volume in ml")])
-    print(f"{'Volume in ml':<{width}}" + "".join(f"  {number:>10}" for number in range(1, len(options.results) + 1)))
-    for row in rows:
-        texts = ["-" if item is None else volume_text(item.value) for item in row.measured]
-        print(f"{row.name:<{width}}" + "".join(f"  {text:>10}" for text in texts))
-        print("".join(f"    ! {flag}\n" for flag in row.flags), end="")
-    for number, path in enumerate(options.results, 1):
-        print(f"{number}: {path}")
+    print(volumes_table(rows, options.results))
+    for number, (path, one) in enumerate(zip(options.results, found), 1):
+        plain = one.segments and all(UNCODED in segment.flags for segment in one.segments)
+        print(f"{number}: {path}{f' ({UNCODED})' if plain else ''}")
     print(RESEARCH_USE)
     return 0
+
+
+def volumes_table(rows, results: list[Path]) -> str:
+    """Structures down, results across; below a row what a reader should know of it, at the end what holds for all rows."""
+    import shutil
+
+    from OncoAppLib.measure import shared_notes
+    from OncoAppLib.terminal import text_table
+    from OncoLib.label_map import UNCODED
+    from OncoLib.measure import volume_text
+
+    texts = [[row.name, *("-" if item is None else volume_text(item.value) for item in row.measured)] for row in rows]
+    names = max([len(row.name) for row in rows] + [len("Volume in ml")])
+    wide = (shutil.get_terminal_size().columns - names) // len(results) - 2
+    shared, own = shared_notes([[*edge_notes(row), *(flag for flag in row.flags if flag != UNCODED)] for row in rows])
+    table = text_table(["Volume in ml", *column_heads(results, max(10, min(wide, 28)))], texts, own)
+    return "\n".join([table, *(f"All structures: {note}" for note in shared)])
+
+
+def edge_notes(row) -> list[str]:
+    """Says in which results the edge of the image cuts a structure."""
+    cut = [str(number) for number, touches in enumerate(row.at_edge, 1) if touches]
+    if not cut:
+        return []
+    return [f"reaches the edge of the image in {' and '.join(cut)}; what lies beyond is not in the volume"]
+
+
+def column_heads(results: list[Path], width: int) -> list[str]:
+    """`1 monday`: number and file name, or the folder where another file has that name; what is too long loses its middle."""
+    files = [path.name.partition(".")[0] for path in results]
+    names = [path.resolve().parent.name if files.count(name) > 1 else name for name, path in zip(files, results)]
+    return [shortened(f"{number} {name}", width) for number, name in enumerate(names, 1)]
+
+
+def shortened(text: str, width: int) -> str:
+    """Both ends of a text that is too long: names of results often differ in the date at the end."""
+    if len(text) <= width:
+        return text
+    kept = width - 2
+    return f"{text[: kept - kept // 2]}..{text[len(text) - kept // 2 :]}"
 
 
 def environment(options) -> int:

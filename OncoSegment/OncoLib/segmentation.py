@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
@@ -12,6 +13,9 @@ from OncoLib.terminology import TerminologyEntry
 
 CONFIDENCE_BANDS = ("high", "medium", "low", "not estimated")
 """How far a segment's outline may be trusted; "not estimated" where the model gives no ground to say."""
+
+MOST_NAMES = 8
+"""Names that a sentence lists in full."""
 
 LABEL_TYPES = ("uint8", "uint16", "int16", "int32", "uint32")
 
@@ -115,11 +119,11 @@ class Segmentation:
         return self.layers[segment.layer] == segment.label
 
     def segment_named(self, name: str) -> Segment:
-        """The segment of that name; InputError naming those there are."""
+        """The segment of that name; InputError naming those that are close, or those there are."""
         for segment in self.segments:
             if segment.name == name:
                 return segment
-        raise InputError(f"no segment {name!r}; there are {[segment.name for segment in self.segments]}")
+        raise InputError(f"no segment {name!r}; {close_names(name, [segment.name for segment in self.segments])}")
 
     def with_provenance(self, **changes) -> Segmentation:
         """The same labels with changed provenance fields."""
@@ -141,6 +145,17 @@ class Prediction:
     segmentation: Segmentation
     probabilities: np.ndarray | None = None
     measures: tuple = ()
+
+
+def close_names(name: str, names: list[str]) -> str:
+    """Which of `names` was perhaps meant by `name`, case ignored: part of a sentence, not a list of a hundred names."""
+    if len(set(names)) <= MOST_NAMES:
+        return f"there are {', '.join(dict.fromkeys(names))}" if names else "there is none"
+    by_folded = {one.casefold(): one for one in reversed(names)}
+    close = difflib.get_close_matches(name.casefold(), by_folded, n=3)
+    if close:
+        return f"close: {', '.join(by_folded[one] for one in close)}"
+    return f"none of {len(names)} has a name like it; the first are {', '.join(names[:3])}"
 
 
 def check_layers(layers: tuple[np.ndarray, ...]) -> None:

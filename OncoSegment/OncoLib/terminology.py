@@ -72,6 +72,9 @@ def _check_code_text(part: str, text: object, limit: int) -> None:
 
 
 TISSUE = CodedConcept("SCT", "85756007", "Tissue")
+ABNORMAL = CodedConcept("SCT", "49755003", "Morphologically Abnormal Structure")
+"""Category of lesions in our table; as all codes there, from the code dictionary of pydicom."""
+
 RIGHT = CodedConcept("SCT", "24028007", "Right")
 LEFT = CodedConcept("SCT", "7771000", "Left")
 
@@ -141,6 +144,11 @@ class Structure:
 def candidate_entry() -> TerminologyEntry:
     """Tissue, nothing more: for voxels picked by their HU alone, which may not carry an organ's code."""
     return TerminologyEntry(TISSUE, TISSUE)
+
+
+def is_lesion(entry: TerminologyEntry) -> bool:
+    """True when the category is that of lesions: a morphologically abnormal structure."""
+    return entry.category.same_code(ABNORMAL)
 
 
 def serialize_tag(entry: TerminologyEntry, *, context: str = CONTEXT, region_context: str = REGION_CONTEXT) -> str:

@@ -35,7 +35,21 @@ def test_the_table_says_what_was_measured(files):
     done = run_here("measure", "ct.nii.gz", "a.json", "--units", "hu", "--organ", "Kidney", cwd=folder)
     assert done.code == 0, done.err
     lines = done.out.splitlines()
-    assert lines[0].split() == ["Segment", "Volume", "ml", "Longest", "mm", "Perp.", "mm", "3-D", "mm", "Mean", "SD"] + [
+    assert lines[0].split() == [
+        "Segment",
+        "Volume",
+        "ml",
+        "Longest",
+        "mm",
+        "Perp.",
+        "mm",
+        "3-D",
+        "mm",
+        "Mean",
+        "HU",
+        "SD",
+        "HU",
+    ] + [
         "To",
         "Kidney",
         "mm",
@@ -61,8 +75,24 @@ def test_the_table_says_when_nobody_stated_the_units(files):
     folder, _ = files
     done = run_here("measure", "ct.nii.gz", "a.json", cwd=folder)
     assert "Mean: arithmetic mean of the values of the voxels whose center is inside; units not stated\n" in done.out
+    assert done.out.splitlines()[0].split()[-2:] == ["Mean", "SD"]
     done = run_here("measure", "ct.nii.gz", "a.json", "--units", "mm2/s", cwd=folder)
     assert "whose center is inside; in mm2/s\n" in done.out
+    assert done.out.splitlines()[0].endswith("Mean mm2/s  SD mm2/s")
+
+
+def test_what_holds_for_all_segments_is_said_once_and_what_holds_for_one_below_it(files, tmp_path):
+    folder, layer = files
+    done = run_here("measure", "-", "labels.nii.gz", cwd=folder)
+    assert done.out.count("a plain label map") == 1 and "\nAll segments: a plain label map: its labels" in done.out
+    cut = layer.copy()
+    cut[0, 14, 14] = 1
+    write_image(tmp_path / "cut.nii.gz", cut, OBLIQUE)
+    lines = run_here("measure", "-", "cut.nii.gz", cwd=tmp_path).out.splitlines()
+    told = [number for number, line in enumerate(lines) if "edge of the image" in line]
+    assert len(told) == 1 and lines[told[0]].startswith("    ! It reaches")
+    one = run_here("measure", "-", "labels.nii.gz", "--segment", "Label 2", cwd=folder).out
+    assert "    ! a plain label map" in one and "All segments" not in one
 
 
 def test_the_organ_alone_says_why_it_has_no_distance(files):

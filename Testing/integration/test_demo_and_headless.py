@@ -170,7 +170,7 @@ def test_volumes_of_results_stand_side_by_side(demo):
         assert row["name"] == part["name"]
         assert row["volume_ml"] == pytest.approx([part["volume_ml"]] * 2)
     wrong = run_cli("volumes", "results/demo.png", cwd=folder)
-    assert wrong.code == 2 and "wanted a .seg.nrrd file or segmentation.json" in wrong.err
+    assert wrong.code == 2 and "demo.png: not a segmentation; wanted .seg.nrrd, segmentation.json or" in wrong.err
 
 
 def test_the_environment_names_this_python(demo):

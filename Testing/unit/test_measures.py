@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from helpers import GRIDS, LEFT_HANDED, OBLIQUE, ball, grid, image, segment, segmentation, world_of
+from helpers import BONE, GRIDS, LEFT_HANDED, MASS, OBLIQUE, ball, grid, image, segment, segmentation, world_of
 from helpers_spheres import image_of_ball, offsets, outlined, volume_mm3
 from OncoLib import quantities
 from OncoLib.errors import Cancelled, GeometryError, InputError
@@ -196,6 +196,14 @@ def test_what_a_reader_should_know_is_told():
     assert any("1 slice of" in note for note in thin.notes)
     assert nothing.measurements["volume_ml"].value == 0 and "no voxels" in nothing.notes[0]
     assert nothing.lines == {}
+
+
+@pytest.mark.parametrize(("entry", "told"), [(MASS, True), (BONE, False)])
+def test_a_diameter_that_leaves_its_outline_is_told_of_lesions_only(entry, told):
+    """A ring of radii 7.5 and 10: of its diameter of 21 voxels about 2 x 3 run inside."""
+    ring = ball((3, 31, 31), (1, 15, 15), 10) & ~ball((3, 31, 31), (1, 15, 15), 7.5, (0, 1, 1))
+    found = measure_segments(segmentation([ring.astype(np.uint8)], segments=[segment(1, "Ring", entry=entry)]))[0]
+    assert any("runs inside its outline" in note for note in found.notes) is told
 
 
 def test_pet_gets_no_partial_volume_estimate():

@@ -45,6 +45,27 @@ def test_volumes_are_those_of_the_ellipsoids(scans):
     assert found["Ventricles of the brain"] == pytest.approx(ventricles, rel=0.03)
 
 
+def test_facts_carry_the_names_codes_and_volumes_of_the_truth_map(scans):
+    """Nested regions by 4/3 pi a b c, parts by differences of them; voxels of 1.5 mm count within 3 %."""
+    facts, truth = scans["T2"].facts, scans["T2"].truth
+    ball = {name: 4 / 3 * np.pi * np.prod(half) / 1000 for name, half in REGIONS.items()}
+    nested = {"Whole tumor": ball["edema"], "Tumor core": ball["core"], "Necrosis": ball["necrosis"]}
+    parts = {
+        "Edema": ball["edema"] - ball["core"],
+        "Enhancing tumor": ball["core"] - ball["necrosis"],
+        "Necrosis": ball["necrosis"],
+    }
+    for key, wanted in (("lesions", nested), ("parts", parts)):
+        assert {one["name"]: pytest.approx(one["volume_ml"]) for one in facts[key]} == wanted
+        for one in facts[key]:
+            segment = truth.segment_named(one["name"])
+            assert segment.structure == one["structure"] and one["in_field_of_view"] == "yes"
+            assert volumes(truth)[segment].value == pytest.approx(one["volume_ml"], rel=0.03)
+    assert sum(one["volume_ml"] for one in facts["parts"]) == pytest.approx(ball["edema"])
+    edema = mask(scans["T2"], "Whole tumor") & ~mask(scans["T2"], "Tumor core")
+    np.testing.assert_array_equal(mask(scans["T2"], "Edema"), edema)
+
+
 def test_all_sequences_share_grid_and_truth_but_not_noise(scans):
     assert list(scans) == ["T1", "T1c", "T2", "FLAIR"]
     for one in scans.values():

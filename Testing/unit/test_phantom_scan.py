@@ -15,7 +15,10 @@ from OncoLib.measure import volumes
 from OncoLib.phantom.acquisition import Acquisition, follow_up
 from OncoLib.phantom.lesions import Lesion
 from OncoLib.phantom.patient import HU, reference_patient
-from OncoLib.phantom.scan import degraded, scan
+from OncoLib.phantom.raster import Grid
+from OncoLib.phantom.scan import degraded, field_of_view, scan
+from OncoLib.phantom.shapes import Box, Ellipsoid
+from OncoLib.phantom.solids import Difference, Placed, Union, rigid
 from OncoLib.progress import CancelToken
 
 LUMBAR = ((-40.0, 45.0), (-45.0, 60.0), (55.0, 150.0))
@@ -125,6 +128,76 @@ def test_the_missing_mass_of_a_metastasis_is_its_volume_times_its_contrast(patie
     made = scan(one, asked)
     missing = (HU["liver"] - made.image.voxels.astype(float)).sum() * made.image.voxel_volume_ml
     assert missing / (HU["liver"] - HU["liver metastasis"]) == pytest.approx(4 / 3 * np.pi * 0.9**3, rel=0.01)
+
+
+BOX = Grid((20, 30, 40), np.diag([1.0, 1.0, 2.0, 1.0]), 2.0)
+"""From -0.5 to 39.5, -0.5 to 29.5 and -1 to 39 mm."""
+
+
+@pytest.mark.parametrize(
+    ("half_mm", "degrees", "center_mm", "view"),
+    [
+        ((5, 5, 5), (0, 0, 0), (4.6, 15, 20), "yes"),
+        ((5, 5, 5), (0, 0, 0), (4.4, 15, 20), "cut"),
+        ((5, 5, 5), (0, 0, 0), (-5.4, 15, 20), "cut"),
+        ((5, 5, 5), (0, 0, 0), (-5.6, 15, 20), "no"),
+        # 3 mm off the corner along each axis: sqrt(27) = 5.196 mm away, though the boxes overlap
+        ((5, 5, 5), (0, 0, 0), (-3.5, -3.5, -4.0), "no"),
+        ((5.3, 5.3, 5.3), (0, 0, 0), (-3.5, -3.5, -4.0), "cut"),
+        # turned by 45 degrees, half axes 10 and 2 reach sqrt((100 + 4) / 2) = 7.211 mm along x
+        ((10, 2, 2), (0, 0, 45), (6.8, 15, 20), "yes"),
+        ((10, 2, 2), (0, 0, 45), (6.6, 15, 20), "cut"),
+        ((10, 2, 2), (0, 0, 45), (-7.8, 15, 20), "no"),
+    ],
+)
+def test_how_much_of_an_ellipsoid_is_in_the_image_by_hand(half_mm, degrees, center_mm, view):
+    solid = Placed(Ellipsoid(half_mm), rigid(degrees, center_mm))
+    assert field_of_view(solid, np.eye(4), BOX) == view
+    pose = rigid((20, -35, 50), (4, 5, 6))
+    turned = Grid(BOX.shape_kji, pose @ BOX.ijk_to_ras, 2.0)
+    assert field_of_view(solid, pose, turned) == view, "patient and scan turned together"
+
+
+@settings(max_examples=60, deadline=None)
+@given(turn=angles, half=st.tuples(*[st.floats(2, 12)] * 3), center=st.tuples(*[st.floats(-15, 50)] * 3), box=st.booleans())
+def test_how_much_of_a_shape_is_in_the_image_agrees_with_its_points(turn, half, center, box):
+    """No point of what is "no" lies in the image, none of what is "yes" outside; a cut ellipsoid has points on both sides."""
+    solid = Placed(Box(half) if box else Ellipsoid(half), rigid(turn, center))
+    view = field_of_view(solid, np.eye(4), BOX)
+    unit = np.stack(np.meshgrid(*[np.linspace(-1, 1, 41)] * 3), axis=-1).reshape(-1, 3)
+    unit = unit if box else unit[np.linalg.norm(unit, axis=1) <= 1]
+    points = unit * half @ solid.matrix[:3, :3].T + solid.matrix[:3, 3]
+    low, high = np.array([-0.5, -0.5, -1.0]), np.array([39.5, 29.5, 39.0])
+    depth = np.minimum(points - low, high - points).min(axis=1)
+    if view == "yes":
+        assert depth.min() >= -1e-6
+    elif view == "no":
+        assert depth.max() <= 1e-6
+    else:
+        assert depth.max() > -1 and depth.min() < 1, "near the edge at least"
+
+
+def test_unions_and_cut_shapes_go_by_their_parts():
+    inside, outside = (Placed(Ellipsoid((3, 3, 3)), rigid(shift_mm=(x, 15, 20))) for x in (20, 90))
+    views = [field_of_view(Union(parts), np.eye(4), BOX) for parts in ((inside,), (outside,), (inside, outside))]
+    assert views == ["yes", "no", "cut"]
+    assert field_of_view(Difference(outside, (inside,)), np.eye(4), BOX) == "no"
+
+
+def test_facts_say_what_a_scan_of_the_abdomen_does_not_cover(patient):
+    made = scan(patient, Acquisition(region="abdomen", spacing_mm=(6, 6, 6), samples=(1, 1, 1)))
+    lesions = {one["id"]: one["in_field_of_view"] for one in made.facts["lesions"]}
+    assert (lesions["lung_1"], lesions["lung_2"], lesions["node_2"], lesions["liver_1"]) == ("no", "no", "no", "yes")
+    organs = {one["structure"]: one["in_field_of_view"] for one in made.facts["structures"]}
+    assert (organs["lung_right"], organs["femur_left"], organs["liver"], organs["vertebra_c1"]) == ("cut", "cut", "yes", "no")
+    seen = {one.structure for one in made.truth.segments}
+    assert not seen & {name for name, view in organs.items() if view == "no"}
+
+
+def test_a_scan_of_the_body_cuts_the_femora_and_nothing_else(patient, small):
+    views = {one["structure"]: one["in_field_of_view"] for one in small.facts["structures"]}
+    assert {name for name, view in views.items() if view != "yes"} == {"femur_left", "femur_right"}
+    assert {one["in_field_of_view"] for one in small.facts["lesions"]} == {"yes"}
 
 
 def test_noise_has_the_standard_deviation_asked_for(patient, small):

@@ -77,3 +77,15 @@ def test_bones_found_counts_what_both_hold(made):
     assert found.measured_ml == pytest.approx(np.count_nonzero(half_with_air) * voxel_ml)
     nothing = truth_check.bones_found(made, np.zeros_like(bones))
     assert (nothing.share, nothing.dice, nothing.measured_ml) == (0.0, 0.0, 0.0)
+
+
+def test_what_the_edge_cuts_has_no_exact_number(made, truth):
+    """The box ends within L1 and L5, and within no part of L3."""
+    views = {one["structure"]: one["in_field_of_view"] for one in made.facts["structures"]}
+    assert views["vertebra_l3"] == "yes" and views["vertebra_c1"] == "no"
+    measured = measure_segments(truth, made.image)
+    seen = {truth_check.level_of(item.segment) for item in measured if truth_check.is_vertebra(item.segment)}
+    cut = {level for level in seen if views[f"vertebra_{level.lower()}"] == "cut"}
+    assert cut and set(truth_check.check_vertebrae(made.facts, measured)) == seen - cut
+    halved = {**made.facts, "lesions": [{**one, "in_field_of_view": "cut"} for one in made.facts["lesions"]]}
+    assert truth_check.check_lesions(halved, measured) == {}

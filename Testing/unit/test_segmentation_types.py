@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from helpers import BONE, GRIDS, OBLIQUE, ball, grid, grids, image, segment, segmentation
 from OncoLib.errors import GeometryError, InputError
 from OncoLib.measure import dice, label_histogram, volumes, voxel_counts
-from OncoLib.segmentation import Provenance, Segment, Segmentation, label_type_for
+from OncoLib.segmentation import Provenance, Segment, Segmentation, close_names, label_type_for
 
 EMPTY = np.zeros((3, 4, 5), np.uint8)
 
@@ -88,8 +88,16 @@ def test_masks_and_names():
     found = segmentation([layer], segments=[segment(1, "Bone"), segment(2, "Tumor")])
     assert np.argwhere(found.mask(found.segment_named("Bone"))).tolist() == [[1, 2, 3]]
     assert np.argwhere(found.mask(found.segment_named("Tumor"))).tolist() == [[0, 0, 0]]
-    with pytest.raises(InputError, match=r"no segment 'Liver'; there are \['Bone', 'Tumor'\]"):
+    with pytest.raises(InputError, match="no segment 'Liver'; there are Bone, Tumor$"):
         found.segment_named("Liver")
+
+
+def test_close_names_are_told_and_not_a_hundred():
+    names = [f"{level} vertebra" for level in ("L1", "L2", "L3", "L4", "L5", "T1", "T2", "T3")] + ["Liver", "Spleen"]
+    assert close_names("LIVR", names) == "close: Liver"
+    assert close_names("l3 VERTEBRA", names).startswith("close: L3 vertebra")
+    assert close_names("xyz", names) == "none of 10 has a name like it; the first are L1 vertebra, L2 vertebra, L3 vertebra"
+    assert close_names("xyz", []) == "there is none"
 
 
 def test_provenance_survives_json_and_ignores_what_a_later_version_adds():

@@ -49,3 +49,15 @@ def test_two_segments_of_one_name_and_code_add_up():
     both = Segmentation((layer,), np.eye(4), parts, Provenance("hand", ""))
     (row,) = volume_rows([both])
     assert row.measured[0].value == pytest.approx(5e-3) and row.measured[0].unit == "ml"
+
+
+def test_a_structure_that_reaches_the_edge_of_one_image_is_told_for_that_one():
+    bone, liver = structure("bone"), structure("liver")
+    parts = (Segment(1, "Bone", bone.entry, bone.color), Segment(2, "Liver", liver.entry, liver.color))
+    inside, cut = np.zeros((6, 6, 6), np.uint8), np.zeros((6, 6, 6), np.uint8)
+    inside[1:5, 1:5, 1:5], inside[2, 2, 2] = 1, 2
+    cut[1:5, 1:5, 1:6] = 1
+    made = [Segmentation((layer,), np.eye(4), parts, Provenance("hand", "")) for layer in (inside, cut)]
+    assert {row.name: row.at_edge for row in volume_rows(made)} == {"Bone": (False, True), "Liver": (False, False)}
+    only = Segmentation((cut,), np.eye(4), parts[:1], Provenance("hand", ""))
+    assert {row.name: row.at_edge for row in volume_rows([only, made[0]])} == {"Bone": (True, False), "Liver": (False, False)}

@@ -124,7 +124,23 @@ def test_what_smoothing_would_make_vanish_is_held_back_and_told():
     corner = found.mesh.points_ras_mm[(found.mesh.points_ras_mm < 3).all(axis=1)]
     assert np.ptp(corner, axis=0).min() > 0.9, "the lone voxel's octahedron is still 1 mm wide"
     alone = surfaces_of(segmentation([lone[:3, :3, :3]]), SurfaceSettings())[0]
-    assert alone.notes == ("smoothing was held back, so that the volume changes by at most 10%",)
+    assert alone.notes[0] == "smoothing was held back, so that it changes the volume by at most 10%"
+    # A lone voxel of 1 mm3 gives an octahedron of 1/6 mm3; smoothing may take a tenth of that.
+    smoothing = (alone.volume.value * 1000 - 1 / 6) * 100
+    assert alone.notes[1] == f"volume against the voxels: -83.3% by the mesh, {smoothing:+.1f}% by smoothing"
+    assert alone.difference.value * 100_000 == pytest.approx(-100 * 5 / 6 + smoothing)
+    kept = surfaces_of(segmentation([lone[:3, :3, :3]]), SurfaceSettings(keep_volume=True))[0]
+    assert not any("against the voxels" in note for note in kept.notes), "there is no difference to be told apart"
+
+
+def test_a_segment_of_very_many_specks_says_so():
+    specks = np.zeros((15, 15, 15), np.uint8)
+    specks[1::3, 1::3, 1::3] = 1
+    found = surfaces_of(segmentation([specks]), SurfaceSettings("none"))[0]
+    assert "it has 125 connected surfaces, half of them of at most 0.167 mm3" in found.notes[0]
+    assert found.notes[1:] == ("volume against the voxels: -83.3% by the mesh",)
+    few = surfaces_of(segmentation([specks[:, :, :12]]), SurfaceSettings("none"))[0]
+    assert few.notes == (), "100 are not told"
 
 
 def test_keeping_the_volume_gives_the_voxel_sum():
@@ -169,7 +185,9 @@ def test_decimation_that_the_topology_stops_is_told():
     found = surfaces_of(segmentation([specks]), SurfaceSettings("none", decimation=0.9))[0]
     assert found.watertight
     assert len(found.mesh.triangles) == 125 * 4
-    assert found.notes == ("decimation stopped at 500 triangles: fewer would have changed the topology",)
+    assert found.notes[-1] == "decimation stopped at 500 triangles: fewer would have changed the topology"
+    share = (found.volume.value / found.voxels.value - 1 / 6) * 100
+    assert found.notes[1] == f"volume against the voxels: -83.3% by the mesh, {share:+.1f}% by decimation"
 
 
 def test_layers_overlap_and_names_choose():

@@ -25,6 +25,7 @@ from OncoLib.partial_volume import METHOD as PARTIAL_METHOD
 from OncoLib.partial_volume import partial_volume
 from OncoLib.progress import CancelToken, Progress, silent
 from OncoLib.segmentation import Segment, Segmentation
+from OncoLib.terminology import is_lesion
 
 MESH_VOLUME_METHOD = "volume inside the closed marching-cubes surface at half level, not smoothed"
 SURFACE_METHOD = "area of the closed marching-cubes surface at half level, not smoothed"
@@ -43,7 +44,7 @@ THIN_SLICES = 3
 """Segments that span fewer slices carry a note: on digital spheres the spread of their volume is in the documentation."""
 
 INSIDE_SHARE = 0.8
-"""A longest diameter that runs less than this inside the outline carries a note. Our choice."""
+"""A longest diameter of a lesion that runs less than this inside the outline carries a note. Our choice."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +146,7 @@ def _measure(
     part = _part(segmentation, segment, box)
     measured, lines, refused = _size(part, segmentation.voxel_volume_ml), {}, {}
     notes = _notes(part, segmentation, axis)
-    _add_diameters(part, axis, measured, lines, notes)
+    _add_diameters(part, axis, measured, lines, notes, lesion=is_lesion(segment.entry))
     if image is not None:
         _add_values(part, image, axis, measured, refused)
     if organ is not None and organ.segment == segment:
@@ -199,7 +200,8 @@ def _notes(part: _Part, segmentation: Segmentation, axis: str) -> list[str]:
     return notes
 
 
-def _add_diameters(part: _Part, axis: str, measured: dict, lines: dict, notes: list[str]) -> None:
+def _add_diameters(part: _Part, axis: str, measured: dict, lines: dict, notes: list[str], *, lesion: bool) -> None:
+    """lesion: a ring of bone or a bent organ does not need to be told that its diameter leaves it, as a lesion does."""
     start = part.box[AXES.index(axis)].start
     plane = in_plane_diameters(part.mask, part.ijk_to_ras, axis)
     longest, perpendicular = (
@@ -213,7 +215,7 @@ def _add_diameters(part: _Part, axis: str, measured: dict, lines: dict, notes: l
     measured["perpendicular_mm"] = Measurement(short_mm, "mm", PERPENDICULAR_METHOD, quantities.SHORT_AXIS)
     measured["product_mm2"] = Measurement(long_mm * short_mm, "mm2", PRODUCT_METHOD, quantities.PRODUCT)
     measured["maximum_3d_mm"] = Measurement(whole.length_mm, "mm", MAXIMUM_METHOD, quantities.MAXIMUM_3D_DIAMETER)
-    if plane.inside < INSIDE_SHARE:
+    if lesion and plane.inside < INSIDE_SHARE:
         notes.append(f"Only {plane.inside:.0%} of its longest in-plane diameter runs inside its outline.")
 
 

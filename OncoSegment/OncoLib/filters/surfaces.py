@@ -41,6 +41,9 @@ A low-pass filter shrinks what is only a few voxels thin: with Slicer's default 
 MESH_METHOD = "divergence theorem on the closed triangle surface"
 DIFFERENCE_METHOD = "volume inside the surface minus voxel sum"
 
+MANY_SURFACES = 100
+"""More connected surfaces than this are told: such a segment is mostly specks. Our choice."""
+
 EMPTY = "the segment is empty, so it has no surface"
 
 
@@ -106,7 +109,11 @@ def finished(
         nothing = Measurement(0.0, "ml", MESH_METHOD, MESH_VOLUME)
         return SegmentSurface(segment, raw, voxels, nothing, replace(nothing, method=DIFFERENCE_METHOD), 0.0, False, (EMPTY,))
     mesh, notes = smoothed(raw, settings)
-    mesh = decimated(mesh, settings.decimation, cancel=cancel)
+    notes += many_surfaces(raw)
+    steps = {"the mesh": raw, "smoothing": mesh}
+    mesh = steps["decimation"] = decimated(mesh, settings.decimation, cancel=cancel)
+    if notes and not settings.keep_volume:
+        notes += parts_of_difference(steps, voxels.value)
     wanted = len(raw.triangles) * (1 - settings.decimation)
     if len(mesh.triangles) > wanted + 2:
         notes += (f"decimation stopped at {len(mesh.triangles)} triangles: fewer would have changed the topology",)
@@ -116,6 +123,27 @@ def finished(
     volume = Measurement(mesh_volume_ml(mesh), "ml", MESH_METHOD, MESH_VOLUME)
     difference = Measurement(volume.value - voxels.value, "ml", DIFFERENCE_METHOD, MESH_VOLUME)
     return SegmentSurface(segment, mesh, voxels, volume, difference, surface_area_mm2(mesh), is_watertight(mesh), notes)
+
+
+def many_surfaces(raw: Mesh) -> tuple[str, ...]:
+    """A note for a surface in very many pieces, with the size of the smaller half of them."""
+    pieces = np.abs(np.bincount(component_of_triangle(raw), tetrahedra_ml(raw))) * 1000.0
+    if len(pieces) <= MANY_SURFACES:
+        return ()
+    return (
+        f"it has {len(pieces)} connected surfaces, half of them of at most {np.median(pieces):.3g} mm3: a mesh cuts the corners"
+        " off such tiny parts; remove them from the segment first if they are noise",
+    )
+
+
+def parts_of_difference(steps: dict[str, Mesh], voxels_ml: float) -> tuple[str, ...]:
+    """What each step (the surface after it, by its name) added to the volume, in percent of the voxel sum."""
+    told, before = [], voxels_ml
+    for name, mesh in steps.items():
+        share = (mesh_volume_ml(mesh) - before) / voxels_ml
+        before = mesh_volume_ml(mesh)
+        told += [f"{share:+.1%} by {name}"] if abs(share) >= 0.0005 else []
+    return (f"volume against the voxels: {', '.join(told)}",) if told else ()
 
 
 def smoothed(mesh: Mesh, settings: SurfaceSettings) -> tuple[Mesh, tuple[str, ...]]:
@@ -175,7 +203,7 @@ def _held_back(mesh: Mesh, points: np.ndarray) -> tuple[Mesh, tuple[str, ...]]:
         high, low = np.where(bad, middle, high), np.where(bad, low, middle)
     result = mixed(np.where(changed, low, 1.0))
     which = "smoothing was" if len(before) == 1 else f"smoothing of {int(changed.sum())} of {len(before)} connected surfaces was"
-    return result, (f"{which} held back, so that the volume changes by at most {VOLUME_LIMIT:.0%}",)
+    return result, (f"{which} held back, so that it changes the volume by at most {VOLUME_LIMIT:.0%}",)
 
 
 def with_volume(mesh: Mesh, volume_ml: float) -> tuple[Mesh, bool]:

@@ -4,6 +4,7 @@ Signals are arbitrary units of our own choice, ordered as on real images: fluid 
 T2, white matter is brighter than gray on T1, edema is bright on T2 and FLAIR, the tumor's rim is bright after contrast.
 Frame: RAS in mm, origin in the middle of the brain. Regions are nested as in the BraTS challenges (model card of MONAI's
 `brats_mri_segmentation`): whole tumor (edema, rim, necrosis), tumor core (rim, necrosis), enhancing tumor (rim).
+Its parts (edema, enhancing tumor, necrosis) do not overlap and add up to the whole tumor.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from OncoLib import __version__
 from OncoLib.errors import InputError
 from OncoLib.image import Image
 from OncoLib.phantom.acquisition import Acquisition, days
-from OncoLib.phantom.lesions import Lesion, lesion_facts
+from OncoLib.phantom.lesions import Lesion
 from OncoLib.phantom.patient import PATIENT_ID
 from OncoLib.phantom.raster import Paint, draw
-from OncoLib.phantom.scan import FORMAT, Scan, check_seed, degraded, seen
+from OncoLib.phantom.scan import FORMAT, Scan, check_seed, degraded, field_of_view, lesion_in_scan, seen
 from OncoLib.phantom.shapes import Ellipsoid
 from OncoLib.phantom.solids import Difference, HalfSpace, Placed, Union, exact_or_numeric, rigid
 from OncoLib.progress import CancelToken, Progress, part_of, silent
@@ -50,6 +51,18 @@ REGIONS = {
     "core": (13.0, 15.5, 11.5),
     "necrosis": (7.0, 9.0, 6.0),
 }
+ENCLOSED = {
+    # what the outer surface of a region encloses: id, number that stays over dates, structure, name
+    "edema": ("whole_tumor", 1, "brain_lesion", "Whole tumor"),
+    "core": ("tumor_core", 2, "brain_neoplasm", "Tumor core"),
+    "necrosis": ("necrosis", 3, "brain_tumor_necrosis", "Necrosis"),
+}
+PARTS = (
+    # id, structure, name, outer region and the region inside of it that is no part of it
+    ("edema", "brain_edema", "Edema", "edema", "core"),
+    ("enhancing_tumor", "brain_tumor_enhancing", "Enhancing tumor", "core", "necrosis"),
+    ("necrosis", "brain_tumor_necrosis", "Necrosis", "necrosis", ""),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,15 +80,13 @@ class BrainAcquisition(Acquisition):
 
 
 def tumor(growth: Mapping[str, float]) -> dict[str, Lesion]:
-    """Outer surfaces of the three regions at a date; InputError when one does not lie inside the one around it."""
+    """What the outer surfaces of the three regions enclose at a date; InputError when one reaches out of the one around it."""
     unknown = set(growth) - set(REGIONS)
     if unknown:
         raise InputError(f"the glioma has no region {min(unknown)!r}; wanted {', '.join(REGIONS)}")
     found = {
-        name: Lesion(name, at, structure_of(name), name, TUMOR_CENTER_MM, half, name, degrees=TUMOR_TURN).grown(
-            growth.get(name, 1.0)
-        )
-        for at, (name, half) in enumerate(REGIONS.items(), 1)
+        name: Lesion(*ENCLOSED[name], TUMOR_CENTER_MM, half, name, degrees=TUMOR_TURN).grown(growth.get(name, 1.0))
+        for name, half in REGIONS.items()
     }
     for outer, inner in (("edema", "core"), ("core", "necrosis")):
         if float(np.max(found[outer].solid.signed(*found[inner].surface_points().T))) > 0:
@@ -84,11 +95,6 @@ def tumor(growth: Mapping[str, float]) -> dict[str, Lesion]:
     if float(np.max(Ellipsoid(BRAIN_HALF_MM).signed(*points))) > 0 or float(np.min(around["ventricles"].signed(*points))) <= 0:
         raise InputError("the edema of the glioma reaches out of the brain or into a ventricle; wanted a smaller growth")
     return found
-
-
-def structure_of(region: str) -> str:
-    """Id in our terminology of what a region's outer surface encloses."""
-    return {"edema": "brain_edema", "core": "brain_neoplasm", "necrosis": "brain_tumor_necrosis"}[region]
 
 
 def shapes() -> dict[str, object]:
@@ -145,13 +151,14 @@ LABELS = (
     (1, 3, "brain_lesion", "edema"),
     (2, 4, "brain_neoplasm", "core"),
     (3, 5, "brain_tumor_enhancing", "core"),
+    (3, 7, "brain_edema", "edema"),
     (4, 6, "brain_tumor_necrosis", "necrosis"),
 )
-NAMES = {3: "Whole tumor", 4: "Tumor core", 5: "Enhancing tumor", 6: "Necrosis"}
+NAMES = {3: "Whole tumor", 4: "Tumor core", 5: "Enhancing tumor", 6: "Necrosis", 7: "Edema"}
 
 
 def segments() -> list[Segment]:
-    """Brain, ventricles, and the nested regions, each in a layer of its own."""
+    """Brain and ventricles; the nested regions, each in a layer of its own; the edema beside the enhancing tumor."""
     found = []
     for layer, label, name, _ in LABELS:
         item = structure(name)
@@ -160,13 +167,13 @@ def segments() -> list[Segment]:
 
 
 def paints(regions: dict[str, Lesion]) -> list[Paint]:
-    """All shapes in order; the necrosis takes the label of the enhancing tumor away."""
+    """All shapes in order; the core takes the label of the edema away, the necrosis that of the enhancing tumor."""
     head = shapes()
     marks = {"gray matter": ((0, 1),), "ventricles": ((0, 2),)}
     found = [Paint(solid, "fluid" if name == "ventricles" else name, marks.get(name, ())) for name, solid in head.items()]
     return [
         *found,
-        Paint(regions["edema"].solid, "edema", ((0, 1), (1, 3))),
+        Paint(regions["edema"].solid, "edema", ((0, 1), (1, 3), (3, 7))),
         Paint(regions["core"].solid, "rim", ((2, 4), (3, 5))),
         Paint(regions["necrosis"].solid, "necrosis", ((3, 0), (4, 6))),
     ]
@@ -209,7 +216,11 @@ def scan_brain(
 
 
 def brain_facts(acquisition: BrainAcquisition, regions: dict[str, Lesion], grid, sequence: str, seed: int) -> dict:
-    """JSON-ready truth: the nested regions with exact volumes and diameters of their outer surfaces."""
+    """JSON-ready truth under the names of the truth map: nested regions with volumes and diameters, and the parts.
+
+    lesions: whole tumor, tumor core, necrosis, each with all that lies inside of it. parts: edema, enhancing tumor and
+    necrosis without each other, which add up to the whole tumor.
+    """
     volumes = {name: one.solid.volume_mm3 / 1000 for name, one in regions.items()}
     nested = {
         "whole_tumor_ml": volumes["edema"],
@@ -218,7 +229,8 @@ def brain_facts(acquisition: BrainAcquisition, regions: dict[str, Lesion], grid,
         "necrosis_ml": volumes["necrosis"],
         "edema_ml": volumes["edema"] - volumes["core"],
     }
-    ventricles, how = exact_or_numeric(shapes()["ventricles"])
+    solid = shapes()["ventricles"]
+    (ventricles, how), view = exact_or_numeric(solid), field_of_view(solid, acquisition.pose, grid)
     return {
         "format": FORMAT,
         "patient": PATIENT_ID,
@@ -230,9 +242,22 @@ def brain_facts(acquisition: BrainAcquisition, regions: dict[str, Lesion], grid,
         "slice_thickness_mm": grid.thickness_mm,
         "blur_mm": acquisition.blur_mm,
         "noise": acquisition.noise_hu,
-        "structures": [{"structure": "brain_ventricle", "volume_ml": ventricles, "volume_method": how}],
+        "structures": [{"structure": "brain_ventricle", "volume_ml": ventricles, "volume_method": how, "in_field_of_view": view}],
         "glioma": {**nested, "volume_method": "closed formula"},
-        "lesions": [lesion_facts(one, acquisition.pose, grid.ijk_to_ras) for one in regions.values()],
+        "lesions": [lesion_in_scan(one, acquisition.pose, grid) for one in regions.values()],
+        "parts": [part_facts(*one, regions, acquisition.pose, grid) for one in PARTS],
+    }
+
+
+def part_facts(part: str, structure_id: str, name: str, outer: str, inner: str, regions: dict[str, Lesion], pose, grid) -> dict:
+    """JSON-ready truth of one region without the one inside of it: the difference of two closed formulas."""
+    inside_mm3 = regions[inner].solid.volume_mm3 if inner else 0.0
+    return {
+        "id": part,
+        "name": name,
+        "structure": structure_id,
+        "volume_ml": (regions[outer].solid.volume_mm3 - inside_mm3) / 1000,
+        "in_field_of_view": field_of_view(regions[outer].solid, pose, grid),
     }
 
 

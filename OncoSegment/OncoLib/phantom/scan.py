@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.ndimage as ndimage
+from scipy.optimize import lsq_linear
 
 from OncoLib import __version__
 from OncoLib.errors import InputError
@@ -16,6 +17,8 @@ from OncoLib.phantom.anatomy import Organ
 from OncoLib.phantom.lesions import Lesion, lesion_facts
 from OncoLib.phantom.patient import PATIENT_ID, Patient
 from OncoLib.phantom.raster import Grid, Paint, draw
+from OncoLib.phantom.shapes import Ellipsoid
+from OncoLib.phantom.solids import Difference, Placed, Union, moved_bounds
 from OncoLib.progress import CancelToken, Progress, silent
 from OncoLib.segmentation import Provenance, Segment, Segmentation
 from OncoLib.terminology import structure
@@ -155,13 +158,73 @@ def facts_of(patient: Patient, acquisition: Acquisition, lesions: list[Lesion], 
         "slice_thickness_mm": grid.thickness_mm,
         "blur_mm": acquisition.blur_mm,
         "noise_hu": acquisition.noise_hu,
-        "structures": [organ_facts(one, patient) for one in patient.structures],
-        "lesions": [lesion_facts(one, acquisition.pose, grid.ijk_to_ras) for one in lesions],
+        "structures": [organ_facts(one, patient, acquisition.pose, grid) for one in patient.structures],
+        "lesions": [lesion_in_scan(one, acquisition.pose, grid) for one in lesions],
         "absent_lesions": [one.id for one in patient.lesions if one.id not in {item.id for item in lesions}],
     }
 
 
-def organ_facts(one: Organ, patient: Patient) -> dict:
-    """Id, whole volume in ml whether or not the scan covers it, and how it was found."""
+def organ_facts(one: Organ, patient: Patient, pose: np.ndarray, grid: Grid) -> dict:
+    """Id, whole volume in ml whether or not the scan covers it, how it was found, and how much the scan covers."""
     volume, method = one.volume
-    return {"structure": one.structure, "volume_ml": volume, "volume_method": method, "hu": patient.hu.get(one.material)}
+    return {
+        "structure": one.structure,
+        "volume_ml": volume,
+        "volume_method": method,
+        "hu": patient.hu.get(one.material),
+        "in_field_of_view": field_of_view(one.solid, pose, grid),
+    }
+
+
+def lesion_in_scan(one: Lesion, pose: np.ndarray, grid: Grid) -> dict:
+    """`lesions.lesion_facts` of the whole lesion, and how much of it the scan covers."""
+    return {**lesion_facts(one, pose, grid.ijk_to_ras), "in_field_of_view": field_of_view(one.solid, pose, grid)}
+
+
+def field_of_view(solid, pose: np.ndarray, grid: Grid) -> str:
+    """How much of a solid the voxels of a scan cover: all of it ("yes"), a part ("cut") or nothing ("no").
+
+    pose: 4x4 from the solid's frame to RAS of the scan. The scan is the box of whole voxels. Exact for ellipsoids under any
+    matrix and for unions of them; a shape of another kind goes by the box around it in its own frame, a `Difference` by
+    its whole, so that "cut" may then be said of one that just misses the edge.
+    """
+    return _covered(solid, np.linalg.inv(grid.ijk_to_ras) @ pose, np.array(grid.shape_kji[::-1], dtype=float))
+
+
+def _covered(solid, to_ijk: np.ndarray, counts: np.ndarray) -> str:
+    """`field_of_view` in voxel indices, in which the scan is the box from -0.5 to counts - 0.5."""
+    if isinstance(solid, Difference):
+        return _covered(solid.whole, to_ijk, counts)
+    if isinstance(solid, Placed):
+        return _covered(solid.shape, to_ijk @ solid.matrix, counts)
+    if isinstance(solid, Union):
+        found = {_covered(part, to_ijk, counts) for part in solid.parts}
+        return found.pop() if len(found) == 1 else "cut"
+    if isinstance(solid, Ellipsoid):
+        axes, center = to_ijk[:3, :3] * solid.half_mm, to_ijk[:3, 3]
+        reach, apart = np.linalg.norm(axes, axis=1), _ellipsoid_apart
+    else:
+        bounds = solid.bounds_mm
+        axes = to_ijk[:3, :3] * (np.diff(bounds, axis=1)[:, 0] / 2)
+        center, reach, apart = moved_bounds(bounds, to_ijk).mean(axis=1), np.abs(axes).sum(axis=1), _boxes_apart
+    if (center - reach >= -0.5).all() and (center + reach <= counts - 0.5).all():
+        return "yes"
+    return "no" if apart(axes, center, counts) else "cut"
+
+
+def _ellipsoid_apart(axes: np.ndarray, center: np.ndarray, counts: np.ndarray) -> bool:
+    """True when an ellipsoid {center + axes u: |u| <= 1} misses the box: |u| of the nearest point of the box is above 1."""
+    inverse = np.linalg.inv(axes)
+    nearest = lsq_linear(inverse, inverse @ center, (np.full(3, -0.5), counts - 0.5), method="bvls")
+    return bool(np.linalg.norm(nearest.fun) >= 1)
+
+
+def _boxes_apart(axes: np.ndarray, center: np.ndarray, counts: np.ndarray) -> bool:
+    """True when a turned box {center + axes u: |u_i| <= 1} misses the box of the scan, by the separating axis theorem.
+
+    Two convex polyhedra are apart when they are along a normal of a face of one, or along a product of two of their edges.
+    """
+    edges = [np.cross(own, other) for own in np.eye(3) for other in axes.T]
+    normals = np.array([*np.eye(3), *np.linalg.inv(axes), *edges])
+    gap = np.abs(normals @ (center - (counts - 1) / 2))
+    return bool((gap > np.abs(normals) @ (counts / 2) + np.abs(normals @ axes).sum(axis=1) + 1e-9).any())

@@ -79,11 +79,12 @@ def vertebrae_and_lesions(made: Scan) -> Segmentation:
 
 
 def check_lesions(facts: dict, measured: Sequence[SegmentMeasures]) -> dict[str, dict[str, Checked]]:
-    """By name of each lesion that was measured, by measure (volume, longest and perpendicular diameter).
+    """By name of each lesion that was measured and is whole in the scan, by measure (volume, longest, perpendicular diameter).
 
-    facts: of the scan. Diameters are compared with those of the analytic shape in the slice plane through its center.
+    facts: of the scan; a lesion that its edge cuts is left out.
+    Diameters are compared with those of the analytic shape in the slice plane through its center.
     """
-    exact = {lesion["name"]: lesion for lesion in facts["lesions"]}
+    exact = {lesion["name"]: lesion for lesion in facts["lesions"] if is_whole(lesion)}
     return {
         item.segment.name: {
             name: Checked(item.measurements[name].value, exact[item.segment.name][fact]) for name, fact in EXACT_OF.items()
@@ -94,13 +95,18 @@ def check_lesions(facts: dict, measured: Sequence[SegmentMeasures]) -> dict[str,
 
 
 def check_vertebrae(facts: dict, measured: Sequence[SegmentMeasures]) -> dict[str, Checked]:
-    """Volume in ml by level ("C1") of each vertebra that was measured, from the head down."""
-    exact = {one["structure"]: one["volume_ml"] for one in facts["structures"]}
+    """Volume in ml by level ("C1") of each vertebra that was measured and is whole in the scan, from the head down."""
+    exact = {one["structure"]: one["volume_ml"] for one in facts["structures"] if is_whole(one)}
     return {
         level_of(item.segment): Checked(item.measurements["volume_ml"].value, exact[item.segment.structure])
         for item in measured
-        if is_vertebra(item.segment)
+        if is_vertebra(item.segment) and item.segment.structure in exact
     }
+
+
+def is_whole(facts: dict) -> bool:
+    """True for a lesion or structure, by its facts, that lies wholly in the scan: others have no exact number there."""
+    return facts["in_field_of_view"] == "yes"
 
 
 def level_of(segment: Segment) -> str:
