@@ -96,7 +96,8 @@ def _import(job: dict, progress: Progress, cancel: CancelToken) -> dict:
 def _export(job: dict, progress: Progress, cancel: CancelToken) -> dict:
     root = Path(job["root"])
     cards = [card_named(one, root) for one in job["cards"]]
-    store.export(cards, Path(job["path"]), root=root, progress=progress, cancel=cancel)
+    overwrite = job.get("overwrite", False)
+    store.export(cards, Path(job["path"]), overwrite=overwrite, root=root, progress=progress, cancel=cancel)
     return {"cards": job["cards"], "file": Path(job["path"]).name}
 
 

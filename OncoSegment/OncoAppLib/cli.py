@@ -149,7 +149,7 @@ def add_demo(verbs) -> None:
 def add_volumes(verbs) -> None:
     """`volumes`."""
     verb = verbs.add_parser("volumes", help="volumes of one or more results, side by side")
-    verb.add_argument("results", nargs="+", type=Path, help=".seg.nrrd files, segmentation.json with its label maps, or label maps")
+    verb.add_argument("results", nargs="+", type=Path, help=".seg.nrrd, segmentation.json with its label maps, or label maps")
     add_common(verb)
     verb.set_defaults(run=run.volumes)
 

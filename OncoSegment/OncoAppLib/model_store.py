@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from OncoAppLib.options import add_common
+from OncoLib.errors import ModelError, OncoError
 
 ACTIONS = (
     ("install", "fetch models, verify them and put them into the store"),
@@ -55,24 +56,37 @@ def run_install(options) -> int:
     settings = user_transfer_settings(offline=options.offline)
     made = []
     for card in cards:
-        with shown_progress(options) as (bar, cancel):
-            made.append(
-                store.install(
-                    card,
-                    accept_license=asking(options, card),
-                    root=root,
-                    settings=settings,
-                    accept_changed=options.accept_changed,
-                    progress=bar,
-                    cancel=cancel,
+        try:
+            with shown_progress(options) as (bar, cancel):
+                made.append(
+                    store.install(
+                        card,
+                        accept_license=asking(options, card),
+                        root=root,
+                        settings=settings,
+                        accept_changed=options.accept_changed,
+                        progress=bar,
+                        cancel=cancel,
+                    )
                 )
-            )
+        except OncoError as error:
+            return stopped(options, error, card, made)
         if not options.json:
             known = made[-1].verified_by or "no published hash: unverified until you `models confirm` it"
             print(f"{card.id}: installed, {made[-1].bytes / 1e6:.1f} MB ({known})")
     if options.json:
         print(json.dumps([one.to_json() for one in made]))
     return 0
+
+
+def stopped(options, error: OncoError, card, made: list) -> int:
+    """Says at which model it stopped, and what was installed before."""
+    if options.json:
+        answer = {"error": str(error), "kind": type(error).__name__, "exit_code": error.exit_code, "model": card.id}
+        print(json.dumps({**answer, "done": [one.card for one in made]}))
+    else:
+        print(f"oncosegment: {card.id}: {error}", file=sys.stderr)
+    return error.exit_code
 
 
 def run_verify(options) -> int:
@@ -208,7 +222,12 @@ def root_and_cards(options) -> tuple[Path, list]:
     from ModelManagerLib.work import card_named
 
     root = root_of(options)
-    return root, [card_named(name, root) for name in options.ids]
+    if "totalsegmentator" in options.ids:
+        raise ModelError(
+            "TotalSegmentator has weights for each of its networks; `oncosegment models tasks` shows its tasks, and a run says"
+            " which are missing, with the command that installs them. The task total: totalsegmentator-291 to -295"
+        )
+    return root, [card_named(name, root) for name in dict.fromkeys(options.ids)]
 
 
 def one_card(options):

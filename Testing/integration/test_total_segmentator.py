@@ -409,3 +409,42 @@ def test_the_check_does_not_load_torch(weights):
     path = os.pathsep.join([*PACKAGE_PARENTS, str(ROOT / "Testing")])
     environment = {**os.environ, "PYTHONPATH": path}
     assert subprocess.run([sys.executable, "-c", code], env=environment).returncode == 0
+
+
+def test_weights_of_the_store_are_found_and_compared_with_their_manifest(weights, tmp_path, monkeypatch):
+    from ModelManagerLib import store
+    from ModelManagerLib.catalog import find_card
+
+    mine, root = tmp_path / "mine", tmp_path / "store"
+    tiny.build(mine, tasks.weights_of(tasks.task("total"), "fastest"))
+    card = find_card("totalsegmentator-298")
+    store.import_from(mine, accept_license=lambda license: True, cards=[card], root=root)
+    monkeypatch.delenv("TOTALSEG_WEIGHTS_PATH")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("ONCOSEGMENT_MODELS", str(root))
+    assert run(blocks(), speed="fastest").layers[0].any()
+    (checkpoint,) = (root / "nnunet" / "results").glob("*/*/fold_0/*.pth")
+    checkpoint.write_bytes(checkpoint.read_bytes() + b"x")
+    with pytest.raises(ModelError, match="Dataset298_TotalSegmentator_total_6mm_1559subj cannot be loaded"):
+        run(blocks(), speed="fastest")
+    assert not store.verify(card, root=root).sound
+    with pytest.raises(ModelError, match="are damaged; `oncosegment models install totalsegmentator-298`"):
+        run(blocks(), speed="fastest")
+
+
+def test_a_checkpoint_that_would_run_code_runs_nothing(weights, tmp_path, monkeypatch):
+    import pickle
+
+    tiny.build(tmp_path / "w", tasks.weights_of(tasks.task("total"), "fastest"))
+    (checkpoint,) = (tmp_path / "w").glob("*/*/fold_0/*.pth")
+    marker = tmp_path / "ran"
+
+    class Hostile:
+        def __reduce__(self):
+            return os.system, (f"touch {marker}",)
+
+    checkpoint.write_bytes(pickle.dumps(Hostile()))
+    monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(tmp_path / "w"))
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        run(blocks(), speed="fastest")
+    assert not marker.exists()

@@ -70,7 +70,7 @@ class TotalSegmentatorExpert:
         if plan.task.licensed:
             require_license_number(plan.task.id)
         require_weights(plan.weights, folder_for(plan.weights), plan.task.id)
-        return trusted
+        return (*trusted, *memory_note(image, plan, request))
 
     def run(self, image: Image, request: Request, *, progress: Progress, cancel: CancelToken) -> Prediction:
         """The task's label map on the image's grid, with the package's own label values."""
@@ -124,6 +124,21 @@ def check_modality(image: Image, task: tasks.Task) -> tuple[str, ...]:
     if image.modality:
         return ()
     return (f"neither the file nor the user states the modality: the image is taken for {task.modality}",)
+
+
+def memory_note(image: Image, plan: Plan, request: Request) -> tuple[str, ...]:
+    """One sentence when this machine may not have the memory that the run needs; nothing when it fits."""
+    from ModelManagerLib.environment import free_memory_gb
+    from ModelManagerLib.predict import needs_of_runs, network_of, shortage
+
+    folder = folder_for(plan.weights)
+    try:
+        networks = [network_of(folder / one.folder / one.model_folder) for one in plan.weights]
+        need = needs_of_runs(image.shape_kji, image.spacing_kji_mm, networks, resampled_before=True)
+    except OncoError:
+        return ()  # plans that cannot be read are told when the network is loaded
+    told = shortage(need, free_memory_gb())
+    return (f"the run {told}",) if told else ()
 
 
 SMALLEST_MM = 12.0

@@ -183,6 +183,7 @@ def load(folder: Path, folds, device):
     """A new predictor; ModelError when the files are missing or cannot be used."""
     from ModelManagerLib.checkpoint import safe_torch_load
     from ModelManagerLib.checkpoint_plans import require_plain_plans
+    from ModelManagerLib.known_files import known_sha256
 
     if not folder.is_dir():
         raise ModelError(f"the weights {folder.parent.name} of TotalSegmentator are not installed")
@@ -193,7 +194,7 @@ def load(folder: Path, folds, device):
     try:
         require_plain_plans(folder)
         # nnU-Net unpickles a checkpoint as it is, which can run any code; here only numbers and names come out of it.
-        with safe_torch_load():
+        with safe_torch_load(known_sha256):
             predictor.initialize_from_trained_model_folder(str(folder), use_folds=folds)
         reader = predictor.plans_manager.image_reader_writer_class.__name__
     except ModelError as error:

@@ -63,7 +63,7 @@ def tasks() -> dict[str, Task]:
     except ImportError as error:
         raise ModelError(
             "the model 'totalsegmentator' needs the package TotalSegmentator 2.18 or later, which is not installed;"
-            " in a clone of OncoSegment: pip install \".[ai]\""
+            ' in a clone of OncoSegment: pip install ".[ai]"'
         ) from error
     return {
         name: Task(

@@ -28,9 +28,9 @@ def weights_folder(environ: Mapping[str, str] = os.environ, home: Path | None = 
 
 
 def folder_for(needed: Iterable[Weights], environ: Mapping[str, str] = os.environ) -> Path:
-    """The folder that a run takes: the one that the package would, unless only the model store has all its weights.
+    """The folder that a run takes: the one that the package would, unless not all its weights are there; then the model store.
 
-    The store is not asked when TOTALSEG_WEIGHTS_PATH names a folder.
+    All weights of a run lie in one folder. The store is not asked when TOTALSEG_WEIGHTS_PATH names a folder.
     """
     from ModelManagerLib.store_places import environment_of, store_root
 
@@ -58,14 +58,28 @@ def is_installed(weights: Weights, folder: Path) -> bool:
 
 def require_weights(needed: Iterable[Weights], folder: Path, task: str) -> None:
     """Raises ModelError naming every network that is missing or incomplete."""
+    needed = tuple(needed)
     missing = [weights for weights in needed if not is_installed(weights, folder)]
     if not missing:
+        refuse_damaged(needed, folder)
         return
     told = "; ".join(f"{weights.folder}{' (incomplete)' if (folder / weights.folder).exists() else ''}" for weights in missing)
+    hidden = " and unset TOTALSEG_WEIGHTS_PATH, which hides the model store" if os.environ.get("TOTALSEG_WEIGHTS_PATH") else ""
     raise ModelError(
         f"the weights for TotalSegmentator's task {task!r} are not installed: {told}. Install them in the module OncoSegment"
-        f" Models, or by `oncosegment models install {' '.join(card_ids(missing))}`"
+        f" Models, or by `oncosegment models install {' '.join(card_ids(missing))}`{hidden}"
     )
+
+
+def refuse_damaged(needed: Iterable[Weights], folder: Path) -> None:
+    """Raises ModelError for weights of the store that its last check found damaged."""
+    from ModelManagerLib.known_files import is_damaged
+
+    for weights in needed:
+        if is_damaged(folder / weights.folder):
+            raise ModelError(
+                f"the weights {weights.folder} are damaged; `oncosegment models install totalsegmentator-{weights.id}`"
+            )
 
 
 def card_ids(missing: Iterable[Weights]) -> list[str]:
