@@ -49,7 +49,7 @@ class ModelManagerWidget(ScriptedLoadableModuleWidget):
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = ModelManagerLogic()
         self.models = ModelPanel(self.ui)
-        self.doctor = DoctorPage(self.ui, self.models.tell)
+        self.doctor = DoctorPage(self.ui)
         self.ui.refreshButton.connect("clicked(bool)", self.refresh)
         self.refresh()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections import Counter
@@ -12,15 +13,16 @@ from pathlib import Path
 
 from ModelManagerLib import store, work
 from ModelManagerLib.catalog import LicenseFacts, ModelCard
-from ModelManagerLib.catalog_search import missing_packages, search, this_machine, too_big
+from ModelManagerLib.catalog_search import has_expert, missing_packages, search, this_machine, too_big
 from ModelManagerLib.install import require_sources
 from ModelManagerLib.licenses import is_accepted, text_sha256
 from ModelManagerLib.store_places import STORE_VARIABLE, settings_file
 from ModelManagerLib.transfer_progress import amount_text
 from ModelManagerLib.user_catalog import whole_catalog
 from OncoLib import background
-from OncoLib.errors import InputError, ModelError, OncoError, WorkerError
+from OncoLib.errors import Cancelled, InputError, ModelError, OncoError, WorkerError
 from OncoLib.progress import CancelToken, Progress
+from OncoLib.segmentation_files import write_json
 
 TARGET, LOOK = "ModelManagerLib.work:do", "ModelManagerLib.manager:look"
 STORE = ""
@@ -28,6 +30,12 @@ STORE = ""
 
 STOP_SECONDS = 1.5
 """How long `abandon` waits for jobs to stop by themselves; killed ones leave locks that others wait half a minute for."""
+
+CANCELLED = {
+    "install": "Cancelled; what was fetched is kept and taken up again.",
+    "import": "Cancelled; models that came in before it stay.",
+    "verify": "Cancelled; nothing was found out.",
+}
 
 HERE = ("installed", "unverified")
 
@@ -58,7 +66,8 @@ class Row:
 
     bytes: None when not known. license_id: SPDX or "LicenseRef-...". restricted: why it is no default, "" when it may be
     one. refusal: why it cannot be fetched, "" when it can. too_big, missing: what speaks against a run on this machine.
-    stored: False for what is part of a program. fraction, message: of its running job, message "" without one.
+    expert: False when nothing of OncoSegment runs it yet. stored: False for what is part of a program. fraction, message:
+    of its running job, message "" without one.
     """
 
     id: str
@@ -73,6 +82,7 @@ class Row:
     too_big: tuple[str, ...]
     missing: tuple[str, ...]
     own: bool
+    expert: bool = True
     stored: bool = True
     fraction: float | None = None
     message: str = ""
@@ -170,6 +180,7 @@ class Manager:
             too_big=big,
             missing=missing,
             own=card.origin == "user",
+            expert=has_expert(card),
             stored=bool(card.place),
             fraction=job.fraction if job else None,
             message=job.message if job else "",
@@ -258,6 +269,8 @@ class Manager:
         try:
             answer = running.job.result()
             sentence = said(running.action, answer, self.card(key).title if key else "")
+        except Cancelled:
+            sentence = CANCELLED.get(running.action, str(Cancelled()))
         except OncoError as error:
             sentence = str(error)
         except Exception as error:
@@ -302,20 +315,22 @@ def refusal_of(card: ModelCard) -> str:
 
 def look(folder: Path, progress: Progress, cancel: CancelToken) -> None:
     """Target of a job: imports what comes under accepted licenses, and leaves the hashes of the others as "asked"."""
-    job = work.read(folder)
-    asked: list[str] = []
+    job = json.loads((folder / work.JOB).read_text(encoding="utf-8"))
+    root, asked, brought = Path(job["root"]), [], store.Imported()
 
     def note(license: LicenseFacts) -> bool:
         asked.append(text_sha256(license))
         return False
 
-    answer = {"cards": [], "skipped": []}
     try:
-        answer = work.bring(job, note, progress, cancel)
-    except ModelError:
+        cards = whole_catalog(root)[0]
+        path = Path(job["path"])
+        brought = store.import_from(path, accept_license=note, cards=cards, root=root, progress=progress, cancel=cancel)
+    except ModelError:  # a single model, whose license was not accepted
         if not asked:
             raise
-    work.leave(folder, {**answer, "asked": asked})
+    answer = {"cards": [one.card for one in brought.manifests], "skipped": [list(one) for one in brought.skipped]}
+    write_json(folder / background.RESULT, {**answer, "asked": asked})
 
 
 def said(action: str, answer: dict, title: str = "") -> str:
@@ -329,8 +344,8 @@ def said(action: str, answer: dict, title: str = "") -> str:
         return f"{title} was removed; {amount_text(answer['freed_bytes'], None)} are free again."
     if action == "export":
         return f"Packed into {answer['file']}: {some(answer['cards'])}."
-    left = [f"{name}: {reason}" for name, reason in answer["skipped"]]
-    return f"Imported: {some(answer['cards']) or 'nothing'}." + (f" Left out: {some(left, 2)}." if left else "")
+    left = [f"{name}: {reason.removeprefix(f'{name}: ')}" for name, reason in answer["skipped"]]
+    return f"Imported: {some(answer['cards']) or 'nothing'}." + (f" Left out: {some(left, 1)}." if left else "")
 
 
 def some(names: Sequence[str], most: int = 4) -> str:

@@ -14,20 +14,38 @@ from OncoLib.widgets import tables
 
 INTERVAL_MS = 200
 TARGET = "ModelManagerLib.work:do"
+SUBJECT, STATE, FOUND = range(3)
+WIDTHS = {SUBJECT: 92, STATE: 70}
+"""Pixels; sentences get the rest, in as many lines as they need."""
 
 
 class DoctorPage:
     """Fills `findingsTable` by a job in a process of its own. **Main thread only.**"""
 
-    def __init__(self, ui, tell) -> None:
-        self.ui, self._tell, self._job, self._answer = ui, tell, None, None
-        tables.set_up(ui.findingsTable, [_("What"), _("State"), _("Finding and repair")])
+    def __init__(self, ui) -> None:
+        self.ui, self._job, self._answer = ui, None, None
+        self._set_up(ui.findingsTable)
         self.timer = qt.QTimer()
         self.timer.setInterval(INTERVAL_MS)
         self.timer.connect("timeout()", self.poll)
         ui.doctorButton.connect("clicked(bool)", self.onLook)
         ui.supportButton.connect("clicked(bool)", self.onSupport)
         ui.supportButton.enabled = False
+        self.tell("")
+
+    def _set_up(self, table) -> None:
+        tables.set_up(table, [_("What"), _("State"), _("Finding and repair")])
+        table.setWordWrap(True)
+        table.verticalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+        table.horizontalHeader().setHighlightSections(False)
+        for column, width in WIDTHS.items():
+            table.setColumnWidth(column, width)
+        table.setVisible(False)  # until there is something to read
+
+    def tell(self, sentence: str) -> None:
+        """Shows a sentence."""
+        self.ui.doctorLabel.text = sentence
+        self.ui.doctorLabel.setVisible(bool(sentence))
 
     def onLook(self) -> None:
         """Starts looking."""
@@ -38,7 +56,7 @@ class DoctorPage:
         try:
             self._job = background.begin(TARGET, lambda folder: work.put(folder, "doctor"))
         except OncoError as error:
-            self._tell(str(error))
+            self.tell(str(error))
             return
         self.ui.doctorButton.enabled = False
         self.timer.start()
@@ -46,14 +64,14 @@ class DoctorPage:
     def poll(self) -> None:
         """Looks at the job."""
         status = self._job.poll()
-        self._tell(status.message)
+        self.tell(status.message)
         if not status.finished:
             return
         self.timer.stop()
         try:
             self._show(self._job.result())
         except OncoError as error:
-            self._tell(str(error))
+            self.tell(str(error))
         finally:
             self._job.close()
             self._job = None
@@ -62,15 +80,17 @@ class DoctorPage:
     def _show(self, answer: dict) -> None:
         """Worst first."""
         self._answer = answer
-        table, findings = self.ui.findingsTable, answer["findings"]
+        table, findings, states = self.ui.findingsTable, answer["findings"], state_texts()
         table.setRowCount(len(findings))
         for row, one in enumerate(findings):
-            text = " ".join(part for part in (one["sentence"], one["repair"]) if part)
-            for column, cell in enumerate((one["subject"], one["state"], text)):
+            text = "\n".join(part for part in (one["sentence"], one["repair"]) if part)
+            for column, cell in enumerate((one["subject"], states.get(one["state"], one["state"]), text)):
                 tables.put(table, row, column, cell, text)
+        table.setVisible(True)
         self.ui.supportButton.enabled = True
         bad = sum(one["state"] in ("fail", "warn") for one in findings)
-        self._tell(_("{count} things need attention").format(count=bad) if bad else _("Nothing stands in the way"))
+        count = _("{count} of {all} things need attention").format(count=bad, all=len(findings))
+        self.tell(count if bad else _("Nothing stands in the way"))
 
     def onSupport(self) -> None:
         """Writes what was found."""
@@ -81,9 +101,9 @@ class DoctorPage:
             return
         try:
             write_support_file(Path(name), self._answer["support"], overwrite=True)
-            self._tell(_("Written: {name}").format(name=Path(name).name))
+            self.tell(_("Written: {name}").format(name=Path(name).name))
         except OncoError as error:
-            self._tell(str(error))
+            self.tell(str(error))
 
     def close(self) -> None:
         """Ends a job that runs."""
@@ -91,3 +111,8 @@ class DoctorPage:
         if self._job is not None:
             self._job.close()
             self._job = None
+
+
+def state_texts() -> dict[str, str]:
+    """How the table calls each state."""
+    return {"fail": _("problem"), "warn": _("attention"), "unknown": _("unknown"), "ok": _("in order")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,24 +10,36 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ModelManagerLib.manager import STORE, Manager
-from ModelManagerLib.widgets import model_table
+from ModelManagerLib.manager import HERE, STORE, Manager
+from ModelManagerLib.transfer_progress import amount_text
+from ModelManagerLib.widgets.model_table import ModelTable, remarks
 from OncoLib.errors import OncoError
 
 INTERVAL_MS = 200
+MODALITIES = ("", "CT", "MR")
 
 
 class ModelPanel:
     """Shows a `Manager` in the widgets of the panel. **Main thread only.** Nothing opens a dialog but the file choosers."""
 
     def __init__(self, ui, manager: Manager | None = None) -> None:
-        self.ui, self.manager = ui, manager or Manager()
-        self._rows, self._after_yes = [], None
-        model_table.set_up(ui.modelTable)
-        ui.findEdit.connect("textChanged(QString)", self.refresh)
+        self.ui, self.manager, self._after_yes, self._asked_for = ui, manager or Manager(), None, None
+        self.table = ModelTable(ui.modelTable)
+        for title in (_("All images"), "CT", "MR"):
+            ui.modalitySelector.addItem(title)
+        self.timer = qt.QTimer()
+        self.timer.setInterval(INTERVAL_MS)
+        self._connect()
+        self._ask("", "", None)
+        self.refresh()
+
+    def _connect(self) -> None:
+        ui = self.ui
+        ui.findEdit.connect("textChanged(QString)", self.onFilter)
+        ui.modalitySelector.connect("currentIndexChanged(int)", self.onFilter)
         ui.modelTable.connect("itemSelectionChanged()", self.onSelected)
         for name in ("installedCheckBox", "commercialCheckBox"):
-            getattr(ui, name).connect("toggled(bool)", self.refresh)
+            getattr(ui, name).connect("toggled(bool)", self.onFilter)
         for name, slot in (
             ("installButton", self.onInstall),
             ("cancelButton", self.onCancel),
@@ -41,86 +54,115 @@ class ModelPanel:
         ):
             getattr(ui, name).connect("clicked(bool)", slot)
         self.manager.changed.connect(self.refresh)
+        self.manager.moved.connect(self.onMoved)
         self.manager.told.connect(self.tell)
-        self.timer = qt.QTimer()
-        self.timer.setInterval(INTERVAL_MS)
+        self.manager.asks.connect(self.onAsked)
         self.timer.connect("timeout()", self.manager.poll)
-        self.timer.start()
-        self._ask(None, "", None)
-        self.refresh()
 
     def close(self) -> None:
         """Ends jobs and timer, for when the panel goes away."""
         self.timer.stop()
         self.manager.changed.disconnect(self.refresh)
+        self.manager.moved.disconnect(self.onMoved)
         self.manager.told.disconnect(self.tell)
+        self.manager.asks.disconnect(self.onAsked)
         self.manager.abandon()
-
-    def refresh(self, _what=None) -> None:
-        """Shows rows, jobs and store as they are; the choice stays."""
-        chosen = self.chosen
-        self._rows = self.manager.rows(
-            self.ui.findEdit.text,
-            installed_only=self.ui.installedCheckBox.checked,
-            commercial=self.ui.commercialCheckBox.checked,
-        )
-        model_table.fill(self.ui.modelTable, self._rows)
-        for number, row in enumerate(self._rows):
-            if chosen is not None and row.id == chosen.id:
-                self.ui.modelTable.selectRow(number)
-        free = _("{free} GB free").format(free=f"{self.manager.free_bytes() / 1e9:.1f}")
-        self.ui.storeLabel.text = "\n".join(filter(None, [f"{self.manager.root}: {free}", self.manager.problem]))
-        self.onSelected()
 
     @property
     def chosen(self):
         """The chosen row, or None."""
-        numbers = {item.row() for item in self.ui.modelTable.selectedItems()}
-        number = min(numbers) if numbers else -1
-        return self._rows[number] if 0 <= number < len(self._rows) else None
+        return self.table.chosen
+
+    def onFilter(self, _what=None) -> None:
+        """Shows what is looked for now, best first."""
+        self.table.fill(self._found())
+        self.onSelected()
+
+    def refresh(self) -> None:
+        """Shows models and store as they are; one row that changed stays where it is."""
+        rows = {row.id: row for row in self._found()}
+        known = [row.id for row in self.table.rows]
+        changed = sum(row.state != rows[row.id].state for row in self.table.rows if row.id in rows)
+        keep = changed <= 1 and set(known) == set(rows)
+        self.table.fill([rows[one] for one in known] if keep else list(rows.values()))
+        self._show_store()
+        self.onSelected()
+
+    def onMoved(self, key: str) -> None:
+        """A job began or went on."""
+        if not self.timer.active:
+            self.timer.start()
+        if key != STORE:
+            self.table.update(self.manager.row(key))
+        self.onSelected()
+
+    def _found(self):
+        ui = self.ui
+        return self.manager.rows(
+            ui.findEdit.text,
+            installed_only=ui.installedCheckBox.checked,
+            commercial=ui.commercialCheckBox.checked,
+            modality=MODALITIES[max(ui.modalitySelector.currentIndex, 0)],
+        )
+
+    def _show_store(self) -> None:
+        free = _("{free} GB free").format(free=f"{self.manager.free_bytes() / 1e9:.1f}")
+        show_text(self.ui.storeLabel, "\n".join(filter(None, [f"{free}, {self.manager.root}", self.manager.problem])))
+        self.ui.storeLabel.toolTip = str(self.manager.root)
 
     def onSelected(self) -> None:
-        """Buttons and remarks for the chosen model."""
-        row, store_works = self.chosen, self.manager.message_of(STORE)
-        can = row is not None and bool(self.manager.card(row.id).place)
-        idle = can and not row.running
-        self.ui.modelLabel.text = "\n".join(model_table.remarks(row)) if row else ""
-        self.ui.installButton.enabled = bool(idle and row.state in ("missing", "partial", "damaged"))
-        self.ui.verifyButton.enabled = bool(idle and row.state in ("installed", "unverified", "damaged"))
-        self.ui.removeButton.enabled = bool(idle and row.state != "missing")
-        self.ui.exportButton.enabled = bool(idle and row.state in ("installed", "unverified") and not store_works)
-        self.ui.importFileButton.enabled = self.ui.importFolderButton.enabled = not store_works
-        self.ui.cancelButton.enabled = bool(store_works or (row is not None and row.running))
-        message = row.message if row is not None and row.running else store_works
-        fraction = row.fraction if row is not None and row.running else None
-        self.ui.progressBar.setVisible(bool(message))
+        """Buttons, remarks and progress for the chosen model."""
+        row, store_works = self.chosen, bool(self.manager.progress_of(STORE)[1])
+        idle = row is not None and row.stored and not row.running and not store_works
+        ui = self.ui
+        show_text(ui.modelLabel, "\n".join(remarks(row)) if row else "")
+        ui.installButton.enabled = bool(idle and row.state not in HERE and not row.refusal)
+        ui.installButton.text = button_text(row.state if row else "")
+        ui.verifyButton.enabled = bool(idle and row.state in (*HERE, "damaged"))
+        ui.removeButton.enabled = bool(idle and row.state != "missing")
+        ui.exportButton.enabled = bool(idle and row.state in HERE)
+        ui.importFileButton.enabled = ui.importFolderButton.enabled = not store_works
+        ui.storeButton.enabled = not self.manager.running
+        if self._asked_for not in (None, STORE) and (row is None or row.id != self._asked_for):
+            self._ask("", "", None)  # the question was about another model
+        self._show_progress()
+
+    def _show_progress(self) -> None:
+        key = self.manager.job_to_show(self.chosen.id if self.chosen else "")
+        self.ui.cancelButton.enabled = key is not None
+        self.ui.progressBar.setVisible(key is not None)
+        if key is None:
+            self.timer.stop()
+            return
+        fraction, message = self.manager.progress_of(key)
         self.ui.progressBar.setRange(0, 0 if fraction is None else 100)
         self.ui.progressBar.setValue(0 if fraction is None else int(100 * fraction))
-        if message:
-            self.tell(message)
+        self.tell(message)
 
     def tell(self, sentence: str) -> None:
         """Shows a sentence."""
-        self.ui.statusLabel.text = sentence
+        show_text(self.ui.statusLabel, sentence)
 
     def onInstall(self) -> None:
         """Shows the license first, unless it was accepted before."""
-        card_id = self.chosen.id
-        license = self.manager.license_to_show(card_id)
+        self._guarded(lambda: self._install(self.chosen))
+
+    def _install(self, row) -> None:
+        license = self.manager.license_to_show(row.id)
         if license is None:
-            self._guarded(lambda: self.manager.install(card_id))
+            self.manager.install(row.id)
             return
-        text = "\n\n".join(part for part in (license.title, license.text, license.url) if part)
-        self._ask(_("License"), text, lambda: self.manager.install(card_id, accepted=True))
+        text = _("To install {model} you must accept:").format(model=row.title) + "\n\n" + license_text(license)
+        self._ask(_("License"), text, lambda: self.manager.install(row.id, accepted=True), _("I accept"), about=row.id)
 
     def onRemove(self) -> None:
         """Says what it frees and asks once more."""
-        card_id = self.chosen.id
+        row = self.chosen
 
         def ask():
-            freed = self.manager.bytes_of_removal(card_id) / 1e6
-            text = _("Remove {model} from the store? {freed} MB become free.").format(model=card_id, freed=f"{freed:.0f}")
-            self._ask(_("Remove"), text, lambda: self.manager.remove(card_id))
+            freed = amount_text(self.manager.bytes_of_removal(row.id), None)
+            text = _("Remove {model} from the store? {freed} become free.").format(model=row.title, freed=freed)
+            self._ask(_("Remove"), text, lambda: self.manager.remove(row.id), _("Remove"), about=row.id)
 
         self._guarded(ask)
 
@@ -129,9 +171,10 @@ class ModelPanel:
         self._guarded(lambda: self.manager.verify(self.chosen.id))
 
     def onCancel(self) -> None:
-        """Stops the job of the chosen model, else that of the store."""
-        row = self.chosen
-        self.manager.cancel(row.id if row is not None and row.running else STORE)
+        """Stops the job that is shown."""
+        key = self.manager.job_to_show(self.chosen.id if self.chosen else "")
+        if key is not None:
+            self.manager.cancel(key)
 
     def onImportFile(self) -> None:
         """From a file."""
@@ -142,42 +185,59 @@ class ModelPanel:
         self._import(qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Import models")))
 
     def _import(self, path: str) -> None:
-        """Licenses of what will be found are not known before: the user is asked for all that the store does not know."""
-        if not path:
-            return
-        text = _("Models come under licenses of their own; `oncosegment models show` and the list above name them. Accept them?")
-        everything = [card.id for card in self.manager.cards if card.place]
-        self._ask(_("License"), text, lambda: self.manager.bring(Path(path), accepted=everything))
+        """What comes under licenses that were not accepted is asked for by `onAsked`."""
+        if path:
+            self._guarded(lambda: self.manager.bring(Path(path)))
+
+    def onAsked(self, path: Path, licenses) -> None:
+        """Shows the licenses of what is to be imported."""
+        head = _("To import from {file} you must accept, with the number of models:").format(file=path.name)
+        texts = [f"{number} × {license_text(license)}" for license, number in licenses]
+        accepted = [license for license, _number in licenses]
+        text = "\n\n".join([head, *texts])
+        self._ask(_("License"), text, lambda: self.manager.bring(path, accepted=accepted), _("I accept"), about=STORE)
+        self.tell(_("The licenses are waiting for your answer."))
 
     def onExport(self) -> None:
         """Packs the chosen model."""
-        name = qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), _("Export"), f"{self.chosen.id}.zip", "Zip (*.zip)")
+        card_id = self.chosen.id
+        name = qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), _("Export"), f"{card_id}.zip", "Zip (*.zip)")
         if name:
-            self._guarded(lambda: self.manager.pack([self.chosen.id], Path(name)))
+            self._guarded(lambda: self.manager.pack([card_id], Path(name)))
 
     def onStore(self) -> None:
         """Another folder for the store."""
+        self._guarded(self._choose_store)
+
+    def _choose_store(self) -> None:
+        self.manager.require_free_choice()
         folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Folder for models"))
         if folder:
-            self._guarded(lambda: self.manager.set_root(Path(folder)))
+            self.manager.set_root(Path(folder))
+            self.tell(_("Models are kept in {folder} from now on; those in the old folder stay there.").format(folder=folder))
 
-    def _ask(self, title: str | None, text: str, after_yes: Callable[[], None] | None) -> None:
-        """Shows a question below the buttons; nothing waits for the answer."""
-        self._after_yes = after_yes
+    def _ask(self, title: str, text: str, after_yes: Callable[[], None] | None, yes: str = "", about: str | None = None) -> None:
+        """Shows a question in the place of the table, where it is seen; nothing waits for the answer.
+
+        about: the model, or `STORE`.
+        """
+        self._after_yes, self._asked_for = after_yes, about
         self.ui.questionGroup.setVisible(after_yes is not None)
-        self.ui.questionGroup.title = title or ""
+        self.ui.modelTable.setVisible(after_yes is None)
+        self.ui.questionGroup.title = title
         self.ui.questionLabel.text = text
+        self.ui.acceptButton.text = yes
 
     def onYes(self) -> None:
         """Does what was asked for."""
         work = self._after_yes
-        self._ask(None, "", None)
+        self._ask("", "", None)
         if work is not None:
             self._guarded(work)
 
     def onNo(self) -> None:
         """Does nothing."""
-        self._ask(None, "", None)
+        self._ask("", "", None)
         self.tell(_("Nothing was done."))
 
     def _guarded(self, work: Callable[[], None]) -> None:
@@ -185,3 +245,19 @@ class ModelPanel:
             work()
         except OncoError as error:
             self.tell(str(error))
+
+
+def license_text(license) -> str:
+    """Title, text and address, as they are accepted."""
+    return "\n".join(part for part in (license.title, license.text, license.url) if part)
+
+
+def button_text(state: str) -> str:
+    """What Install does with a model in that state."""
+    return {"partial": _("Resume"), "damaged": _("Repair")}.get(state, _("Install"))
+
+
+def show_text(label, text: str) -> None:
+    """Shows a text; an empty label takes no room. Long names and paths may break after a separator, addresses not."""
+    label.text = re.sub(r"(?<!\S)(?!https?:)\S{30,}", lambda word: re.sub(r"([/\\_-])", "\\1\u200b", word[0]), text)
+    label.setVisible(bool(text))
