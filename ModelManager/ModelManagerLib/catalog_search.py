@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 
 from ModelManagerLib.catalog import RUNNABLE_ENGINES, USER, ModelCard, all_cards
+from ModelManagerLib.search_words import LESIONS
 from OncoLib.errors import InputError
 from OncoLib.terminology import structure as known_structure
 
@@ -174,12 +175,16 @@ def _voxel_mm3(card: ModelCard) -> float:
 
 
 def score_of(card: ModelCard, wanted: list[str]) -> int | None:
-    """0 when all words are in the title and the like, 1 when some are in the structures only, None when one is nowhere."""
+    """0 when all words are in the title and the like, 1 when some are in the structures only, 2 and 3 when another word for
+    a lesion is; None when one is nowhere."""
     said, held = _texts(card)
-    if all(_begins(word, said) for word in wanted):
-        return 0
-    rest = [word for word in wanted if not _begins(word, said)]
-    return 1 if any(all(_begins(word, name) for word in rest) for name in held) else None
+    for same in (False, True):
+        rest = [word for word in wanted if not _begins(word, said, same)]
+        if not rest:
+            return 2 * same
+        if any(all(_begins(word, name, same) for word in rest) for name in held):
+            return 2 * same + 1
+    return None
 
 
 @lru_cache(maxsize=1024)
@@ -202,10 +207,15 @@ def _spoken(name: str, structure: str) -> tuple[str, ...]:
     return (name, structure, known.name, *codes)
 
 
-def _begins(word: str, texts: Iterable[str]) -> bool:
-    """True when the word, or another word for it, begins one of the texts; a plural finds its singular."""
+def _begins(word: str, texts: Iterable[str], same: bool) -> bool:
+    """True when the word begins one of the texts; a plural finds its singular. same: a lesion by
+    any of its words."""
     singular = re.sub(r"(?:ies|es|s|(?<=a)e)$", "", word)
-    forms = {word, ALIASES.get(word, word)} | ({singular} if len(singular) >= 4 else set())
+    forms = (
+        {word, ALIASES.get(word, word)}
+        | ({singular} if len(singular) >= 4 else set())
+        | (LESIONS if same and word in LESIONS else set())
+    )
     return any(text.startswith(form) for text in texts for form in forms)
 
 

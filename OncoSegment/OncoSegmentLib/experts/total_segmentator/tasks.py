@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+from ModelManagerLib.search_words import words_for
 from OncoLib.errors import InputError, ModelError
 
 SPEEDS = ("normal", "fast", "fastest")
@@ -107,29 +108,10 @@ def find_tasks(words: str, modality: str = "") -> tuple[Task, ...]:
     return (*named, *holding)
 
 
-SAME_WORDS = (
-    {"lesion", "lesions", "tumor", "tumour", "tumors", "tumours", "metastasis", "metastases", "nodule", "nodules"}
-    | {"cyst", "cysts"},
-    {"bone", "bones", "skeleton", "rib", "vertebrae", "femur"},
-    {"spine", "spinal", "vertebra", "vertebrae"},
-    {"bleed", "bleeding", "hemorrhage", "haemorrhage"},
-    {"kidney", "kidneys", "renal"},
-    {"brain", "cerebral", "intracerebral"},
-    {"liver", "hepatic"},
-    {"lung", "lungs", "pulmonary"},
-)
-"""Words that a reader may use one for the other when looking for a task."""
-
-
 def matches(wanted: list[str], name: str) -> bool:
     """True when each wanted word, or one that stands for it, begins one of the words of a name of the package."""
     parts = name.casefold().split("_")
     return all(any(part.startswith(word) for part in parts for word in words_for(one)) for one in wanted)
-
-
-def words_for(word: str) -> set[str]:
-    """The word and those that stand for it."""
-    return {word}.union(*(group for group in SAME_WORDS if word in group))
 
 
 def checked_structures(of: Task, names: tuple[str, ...]) -> tuple[str, ...]:
