@@ -26,6 +26,17 @@ def pytest_report_header() -> list[str]:
     return [", ".join(f"{name} {version(name)}" for name in packages), f"shared test data: {found}"]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def private_checkpoint_cache(tmp_path_factory):
+    """What is made of checkpoints does not go into the home folder of whoever runs the tests."""
+    before = os.environ.get("ONCOSEGMENT_CHECKPOINTS")
+    os.environ["ONCOSEGMENT_CHECKPOINTS"] = str(tmp_path_factory.mktemp("checkpoints"))
+    yield
+    os.environ.pop("ONCOSEGMENT_CHECKPOINTS")
+    if before is not None:
+        os.environ["ONCOSEGMENT_CHECKPOINTS"] = before
+
+
 @pytest.fixture(scope="session")
 def repository_root() -> Path:
     """The folder of the checkout."""

@@ -3,7 +3,8 @@
 A checkpoint of torch is a pickle, and reading a pickle can run anything. So: the file's SHA-256 is compared before a
 byte is interpreted; what the pickle asks for is examined without doing it (`checkpoint_pickle`); then torch reads it with
 `weights_only=True`. There is no way around that: what is refused stays refused, in one sentence. What inference needs is
-kept as safetensors beside the file (`checkpoint_twin`), and loaded from there from then on.
+kept as safetensors (`checkpoint_twin`) in a folder of the user's own (`checkpoint_cache`), and loaded from there from then
+on; what lies beside the checkpoint is never taken for it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from ModelManagerLib import checkpoint_twin
+from ModelManagerLib import checkpoint_cache, checkpoint_twin
 from ModelManagerLib.checkpoint_archive import open_archive
 from ModelManagerLib.checkpoint_pickle import examine
 from ModelManagerLib.checkpoint_values import finished, stand_ins
@@ -58,49 +59,52 @@ def inference_checkpoint(path: Path, sha256: str | None = None, *, cache: Path |
 
     For nnU-Net's: network_weights, trainer_name, init_args.configuration, inference_allowed_mirroring_axes. For a plain
     state dict: its tensors. A checkpoint of another shape comes whole, by `safe_load`.
-    cache: folder for twins whose own folder cannot be written.
+    cache: folder of the twins, `checkpoint_cache.cache_folder()` by default; not used when others can write to it.
     """
     path = Path(path)
     found = file_sha256(path)
     require_equal(found, sha256, path.name)
-    for place in checkpoint_twin.places(path, found, cache):
-        twin = checkpoint_twin.read(place, found)
-        if twin is not None:
-            return twin
+    folder = checkpoint_cache.private_folder(cache)
+    twin = checkpoint_twin.read(folder, found) if folder else None
+    if twin is not None:
+        return twin
     content = safe_load(path, found)
     needed = checkpoint_twin.needed_for_inference(content, path.name)
     if needed is None:
         return content
-    write_twin(path, needed, found, cache)
+    write_twin(folder, needed, found)
     return checkpoint_twin.assembled(needed)
 
 
 def safetensors_twin(path: Path, sha256: str | None = None, *, cache: Path | None = None) -> Path:
-    """The safetensors file beside the checkpoint (or in `cache`), made now unless it is there and fits.
+    """The safetensors file of the checkpoint in `cache` (see `inference_checkpoint`), made now unless it is there and fits.
 
     Raises ModelError when the checkpoint is refused, is neither nnU-Net's nor a state dict, or no place can be written.
     """
     path = Path(path)
     found = file_sha256(path)
     require_equal(found, sha256, path.name)
-    for place in checkpoint_twin.places(path, found, cache):
-        if checkpoint_twin.read(place, found) is not None:
-            return place
+    folder = checkpoint_cache.private_folder(cache)
+    if folder and checkpoint_twin.read(folder, found) is not None:
+        return checkpoint_twin.place_of(folder, found)
     needed = checkpoint_twin.needed_for_inference(safe_load(path, found), path.name)
     if needed is None:
         raise ModelError(f"{path.name} is neither a checkpoint of nnU-Net nor a plain state dict, so it has no safetensors twin")
-    written = write_twin(path, needed, found, cache)
+    written = write_twin(folder, needed, found)
     if written is None:
-        raise ModelError(f"{path.name}: its safetensors twin cannot be written beside it; name a folder that can")
+        raise ModelError(
+            f"{path.name}: its safetensors twin cannot be written; name a folder with {checkpoint_cache.VARIABLE} that you can"
+            " write to and nobody else can"
+        )
     return written
 
 
-def write_twin(path: Path, needed: checkpoint_twin.Needed, sha256: str, cache: Path | None) -> Path | None:
-    """Where the twin was written; None when no place takes it or safetensors is missing: examined anew each time then."""
-    for place in checkpoint_twin.places(path, sha256, cache):
-        with contextlib.suppress(OSError, ImportError):
-            checkpoint_twin.write(place, needed, sha256)
-            return place
+def write_twin(folder: Path | None, needed: checkpoint_twin.Needed, sha256: str) -> Path | None:
+    """Where the twin was written; None when there is no place or safetensors is missing: examined anew each time then."""
+    if folder is None:
+        return None
+    with contextlib.suppress(OSError, ImportError):
+        return checkpoint_twin.write(folder, needed, sha256)
     return None
 
 
@@ -138,7 +142,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 def require_hash(stream: BinaryIO, path: Path, sha256: str | None) -> None:
     """ModelError unless the file has this SHA-256; nothing is computed when none is wanted."""
     if sha256 is not None:
-        require_equal(stream_sha256(stream), sha256, path.name)
+        require_equal(known_sha256(stream, path), sha256, path.name)
 
 
 def require_equal(found: str, wanted: str | None, file: str) -> None:
@@ -162,11 +166,24 @@ def stream_sha256(stream: BinaryIO) -> str:
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file, remembered by this process for a file that did not change since."""
     with opened(path) as stream:
-        state = os.fstat(stream.fileno())
-        key = (str(path), state.st_ino, state.st_size, state.st_mtime_ns)
-        if key not in _hashes:
-            _hashes[key] = stream_sha256(stream)
-        return _hashes[key]
+        return known_sha256(stream, path)
+
+
+def known_sha256(stream: BinaryIO, path: Path) -> str:
+    """The same for an open file: one load of a checkpoint reads it once to hash it."""
+    key = state_of(stream, path)
+    if key not in _hashes:
+        found = stream_sha256(stream)
+        if state_of(stream, path) != key:
+            return found  # changed while it was read
+        _hashes[key] = found
+    return _hashes[key]
+
+
+def state_of(stream: BinaryIO, path: Path) -> tuple:
+    """What changes when a file does. The time of the last change of its entry cannot be set back as that of its content."""
+    state = os.fstat(stream.fileno())
+    return str(path), state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
 
 
 def safe_torch():

@@ -1,8 +1,8 @@
 """The safetensors twin of a checkpoint: the numbers that inference needs, in a format that cannot hold a program.
 
-`checkpoint_final.pth` gets `checkpoint_final.twin.safetensors` and `checkpoint_final.twin.json` beside it, names that
-nnU-Net and its relatives do not look at. The JSON holds the SHA-256 of the checkpoint and of the tensors: a twin of
-another checkpoint, or one that was changed, is not used.
+A checkpoint gets `<its SHA-256>.twin.safetensors` and `<its SHA-256>.twin.json` in the user's own folder
+(`checkpoint_cache`). The JSON holds the SHA-256 of the checkpoint and of the tensors: a twin of another checkpoint, or one
+that was damaged, is not used. Against somebody who writes both files only the folder helps, which is closed to others.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
+from ModelManagerLib import checkpoint_cache
 from OncoLib.errors import ModelError
 
 FORMAT = "oncosegment checkpoint twin 1"
@@ -34,14 +35,13 @@ class Needed:
 
 
 def is_twin(path: Path) -> bool:
-    """True for files that belong to a twin: no part of a model as it was published."""
+    """True for files named as those of a twin are: no part of a model as it was published, and never read beside one."""
     return Path(path).name.endswith(SUFFIXES)
 
 
-def places(path: Path, sha256: str, cache: Path | None) -> list[Path]:
-    """Where the twin of a checkpoint may lie, best first."""
-    beside = path.with_name(f"{path.stem}{SUFFIXES[0]}")
-    return [beside] if cache is None else [beside, Path(cache) / f"{sha256}{SUFFIXES[0]}"]
+def place_of(folder: Path, sha256: str) -> Path:
+    """Where in the folder the tensors of a checkpoint lie."""
+    return folder / f"{sha256}{SUFFIXES[0]}"
 
 
 def needed_for_inference(content: dict, file: str) -> Needed | None:
@@ -103,7 +103,7 @@ def assembled(needed: Needed) -> dict:
     return checkpoint
 
 
-def write(place: Path, needed: Needed, sha256: str) -> None:
+def write(folder: Path, needed: Needed, sha256: str) -> Path:
     """Writes the tensors, then the JSON, each under a passing name first; OSError when the folder cannot be written.
 
     Tensors that share their numbers (nnU-Net's encoder appears twice in its state) are written once.
@@ -119,9 +119,12 @@ def write(place: Path, needed: Needed, sha256: str) -> None:
         "tensors": names,
         "facts": needed.facts,
     }
-    place.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(description, indent=1).encode()
+    checkpoint_cache.make_room(folder, len(data) + len(text), sha256)
+    place = place_of(folder, sha256)
     replace_file(place, data)
-    replace_file(json_of(place), json.dumps(description, indent=1).encode())
+    replace_file(json_of(place), text)
+    return place
 
 
 def without_doubles(tensors: dict) -> tuple[dict, dict[str, str]]:
@@ -138,10 +141,10 @@ def without_doubles(tensors: dict) -> tuple[dict, dict[str, str]]:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Puts the whole file in place at once: a reader sees the old one or the new one."""
+    """Puts the whole file in place at once: a reader sees the old one or the new one. Only the user may write it."""
     passing = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
-        with open(passing, "xb") as stream:
+        with open(passing, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
@@ -156,15 +159,19 @@ def json_of(place: Path) -> Path:
     return place.with_name(place.name.removesuffix(SUFFIXES[0]) + SUFFIXES[1])
 
 
-def read(place: Path, sha256: str) -> dict | None:
+def read(folder: Path, sha256: str) -> dict | None:
     """What the twin holds, as a predictor expects it; None when there is none that fits this checkpoint."""
+    place = place_of(folder, sha256)
     try:
+        if not (checkpoint_cache.only_ours(place) and checkpoint_cache.only_ours(json_of(place))):
+            return None
         description = read_json(json_of(place))
         if description["format"] != FORMAT or description["checkpoint_sha256"] != sha256:
             return None
         data = place.read_bytes()
         if hashlib.sha256(data).hexdigest() != description["tensors_sha256"]:
             return None
+        checkpoint_cache.mark_used(place, json_of(place))
         return assembled(Needed(tensors_from(data, description["tensors"]), checked_facts(description["facts"])))
     except (OSError, ImportError, ValueError, KeyError, TypeError, AttributeError, ModelError):
         return None

@@ -76,7 +76,7 @@ def hash_file(path: Path, cancel: CancelToken, before: int, total: int, progress
 
 
 def belongs(path: Path, folder: Path) -> bool:
-    """True for a file of the model itself: no system's junk, and no twin that our own programs made beside a checkpoint."""
+    """True for a file of the model itself: no system's junk, and nothing that is named as a checkpoint's twin."""
     return not path.is_dir() and not is_junk(path.relative_to(folder).as_posix()) and not is_twin(path)
 
 

@@ -26,7 +26,7 @@ LITTLE_DISK_GB, SOME_DISK_GB = 1.0, 6.0
 
 LONGEST_WINDOWS_PATH = 259
 LONGEST_INSIDE = 180
-"""Letters of the longest path below the store: a model, trainer, plans, fold, and the twin of its checkpoint."""
+"""Letters of the longest path below the store, with room to spare: a model, trainer, plans, fold and its checkpoint."""
 
 EARLIEST = datetime.date(2026, 1, 1)
 SKEW_S = 120.0

@@ -3,7 +3,7 @@
 nnU-Net 2.8 holds class scores as float16 for every label and voxel at the network's resolution, copies of them while it
 looks for overflows and takes the largest, and float64 copies when it resamples them back (its
 inference/predict_from_raw_data.py, preprocessing/resampling/default_resampling.py, label_handling.py). Each constant below
-is the size of one such array; MARGIN and BASE_BYTES were measured on the CPU with small networks of 24 to 117 labels.
+is the size of one such array; the base was measured on the CPU with small networks of 10 to 117 labels.
 Graphics memory was not measured: its figures follow from the same arrays in half precision.
 """
 
@@ -19,8 +19,19 @@ from OncoLib.errors import InputError, ModelError
 
 HALF, SINGLE, DOUBLE, LABEL = 2, 4, 8, 1
 
-BASE_BYTES = 700 << 20
+NNUNET_BYTES = 700 << 20
 """A process with torch 2.13, nnU-Net 2.8 and its libraries loaded, and what the heap keeps (609 MiB + about 85 measured)."""
+
+EXPERT_BYTES = 300 << 20
+"""What a whole run through an expert holds besides: the command line, the package's libraries, images in other forms.
+
+Measured with TotalSegmentator, task total at speed fast, weights of full label count and few features, on the CPU with
+`resampled_before=True`: peaks of 3.18, 1.82, 1.89 and 3.09 GB where 2.88, 1.49, 1.56 and 2.60 were predicted without it
+(cubes of 150 voxels of 3 mm, 200 of 1.5 mm, 320 of 0.8 mm, 420 of 0.7 mm).
+"""
+
+BASE_BYTES = NNUNET_BYTES + EXPERT_BYTES
+"""Of every run."""
 
 GPU_BASE_BYTES = 700 << 20
 """Context and libraries on a GPU; an estimate, not measured here."""
@@ -32,8 +43,9 @@ SCORES_OF_PATCH = 3
 """Copies of a patch's class scores while they are weighted and added (measured: 12 bytes a label and voxel)."""
 
 BAND = (0.85, 1.25)
-"""Peaks lay at 0.97 to 1.07 times the prediction in nine runs (10 to 117 labels, 1 and 2 folds, with and without resampling);
-the rest is room for other networks and libraries."""
+"""Peaks lay at 0.99 to 1.07 times the prediction in four runs of a whole expert, and those of nnU-Net alone at 0.97 to 1.07
+times the prediction without EXPERT_BYTES in nine runs (10 to 117 labels, 1 and 2 folds, with and without resampling); the
+rest is room for other networks and libraries."""
 
 USUAL_PATCH = (128, 128, 128)
 USUAL_FEATURES = 32
@@ -93,8 +105,8 @@ def needs_of_run(
 ) -> Need:
     """Memory of one network's run on one image, in this process (our experts start no worker processes of nnU-Net).
 
-    resampled_before: the image comes to nnU-Net at the network's spacing already, as TotalSegmentator's package gives it;
-    then class scores are not resampled, which is what needs the most otherwise.
+    resampled_before: for TotalSegmentator, whose image comes to nnU-Net at the network's spacing already; then class scores
+    are not resampled, which is what needs the most otherwise. False for nnU-Net's own way with an image.
     Raises InputError for a shape or spacing that is not three positive numbers.
     """
     require_grid(shape_kji, spacing_kji_mm)

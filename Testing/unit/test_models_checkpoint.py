@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from helpers import PACKAGE_PARENTS, no_file_over
-from ModelManagerLib import checkpoint, checkpoint_twin
+from ModelManagerLib import checkpoint, checkpoint_cache, checkpoint_twin
 from ModelManagerLib.checkpoint import inference_checkpoint, load_torchscript, safe_load, safe_torch_load, safetensors_twin
 from ModelManagerLib.checkpoint_pickle import examine
 from ModelManagerLib.checkpoint_plans import require_plain_plans
@@ -25,6 +25,15 @@ from ModelManagerLib.checkpoint_symbols import Call, Storage
 from OncoLib.errors import ModelError
 
 TORCH_PICKLE = "archive/data.pkl"
+POSIX = pytest.mark.skipif(os.name != "posix", reason="who can write to a folder is told by its mode there")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch) -> Path:
+    """The folder of twins, not there yet; never that of the user who runs the tests."""
+    folder = tmp_path_factory.mktemp("home") / "checkpoints"
+    monkeypatch.setenv("ONCOSEGMENT_CHECKPOINTS", str(folder))
+    return folder
 
 
 def torch_or_skip():
@@ -66,6 +75,7 @@ def stock_checkpoint(**changes) -> dict:
 
 def saved(path: Path, content) -> Path:
     """The content as `torch.save` writes it."""
+    path.parent.mkdir(exist_ok=True)
     torch_or_skip().save(content, path)
     return path
 
@@ -428,16 +438,14 @@ def test_a_torch_with_a_hole_in_its_safe_mode_is_not_used(tmp_path, monkeypatch)
 # The twin
 
 
-def test_the_twin_holds_what_inference_needs_and_is_loaded_from_then_on(tmp_path, monkeypatch):
+def test_the_twin_holds_what_inference_needs_and_is_loaded_from_then_on(tmp_path, cache, monkeypatch):
     torch = torch_or_skip()
     content = stock_checkpoint()
     path = saved(tmp_path / "checkpoint_final.pth", content)
     first = inference_checkpoint(path)
-    assert sorted(os.listdir(tmp_path)) == [
-        "checkpoint_final.pth",
-        "checkpoint_final.twin.json",
-        "checkpoint_final.twin.safetensors",
-    ]
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert os.listdir(tmp_path) == ["checkpoint_final.pth"]
+    assert sorted(os.listdir(cache)) == [f"{digest}.twin.json", f"{digest}.twin.safetensors"]
     monkeypatch.setattr(checkpoint, "safe_load", lambda *_: pytest.fail("the checkpoint was unpickled again"))
     again = inference_checkpoint(path)
     for found in (first, again):
@@ -446,8 +454,8 @@ def test_the_twin_holds_what_inference_needs_and_is_loaded_from_then_on(tmp_path
         assert list(found["network_weights"]) == list(content["network_weights"])
         for name, value in content["network_weights"].items():
             assert torch.equal(found["network_weights"][name], value), name
-    assert safetensors_twin(path) == tmp_path / "checkpoint_final.twin.safetensors"
-    assert all(checkpoint_twin.is_twin(one) == (one != path) for one in tmp_path.iterdir())
+    assert safetensors_twin(path) == cache / f"{digest}.twin.safetensors"
+    assert all(checkpoint_twin.is_twin(one) for one in cache.iterdir()) and not checkpoint_twin.is_twin(path)
 
 
 def test_any_other_reader_of_safetensors_reads_the_twin(tmp_path):
@@ -466,7 +474,7 @@ def test_layers_that_appear_twice_are_written_once(tmp_path):
     path = saved(tmp_path / "a.pth", stock_checkpoint(network_weights=weights))
     found = [inference_checkpoint(path) for _ in range(2)][1]["network_weights"]
     assert list(found) == list(weights) and all(torch.equal(found[name], weights[name]) for name in weights)
-    assert (tmp_path / "a.twin.safetensors").stat().st_size < 1.5 * shared.numel() * 4
+    assert safetensors_twin(path).stat().st_size < 1.5 * shared.numel() * 4
 
 
 @pytest.mark.parametrize("harm", ["tensors", "json", "half", "gone", "other checkpoint", "hostile json"])
@@ -475,7 +483,7 @@ def test_a_twin_that_does_not_fit_is_made_anew(tmp_path, harm):
     content = stock_checkpoint()
     path = saved(tmp_path / "a.pth", content)
     place = safetensors_twin(path)
-    description = place.with_name("a.twin.json")
+    description = checkpoint_twin.json_of(place)
     whole = place.read_bytes()
     if harm == "tensors":
         place.write_bytes(whole[:-4] + bytes(4))
@@ -494,54 +502,164 @@ def test_a_twin_that_does_not_fit_is_made_anew(tmp_path, harm):
     found = inference_checkpoint(path)
     assert all(torch.equal(found["network_weights"][name], value) for name, value in content["network_weights"].items())
     assert found["trainer_name"] == "nnUNetTrainer"
-    assert checkpoint_twin.read(place, checkpoint.file_sha256(path)) is not None
+    assert checkpoint_twin.read(place.parent, checkpoint.file_sha256(path)) is not None
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="needs a user whom the system can refuse")
-def test_a_folder_that_cannot_be_written_gets_its_twin_elsewhere(tmp_path):
-    folder = tmp_path / "store"
-    folder.mkdir()
-    path = saved(folder / "a.pth", stock_checkpoint())
-    folder.chmod(0o555)
-    try:
-        assert inference_checkpoint(path)["trainer_name"] == "nnUNetTrainer"
-        assert safetensors_twin(path, cache=tmp_path / "cache").parent == tmp_path / "cache"
-    finally:
-        folder.chmod(0o755)
+def test_what_lies_beside_a_checkpoint_is_never_taken_for_its_twin(tmp_path, cache):
+    """Somebody who can write there, or the maker of a zip, could put another network under the right hash."""
+    torch = torch_or_skip()
+    path = saved(tmp_path / "model" / "checkpoint_final.pth", {"w": torch.full((3, 3), 1.0)})
+    foreign = safetensors_twin(saved(tmp_path / "foreign.pth", {"w": torch.full((3, 3), 666.0)}))
+    description = json.loads(checkpoint_twin.json_of(foreign).read_text())
+    description["checkpoint_sha256"] = digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    for stem in ("checkpoint_final", digest):
+        path.with_name(f"{stem}.twin.safetensors").write_bytes(foreign.read_bytes())
+        path.with_name(f"{stem}.twin.json").write_text(json.dumps(description))
+    before = {file: file.read_bytes() for file in path.parent.iterdir()}
+    for _ in range(2):
+        assert torch.equal(inference_checkpoint(path, digest)["w"], torch.full((3, 3), 1.0))
+    assert safetensors_twin(path).parent == cache
+    assert {file: file.read_bytes() for file in path.parent.iterdir()} == before
 
 
-def test_when_the_place_beside_refuses_the_cache_is_used_and_found_again(tmp_path, monkeypatch):
+def test_the_folder_is_the_user_s_own_or_the_one_that_the_variable_names(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    assert checkpoint_cache.cache_folder({}) == tmp_path / ".oncosegment" / "checkpoints"
+    assert checkpoint_cache.cache_folder({"ONCOSEGMENT_CHECKPOINTS": str(tmp_path / "mine")}) == tmp_path / "mine"
+    with pytest.raises(ModelError, match="ONCOSEGMENT_CHECKPOINTS names .*wanted an absolute path"):
+        checkpoint_cache.cache_folder({"ONCOSEGMENT_CHECKPOINTS": "some/folder"})
+
+
+def test_a_folder_that_cannot_be_made_costs_time_and_nothing_else(tmp_path):
+    (tmp_path / "file").write_text("")
     path = saved(tmp_path / "a.pth", stock_checkpoint())
-    write = checkpoint_twin.write
-
-    def refusing(place, *rest):
-        if place.parent == tmp_path:
-            raise PermissionError(13, "refused")
-        write(place, *rest)
-
-    monkeypatch.setattr(checkpoint_twin, "write", refusing)
-    assert inference_checkpoint(path)["trainer_name"] == "nnUNetTrainer"
-    with pytest.raises(ModelError, match="cannot be written beside it"):
-        safetensors_twin(path)
-    place = safetensors_twin(path, cache=tmp_path / "cache")
-    assert place.parent == tmp_path / "cache" and place.name.startswith(checkpoint.file_sha256(path))
-    monkeypatch.setattr(checkpoint, "safe_load", lambda *_: pytest.fail("the checkpoint was unpickled again"))
-    assert inference_checkpoint(path, cache=tmp_path / "cache")["trainer_name"] == "nnUNetTrainer"
+    assert inference_checkpoint(path, cache=tmp_path / "file" / "cache")["trainer_name"] == "nnUNetTrainer"
+    with pytest.raises(ModelError, match="cannot be written; name a folder with ONCOSEGMENT_CHECKPOINTS"):
+        safetensors_twin(path, cache=tmp_path / "file")
 
 
-def test_without_safetensors_a_checkpoint_is_still_loaded_safely(tmp_path, monkeypatch):
+@POSIX
+def test_the_folder_and_its_files_are_closed_to_others_at_any_umask(tmp_path, cache):
+    before = os.umask(0)
+    try:
+        place = safetensors_twin(saved(tmp_path / "a.pth", stock_checkpoint()))
+    finally:
+        os.umask(before)
+    assert place.parent == cache and cache.stat().st_mode & 0o777 == 0o700
+    assert [file.stat().st_mode & 0o777 for file in cache.iterdir()] == [0o600, 0o600]
+
+
+@POSIX
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o1777, 0o702])
+def test_a_folder_that_others_can_write_to_is_neither_read_nor_written(tmp_path, cache, mode):
+    torch = torch_or_skip()
+    path, other = (saved(tmp_path / name, {"w": torch.full((2,), value)}) for name, value in (("a.pth", 1.0), ("b.pth", 2.0)))
+    replace_twin(safetensors_twin(path), safetensors_twin(other))
+    assert inference_checkpoint(path)["w"][0] == 2.0, "this user's own programs are trusted there"
+    files = sorted(os.listdir(cache))
+    cache.chmod(mode)
+    assert inference_checkpoint(path)["w"][0] == 1.0
+    inference_checkpoint(saved(tmp_path / "c.pth", {"w": torch.zeros(2)}))
+    assert sorted(os.listdir(cache)) == files
+    cache.chmod(0o755)
+    assert inference_checkpoint(path)["w"][0] == 2.0
+
+
+@POSIX
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("kind", ["writable", "link"])
+def test_a_twin_that_others_can_write_is_made_anew(tmp_path, which, kind):
+    torch = torch_or_skip()
+    path, other = (saved(tmp_path / name, {"w": torch.full((2,), value)}) for name, value in (("a.pth", 1.0), ("b.pth", 2.0)))
+    place = safetensors_twin(path)
+    replace_twin(place, safetensors_twin(other))
+    file = (place, checkpoint_twin.json_of(place))[which]
+    if kind == "writable":
+        file.chmod(0o666)
+    else:
+        file.rename(tmp_path / "elsewhere")
+        file.symlink_to(tmp_path / "elsewhere")
+    assert inference_checkpoint(path)["w"][0] == 1.0
+    assert checkpoint_cache.only_ours(file)
+
+
+@POSIX
+@pytest.mark.skipif(getattr(os, "geteuid", int)() != 0, reason="only root can give a folder to another user")
+def test_a_folder_of_another_user_is_not_used(tmp_path, cache):
+    cache.mkdir(mode=0o700)
+    os.chown(cache, 12345, -1)
+    inference_checkpoint(saved(tmp_path / "a.pth", stock_checkpoint()))
+    assert not os.listdir(cache)
+
+
+def replace_twin(place: Path, other: Path) -> None:
+    """The other's numbers under this one's hash, as only somebody who can write to the folder could do it."""
+    description = json.loads(checkpoint_twin.json_of(other).read_text())
+    description["checkpoint_sha256"] = place.name.partition(".")[0]
+    place.write_bytes(other.read_bytes())
+    checkpoint_twin.json_of(place).write_text(json.dumps(description))
+
+
+@pytest.mark.parametrize("bound", ["twins", "bytes"])
+def test_the_folder_has_a_bound_and_what_was_used_longest_ago_goes_first(tmp_path, cache, monkeypatch, bound):
+    torch = torch_or_skip()
+    paths = [saved(tmp_path / f"{index}.pth", {"w": torch.full((1000,), float(index))}) for index in range(4)]
+    places = [safetensors_twin(path) for path in paths[:3]]
+    (cache / "notes.txt").write_text("the user's")
+    (cache / f".{'0' * 32}.part").write_bytes(bytes(100))
+    for age, place in enumerate((*reversed(places), cache / f".{'0' * 32}.part"), 1):
+        for file in {place, checkpoint_twin.json_of(place)} if place in places else {place}:
+            os.utime(file, (1e9 - age, 1e9 - age))
+    inference_checkpoint(paths[0])  # the oldest, used again
+    if bound == "twins":
+        monkeypatch.setattr(checkpoint_cache, "MOST_TWINS", 3)
+    else:
+        sizes = [file.stat().st_size for place in places for file in (place, checkpoint_twin.json_of(place))]
+        monkeypatch.setattr(checkpoint_cache, "LARGEST_CACHE", sum(sizes) + 20)
+    kept = [places[0], places[2], safetensors_twin(paths[3])]
+    assert sorted(os.listdir(cache)) == sorted(
+        ["notes.txt", *(file.name for place in kept for file in (place, checkpoint_twin.json_of(place)))]
+    )
+
+
+def test_a_twin_larger_than_the_bound_is_not_written_and_pushes_nothing_out(tmp_path, cache, monkeypatch):
+    torch = torch_or_skip()
+    small = safetensors_twin(saved(tmp_path / "small.pth", {"w": torch.ones(2)}))
+    monkeypatch.setattr(checkpoint_cache, "LARGEST_CACHE", 3000)
+    assert len(inference_checkpoint(saved(tmp_path / "large.pth", {"w": torch.ones(1000)}))["w"]) == 1000
+    assert sorted(cache.iterdir()) == sorted([small, checkpoint_twin.json_of(small)])
+
+
+def test_a_checkpoint_is_hashed_once_and_again_when_it_changed(tmp_path, monkeypatch):
+    path = saved(tmp_path / "a.pth", stock_checkpoint())
+    digest, hashed, reckon = hashlib.sha256(path.read_bytes()).hexdigest(), [], checkpoint.stream_sha256
+    monkeypatch.setattr(checkpoint, "stream_sha256", lambda stream: hashed.append(stream.name) or reckon(stream))
+    for _ in range(2):
+        inference_checkpoint(path, digest)
+        safe_load(path, digest)
+    assert len(hashed) == 1
+    state, data = path.stat(), bytearray(path.read_bytes())
+    data[1000] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))  # the same size and time as before
+    if os.name == "posix":
+        with pytest.raises(ModelError, match="damaged or another file"):
+            inference_checkpoint(path, digest)
+
+
+def test_without_safetensors_a_checkpoint_is_still_loaded_safely(tmp_path, cache, monkeypatch):
     path = saved(tmp_path / "a.pth", stock_checkpoint())
     monkeypatch.setitem(sys.modules, "safetensors.torch", None)
     for _ in range(2):
         assert inference_checkpoint(path)["trainer_name"] == "nnUNetTrainer"
-    assert os.listdir(tmp_path) == ["a.pth"]
+    assert os.listdir(tmp_path) == ["a.pth"] and not os.listdir(cache)
 
 
-def test_nothing_half_written_is_left_when_the_disk_is_full(tmp_path):
+def test_nothing_half_written_is_left_when_the_disk_is_full(tmp_path, cache):
     path = saved(tmp_path / "a.pth", stock_checkpoint(network_weights={"w": torch_or_skip().ones(50_000)}))
     with no_file_over(100_000):
         assert inference_checkpoint(path)["trainer_name"] == "nnUNetTrainer"
-    assert os.listdir(tmp_path) == ["a.pth"]
+    assert os.listdir(tmp_path) == ["a.pth"] and not os.listdir(cache)
 
 
 @pytest.mark.parametrize(
@@ -658,7 +776,7 @@ def test_nothing_heavy_is_loaded_with_the_module():
 # nnU-Net's own predictor
 
 
-def test_nnunet_predicts_the_same_from_the_twin(tmp_path):
+def test_nnunet_predicts_the_same_from_the_twin(tmp_path, cache):
     pytest.importorskip("nnunetv2", reason="nnU-Net is not installed (extra 'ai')")
     torch = torch_or_skip()
     from helpers_models_tiny import tiny_model
@@ -679,4 +797,4 @@ def test_nnunet_predicts_the_same_from_the_twin(tmp_path):
         with safe_torch_load():
             twice.append(logits(model))
     assert all(torch.equal(wanted, found) for found in twice)
-    assert (model / "fold_0" / "checkpoint_final.twin.json").is_file()
+    assert os.listdir(model / "fold_0") == ["checkpoint_final.pth"] and len(os.listdir(cache)) == 2
