@@ -15,9 +15,10 @@ from pathlib import Path
 
 from ModelManagerLib import export_file, layouts, recognition
 from ModelManagerLib.archive import UnpackedFile
+from ModelManagerLib.archive_names import shown
 from ModelManagerLib.catalog import FileFact, ModelCard, Source, all_cards
-from ModelManagerLib.copying import copy_folder
-from ModelManagerLib.disk import folder_bytes, require_space, told
+from ModelManagerLib.copying import belongs, copy_folder
+from ModelManagerLib.disk import files_below, folder_bytes, require_space, told
 from ModelManagerLib.export_file import Entry
 from ModelManagerLib.install import (
     Job,
@@ -33,6 +34,7 @@ from ModelManagerLib.licenses import AcceptLicense, agree
 from ModelManagerLib.manifest import Manifest, readable_manifest, write_manifest
 from ModelManagerLib.store_places import Store, store_root
 from ModelManagerLib.swap import NEW, PATIENT, Patience, commit_new, transaction
+from ModelManagerLib.transfer_progress import amount_text
 from OncoLib.audit import file_sha256, now_iso
 from OncoLib.errors import InputError, ModelError, OncoError, OutputError
 from OncoLib.progress import CancelToken, Progress, part_of, silent
@@ -171,6 +173,8 @@ def _from_folder(path: Path, link: bool):
         if place.exists() and os.path.samefile(path, place):
             return _adopt(job, card, place)
 
+        _require_own_files(path)
+
         def fill(folder: Path, old: int) -> list[UnpackedFile]:
             require_space(job.store.staging, 0, 0 if link else folder_bytes(path), old, card.id)
             return copy_folder(path, folder / NEW, job.progress, job.cancel, link=link)
@@ -178,6 +182,15 @@ def _from_folder(path: Path, link: bool):
         return _bring(job, card, fill, {"kind": "import", "name": path.name}, False)
 
     return work
+
+
+def _require_own_files(folder: Path) -> None:
+    """InputError for a link to a file outside of the folder: what it leads to is nobody's model until its owner says so."""
+    real = Path(os.path.realpath(folder))
+    for path in files_below(folder):
+        if path.is_symlink() and belongs(path, folder) and real not in Path(os.path.realpath(path)).parents:
+            name = shown(path.relative_to(folder).as_posix())
+            raise InputError(f"{folder.name} holds the link {name}, which leaves it; copy the file itself there first")
 
 
 def _from_export(path: Path, entry: Entry):
@@ -190,7 +203,7 @@ def _from_export(path: Path, entry: Entry):
 
         if entry.version != card.version:
             raise ModelError(f"{card.id}: {path.name} holds version {entry.version}, the catalogue has {card.version}")
-        return _bring(job, card, fill, {"kind": "import", "name": path.name, "sources": list(entry.sources)}, False)
+        return _bring(job, card, fill, {"kind": "import", "name": path.name, "claimed": list(entry.sources)}, False)
 
     return work
 
@@ -220,6 +233,7 @@ def _adopt(job: Job, card: ModelCard, place: Path) -> Manifest:
     """Writes the manifest of a model that another program put at its place."""
     with changing(job, card):
         require_own(job.store, card.id, card.place)
+        _require_own_files(place)
         problem = layouts.problem_of_layout(place, card.place, tuple(one.path for one in card.files))
         if problem:
             raise InputError(f"{card.id}: {place.name} {problem}; nothing was imported")
@@ -255,7 +269,9 @@ def export(
         raise InputError("no model was chosen to export")
     needed, free = sum(one.bytes for one in manifests), shutil.disk_usage(file.absolute().parent).free
     if free < needed:
-        raise OutputError(f"{file.name} needs {needed / 1e9:.2f} GB and {free / 1e9:.2f} GB are free; nothing was written")
+        raise OutputError(
+            f"{file.name} needs {amount_text(needed, None)} and {amount_text(free, None)} are free; nothing was written"
+        )
     export_file.write(job, chosen, manifests, file)
     return file
 

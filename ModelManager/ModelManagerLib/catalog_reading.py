@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from ModelManagerLib import schema_check
+from ModelManagerLib.archive_names import problem_of_name, same_file_key, shown
 from ModelManagerLib.catalog import (
     BUILT_IN,
     Channel,
@@ -20,6 +22,7 @@ from ModelManagerLib.catalog import (
     Source,
     Timing,
 )
+from ModelManagerLib.store_places import problem_of_id, problem_of_place
 from OncoLib import __version__
 from OncoLib.errors import InputError
 from OncoLib.resources import resource_path
@@ -28,8 +31,10 @@ BUILT_IN_FILES = ("models.json", "totalsegmentator.json")
 PROGRAM_VERSION = "the program's own"
 """Version of a model that is part of OncoSegment, as the catalogue writes it."""
 
-PLACES = ("nnunet/results/", "bundles/", "files/")
-"""Folders of the store that hold weights; TotalSegmentator and nnU-Net look into the first, MONAI into the second."""
+LONGEST_NUMBER, LONGEST_SENTENCE = 18, 500
+
+DEEPEST_FILE = 16
+"""Most folders on the way to a file of a model, as for copies of a user's folder."""
 
 PARTS = {"channels": Channel, "sources": Source, "files": FileFact, "other_hashes": OtherHash, "times": Timing}
 
@@ -57,7 +62,7 @@ def read_catalog(
     """
     document = read_json(path)
     for problem in schema_check.problems(document, schema()):
-        raise InputError(f"{path.name}: {_with_id(problem, document)}")
+        raise InputError(_shortened(f"{path.name}: {_with_id(problem, document)}"))
     known = {**(licenses or {}), **licenses_of(document)}
     return rows_of(document["cards"], known, path.name, origin, set(taken))
 
@@ -66,7 +71,9 @@ def read_json(path: Path) -> object:
     """The document; InputError naming the line of a syntax error."""
     try:
         text = path.read_text(encoding="utf-8")
-        return json.loads(text, object_pairs_hook=_without_doubles, parse_constant=_no_number)
+        return json.loads(
+            text, object_pairs_hook=_without_doubles, parse_constant=_no_number, parse_int=_whole, parse_float=_finite
+        )
     except json.JSONDecodeError as error:
         raise InputError(f"{path.name}, line {error.lineno}: {error.msg}") from error
     except RecursionError as error:
@@ -81,11 +88,27 @@ def _no_number(text: str) -> float:
     raise ValueError(f"{text} is no number of JSON")
 
 
+def _whole(text: str) -> int:
+    if len(text) > LONGEST_NUMBER:
+        raise ValueError(f"a number has {len(text)} digits; at most {LONGEST_NUMBER} are read")
+    return int(text)
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(float(text)):
+        raise ValueError(f"a number, {text[:20]}, is too large")
+    return float(text)
+
+
+def _shortened(sentence: str) -> str:
+    return sentence if len(sentence) <= LONGEST_SENTENCE else f"{sentence[: LONGEST_SENTENCE - 3]}..."
+
+
 def _without_doubles(pairs: list[tuple[str, object]]) -> dict:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} is there twice in one object")
+        raise ValueError(f"the key {shown(next(name for name in names if names.count(name) > 1))} is there twice in one object")
     return found
 
 
@@ -119,8 +142,19 @@ def rows_of(rows: list[dict], licenses: Mapping, file: str, origin: str, taken: 
         item = card_of(row, licenses, where, origin)
         for problem in card_problems(item):
             raise InputError(f"{where}: {problem}")
+        other = next((one for one in found if _overlap(one.place, item.place)), None)
+        if other is not None:
+            raise InputError(f"{where} would lie in {item.place!r}, the place of {other.id} or one inside the other")
         found.append(item)
     return tuple(found)
+
+
+def _overlap(one: str, other: str) -> bool:
+    """True when one folder is the other or lies in it."""
+    if not (one and other):
+        return False
+    first, second = f"{same_file_key(one)}/", f"{same_file_key(other)}/"
+    return first.startswith(second) or second.startswith(first)
 
 
 def card_of(row: dict, licenses: Mapping[str, LicenseFacts], where: str, origin: str) -> ModelCard:
@@ -156,10 +190,11 @@ def card_problems(card: ModelCard) -> list[str]:
         found.append("weights that need a license number are fetched by the package itself: no sources here")
     if (card.sources or card.files) and not card.place:
         found.append("files are named but no place for them")
-    if card.place and (not card.place.startswith(PLACES) or card.place.endswith("/")):
-        found.append(f"the place {card.place!r} is none of the store's; wanted a folder in {' or '.join(PLACES)}")
-    paths = [card.place, *(one.path for one in card.files), *(one.save_as for one in card.sources)]
-    found += [f"{path!r} leaves the store; wanted a plain relative path" for path in paths if not _is_inside(path)]
+    if problem_of_id(card.id):
+        found.append(f"the id {problem_of_id(card.id)}")
+    if card.place and problem_of_place(card.place):
+        found.append(f"the place {shown(card.place)} {problem_of_place(card.place)}")
+    found += _path_problems(card)
     digits = {"md5": 32, "sha1": 40}
     found += [
         f"the {one.algorithm} of {one.of} has another length"
@@ -174,10 +209,13 @@ def _nameless(source: Source) -> bool:
     return source.format == "file" and not source.save_as
 
 
-def _is_inside(path: str) -> bool:
-    """True for "" and for a relative path with `/`, without `..`, drive or control characters."""
-    parts = PurePosixPath(path).parts
-    return not (path.startswith("/") or ".." in parts or any(sign in path for sign in '\\:*?"<>|') or not path.isprintable())
+def _path_problems(card: ModelCard) -> list[str]:
+    """Paths of files, and folders of archives, that cannot be names below a folder on every usual system."""
+    files = [*(one.path for one in card.files), *(one.save_as for one in card.sources if one.save_as)]
+    folders = [one.root for one in card.sources if one.root]
+    problems = [(path, problem_of_name(path, DEEPEST_FILE)) for path in (*files, *folders)]
+    problems += [(path, "ends with a slash") for path in files if path.endswith("/")]
+    return [f"the path {shown(path)} {problem}; wanted a plain relative path" for path, problem in problems if problem]
 
 
 def _license(found: str | dict, licenses: Mapping[str, LicenseFacts], where: str) -> LicenseFacts:

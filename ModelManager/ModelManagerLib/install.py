@@ -86,15 +86,25 @@ def require_sources(card: ModelCard) -> None:
 
 
 @contextlib.contextmanager
-def changing(job: Job, card: ModelCard) -> Iterator[Callable[[], None]]:
-    """Holds the card's lock, with what crashes left settled; yields a check that the lock is still ours."""
-    with locked(job.store, card.id, job.patience, job.progress, job.cancel) as lock, told(card.id):
+def changing(job: Job, card: ModelCard, *, on_full_disk: bool = False) -> Iterator[Callable[[], None]]:
+    """Holds the card's lock, with what crashes left settled; yields a check that the lock is still ours.
+
+    on_full_disk: as of `locked`; there is nothing to check then.
+    """
+    holding = locked(job.store, card.id, job.patience, job.progress, job.cancel, on_full_disk=on_full_disk)
+    with holding as lock, told(card.id):
         recover(job.store, except_card=card.id, cancel=job.cancel)
-        yield lock.check
+        yield lock.check if lock is not None else (lambda: None)
 
 
 def is_same(manifest: Manifest, card: ModelCard) -> bool:
-    """True when the manifest is of the card's version and of the hashes that the catalogue names today."""
+    """True when the manifest is of the card's version and of the hashes that the catalogue names today.
+
+    A model with published hashes must have been held to one: what came with a claim only is not the same.
+    """
+    published = any(one.sha256 for one in (*card.files, *card.sources))
+    if published and not manifest.verified:
+        return False
     seen = {one.path: one.sha256 for one in manifest.files}
     files = all(seen.get(one.path) == one.sha256 for one in card.files if one.sha256)
     sources = {str(one.get("sha256")) for one in manifest.origin.get("sources", ())}
@@ -103,8 +113,8 @@ def is_same(manifest: Manifest, card: ModelCard) -> bool:
 
 
 def is_complete(place: Path, manifest: Manifest) -> bool:
-    """True when every file is there with its size, and the last full check found nothing. Contents are not read."""
-    if not manifest.checked.get("sound", True):
+    """True when there are files, each with its size, and the last full check found nothing. Contents are not read."""
+    if not manifest.files or not manifest.checked.get("sound", True):
         return False
     return all((place / one.path).is_file() and (place / one.path).stat().st_size == one.bytes for one in manifest.files)
 
@@ -241,6 +251,8 @@ def manifest_of(
     job: Job, card: ModelCard, found: Sequence[UnpackedFile], origin: dict, archives_published: bool, present: Manifest | None
 ) -> Manifest:
     """The manifest of verified files. ModelError when one differs from what the catalogue, or a pin, says of it."""
+    if not found:
+        raise ModelError(f"{card.id}: what came holds no file; nothing was installed")
     by_path = {one.path: one for one in found}
     for fact in card.files:
         seen = by_path.get(fact.path)

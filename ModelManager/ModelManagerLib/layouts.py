@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from ModelManagerLib.archive_names import is_junk
+from ModelManagerLib.archive_names import is_junk, problem_of_name
 from ModelManagerLib.catalog import ModelCard
 from ModelManagerLib.store_places import BUNDLES, NNUNET
 from OncoLib.errors import InputError
@@ -58,7 +58,7 @@ def model_folder(unpacked: Path, card: ModelCard, hint: str | None, what: str) -
 
 def _candidates(unpacked: Path, name: str, hint: str | None) -> Iterator[Path]:
     """Folders in the order in which they are tried: as told, by name, all of it, the only folder in it and so on."""
-    if hint and (unpacked / hint).is_dir():
+    if hint and not problem_of_name(hint, DEEPEST) and _lies_in(unpacked / hint, unpacked):
         yield unpacked / hint
     yield from (path for path in folders_below(unpacked, DEEPEST) if path.name.casefold() == name.casefold())
     folder = unpacked
@@ -68,6 +68,12 @@ def _candidates(unpacked: Path, name: str, hint: str | None) -> Iterator[Path]:
         if len(entries) != 1 or not entries[0].is_dir():
             return
         folder = entries[0]
+
+
+def _lies_in(folder: Path, unpacked: Path) -> bool:
+    """True for a folder below `unpacked`, or that itself, wherever links on the way lead."""
+    real = os.path.realpath(unpacked)
+    return folder.is_dir() and os.path.commonpath((real, os.path.realpath(folder))) == real
 
 
 def folders_below(folder: Path, deepest: int) -> Iterator[Path]:

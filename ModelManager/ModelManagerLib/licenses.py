@@ -68,6 +68,7 @@ def _read(store: Store) -> dict:
         return {"format": 1, "acceptances": []}
     except (OSError, ValueError) as error:
         raise InputError("licenses.json in the model store cannot be read; correct it or remove it") from error
-    if not isinstance(document, dict) or not isinstance(document.get("acceptances"), list):
+    records = document.get("acceptances") if isinstance(document, dict) else None
+    if not isinstance(records, list) or not all(isinstance(one, dict) for one in records):
         raise InputError("licenses.json in the model store is no list of acceptances; correct it or remove it")
     return document

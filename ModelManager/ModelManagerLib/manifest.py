@@ -60,16 +60,33 @@ def from_json(values: object, name: str) -> Manifest:
         names = {one.name for one in fields(Manifest)} - {"unknown"}
         known = {key: value for key, value in values.items() if key in names}
         known["files"] = tuple(UnpackedFile(str(one["path"]), int(one["bytes"]), str(one["sha256"])) for one in known["files"])
-        if not all(isinstance(known[key], str) for key in ("card", "version", "place")):
-            raise TypeError("card, version and place are texts")
+        _require_kinds(known)
         return Manifest(**known, unknown={key: value for key, value in values.items() if key not in names})
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{name}: the manifest is damaged; install or import the model again") from error
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise _damaged(name) from error
+
+
+def _require_kinds(known: Mapping) -> None:
+    """TypeError when a field is of another kind than its default, or the origin's sources are no list of tables."""
+    kinds = {"title": str, "installed_by": str, "verified_by": str, "installed_at": str, "verified": bool, "pinned": bool}
+    kinds |= {"card": str, "version": str, "place": str, "origin": dict, "license": dict, "checked": dict, "format": int}
+    wrong = [name for name, kind in kinds.items() if name in known and not isinstance(known[name], kind)]
+    sources = known.get("origin", {}).get("sources", []) if not wrong else []
+    if wrong or not isinstance(sources, list) or not all(isinstance(one, dict) for one in sources):
+        raise TypeError(f"another kind of {', '.join(wrong) or 'origin'}")
+
+
+def _damaged(name: str) -> ModelError:
+    return ModelError(f"{name}: the manifest is damaged; install or import the model again")
 
 
 def read_manifest(store: Store, card_id: str) -> Manifest | None:
-    """The card's manifest; None when there is none. ModelError when it cannot be read."""
-    return read_file(store.manifest(card_id))
+    """The card's manifest; None when there is none. ModelError when it cannot be read, or is of another card."""
+    path = store.manifest(card_id)
+    found = read_file(path)
+    if found is not None and found.card != card_id:
+        raise _damaged(path.name)
+    return found
 
 
 def read_file(path: Path) -> Manifest | None:
@@ -78,8 +95,8 @@ def read_file(path: Path) -> Manifest | None:
         return from_json(json.loads(path.read_text(encoding="utf-8")), path.name)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path.name}: the manifest is damaged; install or import the model again") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise _damaged(path.name) from error
 
 
 def readable_manifest(store: Store, card_id: str) -> Manifest | None:

@@ -5,7 +5,9 @@ Also the front of its other files: `install`, `import_from`, `export`, `recover`
 
 from __future__ import annotations
 
+import contextlib
 import os
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +15,13 @@ from pathlib import Path
 from ModelManagerLib.air_gap import Imported, export, import_from
 from ModelManagerLib.catalog import ModelCard
 from ModelManagerLib.copying import belongs, hash_file
-from ModelManagerLib.disk import files_below, folder_bytes, free_bytes, remove_tree
+from ModelManagerLib.disk import files_below, folder_bytes, free_bytes, remove_tree, told
 from ModelManagerLib.install import Job, changing, install, is_complete, require_own
 from ModelManagerLib.manifest import Manifest, all_manifests, read_manifest, readable_manifest, write_manifest
 from ModelManagerLib.store_places import Store, environment_of, place_of, set_store_root, store_root
-from ModelManagerLib.swap import PATIENT, Patience, commit_removal, recover, transaction
+from ModelManagerLib.swap import MARK, PATIENT, Patience, commit_removal, empty_trash, is_full, recover, transaction
 from OncoLib.audit import now_iso
-from OncoLib.errors import ModelError
+from OncoLib.errors import ModelError, OutputError
 from OncoLib.progress import CancelToken, Progress, silent
 
 __all__ = [
@@ -205,13 +207,31 @@ def remove(
     if dry_run:
         return _removal(job, card, done=False)
     store.prepare()
-    with changing(job, card):
+    with changing(job, card, on_full_disk=True):
         removal = _removal(job, card, done=True)
-        with transaction(store, card.id) as folder:
-            commit_removal(store, folder, card.id, removal.place)
-        for part in _parts(store, card):
+        for part in _parts(store, card):  # first: they, and the emptied trash, make room for the journal
             remove_tree(part)
+        try:
+            with transaction(store, card.id) as folder:
+                commit_removal(store, folder, card.id, removal.place)
+        except OutputError as error:
+            if not is_full(error):
+                raise
+            _remove_at_once(store, card.id, store.place(removal.place, card.id))
     return removal
+
+
+def _remove_at_once(store: Store, card_id: str, place: Path) -> None:
+    """Takes place and manifest away on a disk that has no room for a journal. A crash in between leaves a model that
+    counts as damaged, or as not installed; removing it again ends that."""
+    with told(card_id):
+        store.require_inside(place)
+        store.require_inside(store.trash)
+        with contextlib.suppress(OSError):  # a rename may need room too: then the files go where they are
+            os.replace(place, store.trash / f"{card_id}{MARK}{uuid.uuid4().hex}.old")
+        store.manifest(card_id).unlink(missing_ok=True)
+        remove_tree(place)
+        empty_trash(store)
 
 
 def _removal(job: Job, card: ModelCard, *, done: bool) -> Removal:

@@ -28,6 +28,10 @@ STORE_VARIABLE = "ONCOSEGMENT_MODELS"
 SETTING = "models_folder"
 NNUNET, BUNDLES, FILES = "nnunet/results", "bundles", "files"
 PLACES = (NNUNET, BUNDLES, FILES)
+DEEPEST_PLACE = 8
+
+OWN_LOCKS = frozenset(["licenses", "first_seen"])
+"""Names under which the store locks its own tables; a model of that name would wait for itself."""
 
 
 def settings_file(home: Path | None = None) -> Path:
@@ -102,6 +106,21 @@ def environment_of(root: Path | None = None) -> dict[str, str]:
     return {"TOTALSEG_WEIGHTS_PATH": results, "nnUNet_results": results}
 
 
+def problem_of_place(place: str) -> str:
+    """Why a model cannot lie at this place, as the end of a sentence; "" when it can."""
+    pure = PurePosixPath(place)
+    if not any(PurePosixPath(one) in pure.parents for one in PLACES):
+        return f"is none of the store's; wanted a folder in {'/ or '.join(PLACES)}/"
+    return problem_of_name(place, DEEPEST_PLACE) or ("" if pure.as_posix() == place else "is no plain path")
+
+
+def problem_of_id(card_id: str) -> str:
+    """Why a model cannot have this id, which names files of the store, as the end of a sentence; "" when it can."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", card_id):
+        return "holds more than letters, digits, '.', '_' and '-'"
+    return "is kept for the store's own files" if card_id in OWN_LOCKS else problem_of_name(card_id, 1)
+
+
 @dataclass(frozen=True)
 class Store:
     """Paths of one store; makes folders only in `prepare`."""
@@ -137,16 +156,14 @@ class Store:
 
     def place(self, place: str, card_id: str) -> Path:
         """The folder of a place such as "bundles/brats"; InputError when it is not below one of the store's folders."""
-        pure = PurePosixPath(place)
-        home = next((one for one in PLACES if PurePosixPath(one) in pure.parents), None)
-        if home is None or pure.as_posix() != place or problem_of_name(place, 8):
+        if problem_of_place(place):
             raise InputError(f"model {card_id}: its place {place!r} is not below {', '.join(PLACES)}")
         return self.root / place
 
     def manifest(self, card_id: str) -> Path:
         """The card's manifest; InputError for an id that is no file name."""
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", card_id) or problem_of_name(card_id, 1):
-            raise InputError(f"the model id {card_id!r} cannot be used; wanted letters, digits, '.', '_' and '-'")
+        if problem_of_id(card_id):
+            raise InputError(f"the model id {card_id!r} cannot be used; it {problem_of_id(card_id)}")
         return self.manifests / f"{card_id}.json"
 
     def require_inside(self, path: Path) -> None:

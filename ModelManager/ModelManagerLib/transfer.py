@@ -186,7 +186,9 @@ class _Transfer:
             fetch.abandon()
 
     def _answer(self, fetch: Fetch) -> Answer:
-        """Waits for the headers. The client has its own time-outs for that."""
+        """Waits for the headers. The client's time-outs count between two bytes: a drip of headers ends here."""
+        clock, settings = self._around.clock, self._settings
+        end = clock() + settings.connect_s + max(settings.stall_s, settings.read_s)
         while True:
             self._check_cancel()
             item = fetch.next(POLL_S)
@@ -194,6 +196,8 @@ class _Transfer:
                 raise self._broken(item)
             if isinstance(item, Answer):
                 return item
+            if clock() > end:
+                raise _Trouble(f"{self._host} does not finish its answer's headers")
 
     def _judge(self, answer: Answer, asked_range: bool) -> None:
         """Goes on with the part, starts it anew, or raises."""

@@ -13,7 +13,7 @@ RETRIED = (408, 425, 429)
 NOT_THERE = (404, 410)
 REFUSED = (401, 403)
 WEB_PAGES = ("text/html", "application/xhtml+xml")
-CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,6 @@ def retry_after_s(answer: Answer, now: float) -> float | None:
     seconds = answer.number("retry-after")
     if seconds is not None:
         return float(seconds)
-    with contextlib.suppress(TypeError, ValueError):
+    with contextlib.suppress(TypeError, ValueError, OverflowError):
         return max(0.0, email.utils.parsedate_to_datetime(answer.headers.get("retry-after", "")).timestamp() - now)
     return None

@@ -23,6 +23,8 @@ from OncoLib import __version__
 CHUNK_BYTES = 1 << 18
 WAITING_CHUNKS = 32
 MAX_REDIRECTS = 10
+LONGEST_NUMBER = 18
+"""Digits of a length in a header: more is no length of a file."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,9 @@ class Answer:
     chunked: bool
 
     def number(self, name: str) -> int | None:
-        """A header that is a whole number, else None."""
+        """A header that is a whole number of at most 18 digits, else None."""
         text = self.headers.get(name, "").strip()
-        return int(text) if text.isascii() and text.isdigit() else None
+        return int(text) if text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER else None
 
 
 @dataclass(frozen=True)

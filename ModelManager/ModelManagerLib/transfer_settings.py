@@ -139,7 +139,11 @@ def host_of(url: str) -> str:
 
 def name_of(url: str) -> str:
     """The last part of the path, as a file's name."""
-    return unquote(urlsplit(safe_address(url)).path.rstrip("/").rpartition("/")[2]) or "the file"
+    try:
+        path = urlsplit(safe_address(url)).path
+    except ValueError:  # a path of slashes and brackets reads as a broken host once the rest is gone
+        return "the file"
+    return unquote(path.rstrip("/").rpartition("/")[2]) or "the file"
 
 
 def _first(environ: Mapping[str, str], names: tuple[str, ...]) -> str:

@@ -28,6 +28,7 @@ from helpers_models_archives import (
 )
 from ModelManagerLib import store
 from ModelManagerLib.catalog import Source, built_in_cards
+from ModelManagerLib.install import is_same
 from OncoLib.errors import Cancelled, InputError, ModelError, OutputError
 from OncoLib.progress import CancelToken
 
@@ -181,15 +182,28 @@ def test_a_file_given_by_hand_for_a_card_is_only_unverified(tmp_path, cards):
 def test_hard_links_on_request_and_contents_of_linked_files(tmp_path, cards):
     folder = lay(tmp_path / "Dataset902_B", nnunet_files())
     weights = next(folder.rglob("*.pth"))
-    weights.rename(tmp_path / "blob")
-    weights.symlink_to(tmp_path / "blob")
+    blob = folder / "blobs" / "one"
+    blob.parent.mkdir()
+    weights.rename(blob)
+    weights.symlink_to(blob)
     bring(folder, tmp_path / "store", cards, link=True)
     brought = next((tmp_path / "store").rglob("*.pth"))
-    assert brought.stat().st_ino == (tmp_path / "blob").stat().st_ino and not brought.is_symlink()
+    assert brought.stat().st_ino == blob.stat().st_ino and not brought.is_symlink()
     store.remove(cards[1], root=tmp_path / "store")
-    assert (tmp_path / "blob").read_bytes() == nnunet_files()[weights.relative_to(folder).as_posix()]
+    assert blob.read_bytes() == nnunet_files()[weights.relative_to(folder).as_posix()]
     bring(folder, tmp_path / "store", cards)
-    assert next((tmp_path / "store").rglob("*.pth")).stat().st_ino != (tmp_path / "blob").stat().st_ino
+    assert next((tmp_path / "store").rglob("*.pth")).stat().st_ino != blob.stat().st_ino
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+def test_a_link_out_of_the_folder_is_refused(tmp_path, cards):
+    (tmp_path / "secret").write_bytes(b"mine")
+    folder = lay(tmp_path / "Dataset902_B", nnunet_files())
+    (folder / "notes.txt").symlink_to(tmp_path / "secret")
+    for link in (False, True):
+        with pytest.raises(InputError, match="holds the link 'notes.txt', which leaves it"):
+            bring(folder, tmp_path / "store", cards, link=link)
+    assert not (tmp_path / "store" / cards[1].place).exists()
 
 
 def test_what_lies_at_its_place_already_only_gets_its_manifest(tmp_path, cards):
@@ -360,3 +374,23 @@ def test_totalsegmentator_and_nnunet_find_the_weights_without_copies(tmp_path):
     assert Path(weights) == tmp_path / "store" / "nnunet" / "results"
     assert Path(model) == store.where(card, tmp_path / "store") / Path(next(iter(files))).parts[0]
     assert (Path(model) / "fold_0" / "checkpoint_final.pth").is_file()
+
+
+def test_what_an_exported_file_claims_of_its_downloads_proves_nothing(tmp_path, cards, filled):
+    """Anybody can write an index: its hash of a download is neither confirmed nor taken for the catalogue's."""
+    index, wanted = "oncosegment-models.json", sha256(b"the publisher's archive")
+    file = store.export(cards[1:2], tmp_path / "models.zip", root=filled)
+
+    def claim(entries):
+        values = json.loads(entries[index])
+        values["models"][0].update(verified=True, origin={"sources": [{"url": URL.format("b"), "bytes": 23, "sha256": wanted}]})
+        entries[index] = json.dumps(values).encode()
+
+    change_export(file, claim)
+    published = nnunet_card(URL.format("b"), name="Dataset902_B", id="b", sources=(Source((URL.format("b"),), 23, wanted),))
+    root = tmp_path / "two"
+    (manifest,) = bring(file, root, [published]).manifests
+    assert not manifest.verified and manifest.origin["claimed"][0]["sha256"] == wanted
+    with pytest.raises(ModelError, match="came as . files; one hash cannot confirm them all"):
+        store.confirm(published, wanted, root=root)
+    assert not is_same(manifest, published) and is_same(manifest, cards[1])

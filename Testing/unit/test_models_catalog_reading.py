@@ -69,10 +69,10 @@ FAULTS = [
     (changed(license="gpl"), "row 1 (mine) names the license 'gpl', which the file does not describe"),
     (changed(license={"id": "MIT"}), "license has no 'title'"),
     (changed(marks={"labels": "sure"}), "marks.labels is 'sure'; wanted one of confirmed in source or package"),
-    (changed(place="files/../../etc"), "leaves the store"),
+    (changed(place="files/../../etc"), "leads out of its folder"),
     (changed(place="elsewhere/mine"), "is none of the store's; wanted a folder in nnunet/results/"),
     (changed(sources=[{**SOURCE, "format": "file"}]), "is one file and save_as does not name it"),
-    (changed(sources=[{**SOURCE, "save_as": "/etc/passwd"}]), "leaves the store"),
+    (changed(sources=[{**SOURCE, "save_as": "/etc/passwd"}]), "is an absolute path"),
     (changed(place=""), "files are named but no place for them"),
     (changed(restricted=True), "a restricted card has a reason"),
     (changed(license={**LICENSE, "number_needed": True}), "need a license number are fetched by the package itself"),
@@ -83,6 +83,21 @@ FAULTS = [
     ([], "the file is []; wanted object"),
     ('{"schema": 1,\n "cards": [}', "catalog.json, line 2: "),
     ('{"schema": 1, "schema": 1, "cards": []}', "the key 'schema' is there twice in one object"),
+    (changed(sources=[{**SOURCE, "root": "../../../../Documents"}]), "the path '../../../../Documents' leads out of its folder"),
+    (changed(sources=[{**SOURCE, "root": "/tmp"}]), "is an absolute path"),
+    (changed(sources=[{**SOURCE, "format": "file", "save_as": "."}]), "the path '.' has an empty part"),
+    (changed(sources=[{**SOURCE, "format": "file", "save_as": "con.pth"}]), "is a device name of Windows"),
+    (changed(sources=[{**SOURCE, "format": "file", "save_as": "a/"}]), "ends with a slash"),
+    (changed(place="files/a."), "ends with a dot"),
+    (changed(place="files/con"), "is a device name of Windows"),
+    (changed(place="files/./a"), "has an empty part"),
+    (changed(id="con"), "the id is a device name of Windows"),
+    (changed(id="licenses"), "the id is kept for the store's own files"),
+    (changed(requires={"packages": ["torch==2.8"]}), "requires.packages[0] is 'torch==2.8', which does not fit"),
+    (changed(labels={"9" * 5000: "liver"}), "the name '99999"),
+    (changed(sources=[{**SOURCE, "bytes": 10**400}]), "a number has 401 digits; at most 18 are read"),
+    ('{"schema": 1e400, "cards": []}', "a number, 1e400, is too large"),
+    ({**DOCUMENT, "cards": [ROW, {**ROW, "id": "b", "place": "files/Mine/x"}]}, "the place of mine or one inside the other"),
     ("\ud800".encode("utf-8", "surrogatepass").decode("latin-1"), "catalog.json, line 1"),
 ]
 
@@ -93,6 +108,7 @@ def test_a_fault_is_one_sentence_that_names_file_and_row(tmp_path, document, sen
         read_catalog(written(tmp_path, document))
     text = str(caught.value)
     assert text.startswith("catalog.json") and sentence in text and "\n" not in text and str(tmp_path) not in text
+    assert len(text) <= 500
 
 
 def test_a_file_that_is_no_text_is_told(tmp_path):

@@ -613,3 +613,104 @@ def test_a_store_that_cannot_be_written_is_told(tmp_path, server):
     answer = subprocess.run([sys.executable, "-c", code, root, url, *sys.path], capture_output=True, text=True)
     assert answer.stdout.startswith("OutputError the model store: the model store could not be changed"), answer
     root.chmod(0o755)
+
+
+def test_a_folder_that_the_catalogue_names_outside_of_the_archive_is_never_taken(tmp_path, server, root):
+    """Read past the catalogue's own check: the store must hold by itself."""
+    documents = root.parent / "Documents"
+    documents.mkdir(parents=True)
+    (documents / "thesis.txt").write_text("years of work")
+    url, content = offer(server, tmp_path, {"weights.pth": noise(100)})
+    for hint in ("../../../../Documents", str(documents), "../../../Documents"):
+        source = Source((url,), len(content), sha256(content), format="zip", root=hint)
+        card = card_of("plain", "files/plain", sources=(source,))
+        bring(card, root)
+        assert (documents / "thesis.txt").read_text() == "years of work"
+        assert files_at(root, "files/plain") == {"weights.pth": noise(100)}
+        store.remove(card, root=root)
+        assert (documents / "thesis.txt").is_file()
+
+
+def test_an_install_without_any_file_is_none(tmp_path, server, root):
+    url, content = offer(server, tmp_path, {"weights.pth": noise(100)})
+    card = card_of("plain", "files/plain", sources=(Source((url,), len(content), sha256(content), format="zip"),))
+    bring(card, root)
+    path = root / "manifests" / "plain.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "files": []}))
+    assert store.state(card, root) == "damaged"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"checked": None},
+        {"origin": None},
+        {"origin": {"sources": [5]}},
+        {"license": None},
+        {"card": "another"},
+        {"verified": "yes"},
+        {"files": [{"path": "a", "bytes": float("inf"), "sha256": ""}]},
+    ],
+    ids=str,
+)
+def test_a_manifest_of_wrong_kinds_is_damaged_and_an_install_repairs_it(tmp_path, server, root, changes):
+    url, content = offer(server, tmp_path, nnunet_files())
+    card = nnunet_card(url, content)
+    bring(card, root)
+    path = root / "manifests" / "tiny-999.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    assert store.state(card, root) == "damaged"
+    with pytest.raises(ModelError, match="tiny-999.json: the manifest is damaged"):
+        store.verify(card, root=root)
+    assert store.installed(root) == []
+    bring(card, root)
+    assert store.state(card, root) == "installed"
+
+
+@pytest.mark.parametrize(
+    "journal",
+    [
+        "",
+        "[5]",
+        "{}",
+        "[" * 100_000,
+        json.dumps({"card": "tiny-999", "place": "/etc", "operation": "remove"}),
+        json.dumps({"card": "tiny-999", "place": "files/x", "operation": "burn"}),
+        json.dumps({"card": "other", "place": f"nnunet/results/{NAME}", "operation": "remove"}),
+    ],
+    ids=["empty", "list", "no keys", "deep", "place", "operation", "another card"],
+)
+def test_a_journal_that_cannot_be_read_stops_nobody(tmp_path, server, root, journal):
+    url, content = offer(server, tmp_path, nnunet_files())
+    card = nnunet_card(url, content)
+    bring(card, root)
+    for name in ("tiny-999~bad", "stranger~bad"):
+        (root / "staging" / name).mkdir()
+        (root / "staging" / name / "journal.json").write_text(journal)
+    assert store.verify(card, root=root).sound
+    store.recover(Store(root))
+    assert nothing_left(root) and store.state(card, root) == "installed"
+
+
+def test_the_old_version_comes_back_from_under_a_journal_that_cannot_be_read(tmp_path, server, root):
+    url, content = offer(server, tmp_path, nnunet_files())
+    card = nnunet_card(url, content)
+    bring(card, root)
+    (root / "staging" / "tiny-999~bad").mkdir()
+    (root / "staging" / "tiny-999~bad" / "journal.json").write_text("")
+    os.replace(root / card.place, root / "trash" / "tiny-999~bad.old")
+    assert store.verify(card, root=root).sound and not any((root / "staging").iterdir())
+    store.recover(Store(root))
+    assert nothing_left(root)
+
+
+def test_a_transaction_of_a_newer_format_is_left_alone(tmp_path, server, root):
+    url, content = offer(server, tmp_path, nnunet_files())
+    card = nnunet_card(url, content)
+    bring(card, root)
+    folder = root / "staging" / "tiny-999~new"
+    folder.mkdir()
+    (folder / "journal.json").write_text(
+        json.dumps({"format": 2, "card": "tiny-999", "place": card.place, "operation": "exchange"})
+    )
+    assert store.verify(card, root=root).sound and (folder / "journal.json").is_file()

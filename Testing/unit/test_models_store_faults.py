@@ -252,3 +252,23 @@ def test_a_rename_that_is_refused_for_a_moment_is_tried_again(tmp_path):
         above.chmod(0o755)
     done = subprocess.run([sys.executable, "-c", code, place], capture_output=True, text=True, env=ENVIRONMENT)
     assert done.stdout.strip() == "True ['b']", done.stderr[-500:]
+
+
+def test_a_model_can_be_removed_from_a_disk_that_is_full_to_the_last_byte(tmp_path):
+    with ModelServer({}) as server, small_disk(tmp_path / "disk", "4m") as disk:
+        content = zip_of(tmp_path / "1.zip", nnunet_files(200_000)).read_bytes()
+        server.contents["/1.zip"] = content
+        card = nnunet_card(server.url("/1.zip"), content, name="Dataset991_Tiny", id="tiny-1")
+        root = disk / "store"
+        store.install(card, accept_license=yes, root=root, settings=SETTINGS)
+        with contextlib.suppress(OSError), open(disk / "more", "wb", buffering=0) as stream:
+            while True:
+                stream.write(noise(4096))
+        assert shutil.disk_usage(disk).free == 0
+        removal = store.remove(card, root=root)
+        assert removal.done and removal.freed_bytes > 200_000
+        assert store.state(card, root) == "missing" and shutil.disk_usage(disk).free > 200_000
+        assert not any([*(root / "staging").iterdir(), *(root / "trash").iterdir(), *(root / "parts").iterdir()])
+        (disk / "more").unlink()
+        store.install(card, accept_license=yes, root=root, settings=SETTINGS)
+        assert store.verify(card, root=root).sound

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import hashlib
 import random
 import socket
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -237,3 +240,43 @@ def test_redirects_that_lead_nowhere_are_refused(server, tmp_path, target, words
     with pytest.raises(TransferError, match=words):
         fetch(server, tmp_path)
     assert len(server.requests()) in (1, 11)
+
+
+@pytest.mark.parametrize("header", ["Retry-After", "Content-Length", "Content-Range"])
+def test_a_number_of_thousands_of_digits_is_no_number(server, tmp_path, header):
+    number = "9" * 5000
+    value = f"bytes 0-{number}/{number}" if header == "Content-Range" else number
+    status = 503 if header == "Retry-After" else None
+    server.script(FILE, Answer(status=status, headers={header: value}), Answer())
+    if header == "Content-Length":
+        server.script(FILE, Answer(length=int("9" * 19)), Answer())
+    assert fetch(server, tmp_path).sha256 == SHA256
+
+
+def test_headers_that_drip_have_an_end(tmp_path):
+    """Each byte comes in time for the client's own time-out, and the answer never begins."""
+    stop = threading.Event()
+
+    def drip(listening):
+        while not stop.is_set():
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            threading.Thread(target=send, args=(connection,), daemon=True).start()
+
+    def send(connection):
+        with contextlib.suppress(OSError), connection:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nX-Long: ")
+            while not stop.wait(0.05):
+                connection.sendall(b"a")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=drip, args=(listening,), daemon=True).start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}{FILE}"
+        settings = TransferSettings(proxies={}, connect_s=0.2, read_s=0.3, stall_s=0.3, attempts=2, backoff_s=0.01)
+        began = time.monotonic()
+        with pytest.raises(TransferError, match="does not finish its answer's headers .2 tries."):
+            download(Source(urls=(url,), bytes=5, sha256=None), tmp_path / "w.part", settings=settings)
+        assert time.monotonic() - began < 5
+        stop.set()

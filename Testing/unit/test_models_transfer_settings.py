@@ -11,7 +11,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from helpers_models_server import Answer, ModelServer, listening_to_nobody, make_certificate
@@ -274,6 +274,8 @@ def test_an_address_fit_for_a_message(url, safe, host, name):
     assert (safe_address(url), host_of(url), name_of(url)) == (safe, host, name)
 
 
+@example("", "//[")
+@example("", "////[")
 @given(st.text(), st.text(alphabet="abc:/?#@[]%", max_size=30))
 def test_any_text_can_be_made_safe(text, odd):
     for url in (text, odd, "https://" + odd):

@@ -53,7 +53,7 @@ def test_a_row_is_marked_as_the_users_and_may_name_a_built_in_license(tmp_path):
         ({"place": find_card("totalsegmentator-292").place}, "the place of the built-in totalsegmentator-292"),
         ({"place": find_card("totalsegmentator-292").place.upper().replace("NNUNET/RESULTS", "nnunet/results")}, "the place of"),
         ({"place": "bundles/vista3d/models"}, "the place of the built-in monai-vista3d"),
-        ({"place": "files/../bundles/x"}, "leaves the store"),
+        ({"place": "files/../bundles/x"}, "leads out of its folder"),
         ({"origin": "built in"}, "origin is not known"),
     ],
 )
