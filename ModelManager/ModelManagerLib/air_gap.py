@@ -222,11 +222,24 @@ def _bring(job: Job, card: ModelCard, fill: Callable, origin: dict, published: b
             manifest = manifest_of(job, card, found, origin, published, present)
             if present is not None and is_complete(place, present) and present.files == manifest.files:
                 return present
+            require_same_version(card, present, manifest)
             job.cancel.check()
             check_lock()
             commit_new(job.store, folder, manifest)
         drop_earlier_place(job.store, present, manifest)
     return manifest
+
+
+def require_same_version(card: ModelCard, present: Manifest | None, new: Manifest) -> None:
+    """ModelError when other files than those that were installed come under the same version, and no published hash
+    speaks for them: what came first stays until the user removes it."""
+    if present is None or new.verified or present.version != new.version or not present.files:
+        return
+    if {(one.path, one.sha256) for one in present.files} != {(one.path, one.sha256) for one in new.files}:
+        raise ModelError(
+            f"{card.id} was installed with other files under the same version, and no published hash speaks for the new ones;"
+            " remove it first if they are right. Nothing was imported"
+        )
 
 
 def _adopt(job: Job, card: ModelCard, place: Path) -> Manifest:

@@ -36,14 +36,24 @@ def add_conditions(finding) -> None:
     finding.add_argument("--fits", action="store_true", help="only what this machine can run")
 
 
+STATES = {
+    "installed": "installed",
+    "unverified": "installed, unverified",
+    "damaged": "damaged",
+    "partial": "begun",
+    "missing": "not installed",
+}
+"""Words for the states of the store."""
+
+
 def list_models(options) -> int:
     """Models that can be named in a request, and what is installed; with --all the whole catalogue."""
     from ModelManagerLib.catalog_search import search
 
     known, there = catalog_and_installed(options.store)
-    hits = search(cards=known, installed=there)
+    hits = search(cards=known, installed=set(there))
     shown = [hit for hit in hits if options.all or hit.card.runnable or hit.installed]
-    return tell(shown, as_json=options.json, more=0 if options.all else len(hits) - len(shown))
+    return tell(shown, there, as_json=options.json, more=0 if options.all else len(hits) - len(shown))
 
 
 def search_models(options) -> int:
@@ -62,10 +72,10 @@ def search_models(options) -> int:
         origin=USER if options.own else "",
         fits=options.fits,
         machine=this_machine(),
-        installed=there,
+        installed=set(there),
         cards=known,
     )
-    return tell(hits, as_json=options.json)
+    return tell(hits, there, as_json=options.json)
 
 
 def show_model(options) -> int:
@@ -75,7 +85,12 @@ def show_model(options) -> int:
 
     known, there = catalog_and_installed(options.store)
     card = find_card(options.id, [one for one in known if one.origin == "user"])
-    facts = {**card_facts(card), "installed": card.id in there, "unfit": reasons_against(card, this_machine())}
+    facts = {
+        **card_facts(card),
+        "installed": card.id in there,
+        "state": there.get(card.id, "missing"),
+        "unfit": reasons_against(card, this_machine()),
+    }
     if options.json:
         print(json.dumps(facts))
         return 0
@@ -84,11 +99,12 @@ def show_model(options) -> int:
     return 0
 
 
-def catalog_and_installed(store: Path | None) -> tuple[tuple, set[str]]:
-    """The whole catalogue and the ids that are installed; a user's file that cannot be used is told on stderr."""
+def catalog_and_installed(store: Path | None) -> tuple[tuple, dict[str, str]]:
+    """The whole catalogue, and the state of each model that the store has something of; a user's file that cannot be used
+    is told on stderr."""
     import sys
 
-    from ModelManagerLib.store import installed
+    from ModelManagerLib.store import installed, state
     from ModelManagerLib.store_places import store_root
     from ModelManagerLib.user_catalog import whole_catalog
 
@@ -96,17 +112,18 @@ def catalog_and_installed(store: Path | None) -> tuple[tuple, set[str]]:
     known, problem = whole_catalog(root)
     if problem:
         print(f"oncosegment: {problem}; your own models are left out", file=sys.stderr)
-    return known, {one.card for one in installed(root)}
+    ids = {one.card for one in installed(root)}
+    return known, {card.id: state(card, root) for card in known if card.id in ids}
 
 
-def tell(hits: list, *, as_json: bool, more: int = 0) -> int:
+def tell(hits: list, states: dict[str, str], *, as_json: bool, more: int = 0) -> int:
     """Prints rows: id, title, then what a reader must know before taking it."""
     if as_json:
-        print(json.dumps([hit.row() for hit in hits]))
+        print(json.dumps([{**hit.row(), "state": states.get(hit.card.id, "missing")} for hit in hits]))
         return 0
     width = max([len(hit.card.id) for hit in hits] + [4])
     for hit in hits:
-        print(f"{hit.card.id:<{width}}  {hit.card.title}\n{'':<{width}}  {'; '.join(remarks(hit))}")
+        print(f"{hit.card.id:<{width}}  {hit.card.title}\n{'':<{width}}  {'; '.join(remarks(hit, states))}")
     if not hits:
         print("Nothing in the catalogue meets all of that; leave words or conditions out.")
     if more:
@@ -114,13 +131,13 @@ def tell(hits: list, *, as_json: bool, more: int = 0) -> int:
     return 0
 
 
-def remarks(hit) -> list[str]:
+def remarks(hit, states: dict[str, str]) -> list[str]:
     """Short facts of a row for one line."""
     card = hit.card
     if card.runnable:
         found = [f"needs {card.needs}", license_text(card)]
     else:
-        state = "installed" if hit.installed else "not installed"
+        state = STATES[states.get(card.id, "missing")]
         found = [state, "any modality" if card.modality == "any" else card.modality, size_text(card), license_text(card)]
     if card.restricted:
         found.append(f"restricted: {card.restricted_reason}")
@@ -162,7 +179,7 @@ def lines_of(card, facts: dict) -> list[tuple[str, str]]:
         ("limits", card.limits),
         ("cite", card.citation),
         ("about", card.homepage),
-        ("state", "installed" if facts["installed"] else "not installed" if card.sources else ""),
+        ("state", STATES[facts["state"]] if card.place else ""),
         *(line for source in card.sources for line in source_lines(source)),
         *(("time", f"{one.seconds:g} s on {one.device.upper()}: {one.about}") for one in card.times),
         ("known by", "; ".join(f"{field} {mark}" for field, mark in card.marks.items())),

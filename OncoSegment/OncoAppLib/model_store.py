@@ -144,12 +144,14 @@ def run_import(options) -> int:
         )
     if options.json:
         print(json.dumps({"models": [one.to_json() for one in brought.manifests], "skipped": brought.skipped}))
-        return 0
+        return 0 if brought.manifests else ModelError.exit_code
     for one in brought.manifests:
         print(f"{one.card}: imported, {one.bytes / 1e6:.1f} MB ({one.verified_by or 'unverified: no published hash'})")
     for name, reason in brought.skipped:
         print(f"{name}: left out, {reason}")
-    return 0
+    if not brought.manifests:
+        print("oncosegment: nothing was imported", file=sys.stderr)
+    return 0 if brought.manifests else ModelError.exit_code
 
 
 def run_export(options) -> int:
@@ -240,9 +242,18 @@ def one_card(options):
 def asking(options, card=None):
     """Asks for the license on a terminal; elsewhere `--accept-license` must be given."""
 
+    answers: dict[tuple, bool] = {}
+
     def answer(license) -> bool:
+        """The same license of many models is asked for once."""
         if options.accept_license:
             return True
+        key = (license.title, license.url, license.text)
+        if key not in answers:
+            answers[key] = ask(license)
+        return answers[key]
+
+    def ask(license) -> bool:
         subject = f" of {card.id}" if card is not None else ""
         print(f"License{subject}: {license.title}\n{license.url}\n{license.text}", file=sys.stderr)
         if options.json or not sys.stdin.isatty():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import shutil
 import sys
 import time
@@ -26,7 +28,7 @@ class ProgressBar:
             return
         if self._live:
             self._write("\r" + self._line(fraction, message)[: shutil.get_terminal_size().columns - 1] + "\x1b[K")
-        elif message != self._stage:
+        elif stage_of(message) != stage_of(self._stage):
             self._write(message + "\n")
         self._stage = message
 
@@ -43,13 +45,20 @@ class ProgressBar:
         return f", about {spent / fraction * (1 - fraction):.0f} s left"
 
     def _write(self, text: str) -> None:
-        self._stream.write(text)
-        self._stream.flush()
+        """A reader of the progress who has gone away stops no work."""
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(text)
+            self._stream.flush()
 
     def close(self) -> None:
         """Ends the line."""
         if self._live and self._stage and not self._quiet:
             self._write("\n")
+
+
+def stage_of(message: str) -> str:
+    """The message without amounts that only count up or down, such as "12 of 233 MB, 4.5 MB/s, 25 s left"."""
+    return re.sub(r"[0-9.]+ of (?=[0-9.]+ ?[kMG]?B\b)|[0-9.]+ ?(?=([kMG]?B|s|min|h)\b)", "", message)
 
 
 def text_table(heads: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[Sequence[str]]) -> str:

@@ -106,3 +106,41 @@ def test_a_hash_of_the_users_own_confirms_a_model_without_a_published_one(models
     assert done.code == 0 and done.json["models"][0]["verified"] is False
     wrong = hashlib.sha256(b"other").hexdigest()
     assert models("confirm", "our-spleen", wrong).code == 4
+
+
+@pytest.fixture
+def own_folder(tmp_path):
+    """The model as a folder of the user's."""
+    for name, content in nnunet_files().items():
+        path = tmp_path / "mine" / "Dataset901_Spleen" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return tmp_path / "mine" / "Dataset901_Spleen"
+
+
+def test_other_weights_do_not_take_the_place_of_those_that_came_first(models, own_folder):
+    assert models("import", own_folder, "--accept-license").code == 0
+    assert "installed, unverified" in models("list").out
+    (checkpoint,) = own_folder.rglob("*.pth")
+    before = checkpoint.read_bytes()
+    checkpoint.write_bytes(before + b"other")
+    done = models("import", own_folder)
+    assert done.code == 4 and "under the same version" in done.err
+    assert files_in(models.root / PLACE) == nnunet_files()
+    models("remove", "our-spleen")
+    assert models("import", own_folder).code == 0
+
+
+def test_a_damaged_model_is_listed_as_such_and_mended_by_its_own_files(models, own_folder):
+    models("import", own_folder, "--accept-license")
+    (stored,) = (models.root / PLACE).rglob("*.pth")
+    stored.write_bytes(stored.read_bytes() + b"x")
+    assert models("verify").code == 4
+    row = next(row for row in models("list", "--json").json if row["id"] == "our-spleen")
+    assert row["state"] == "damaged"
+    assert models("import", own_folder).code == 0 and models("verify").code == 0
+
+
+def test_an_import_without_the_license_brings_nothing_and_says_so_by_its_exit_code(models, own_folder):
+    done = models("import", own_folder.parent)
+    assert done.code == 4 and not (models.root / PLACE).exists()

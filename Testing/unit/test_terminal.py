@@ -86,3 +86,21 @@ def test_the_table_holds_every_segment_with_volume_code_and_flags():
     assert lines[2].split("  ")[0] == "Läsion" and "15.0 ml" in lines[2] and "SCT 272673000 Bone" in lines[2]
     assert lines[3].strip() == "! check it"
     assert "30.0 ml" in lines[4] and lines[2].index("ml") == lines[4].index("ml")
+
+
+def test_amounts_that_count_are_no_new_stage_in_a_log():
+    stream = io.StringIO()
+    bar = ProgressBar(stream)
+    counting = ["1 of 9 MB, 1.5 MB/s, 6 s left", "2 of 9 MB, 1.6 MB/s, 5 s left"]
+    stages = ["Network 1 of 2", "Network 2 of 2"]
+    for message in ("Fetching", *counting, *stages):
+        bar(0.5, message)
+    assert stream.getvalue().splitlines() == ["Fetching", counting[0], *stages]
+
+
+def test_a_reader_who_left_stops_no_work():
+    class Gone(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+    ProgressBar(Gone())(0.5, "Working")
