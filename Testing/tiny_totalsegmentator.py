@@ -33,6 +33,9 @@ CENTERS_HU = {
     "lung_nodules": 0,
     "kidney_cyst_left": 10,
     "teeth_lower": 1200,
+    "subcutaneous_fat": 0,
+    "torso_fat": 150,
+    "pleural_effusion": 20,
 }
 """HU at which a network gives a voxel to this structure, when it knows it."""
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
 import pytest
 
-from helpers import OBLIQUE, ct_phantom, grid, image
+from helpers import OBLIQUE, PACKAGE_PARENTS, ct_phantom, grid, image
 from OncoLib import audit
 from OncoLib.errors import Cancelled
 from OncoLib.image_files import read_image, write_image
@@ -108,3 +111,16 @@ def test_a_part_of_a_progress_fills_its_share():
         part(fraction, "x")
     assert told == [(0.2, "x"), (pytest.approx(0.4), "x"), (pytest.approx(0.6), "x"), (None, "x")]
     assert silent(0.5, "x") is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is handed on by Linux only")
+def test_peak_memory_is_that_of_the_process_and_not_of_the_one_that_started_it():
+    """A job started by a large Slicer must not report Slicer's memory as its own."""
+    code = (
+        "import subprocess, sys; held = bytearray(600_000_000);"
+        "print(subprocess.run([sys.executable, '-c', 'from OncoLib.audit import peak_memory_mb; print(peak_memory_mb())'],"
+        "capture_output=True, text=True).stdout)"
+    )
+    path = os.pathsep.join(PACKAGE_PARENTS)
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)
+    assert 5 < float(done.stdout) < 300
