@@ -391,10 +391,10 @@ class OncoSegmentLogic(ScriptedLoadableModuleLogic):
 
         Returns the `Job` to poll, and sentences on the input that a reader should know.
         """
-        from OncoSegmentLib.engine import local
+        from OncoSegmentLib.engine import jobs
 
         image, request = self.prepare(volumeNode, request, roiNode, hostNode, hostSegmentID)
-        return local.start(image, request, measure=True), image.notes
+        return jobs.start(image, request, measure=True), image.notes
 
     def publish(self, prediction, volumeNode=None, show3D=False):
         """Adds the result as a segmentation node and returns it. **Main thread only.**"""

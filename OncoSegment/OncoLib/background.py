@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from OncoLib import errors
 from OncoLib.errors import Cancelled, InputError, ModelError, OncoError, OutputError, WorkerError
@@ -27,6 +28,9 @@ GRACE_SECONDS = 3.0
 
 RESULT = "result.json"
 """What a job leaves whose result is no array; also after a Cancel that came too late to take it back."""
+
+FINAL = "final"
+"""A file that marks any other result as one that a late Cancel does not take back: the job wrote files elsewhere."""
 
 BY_EXIT_CODE = {kind.exit_code: kind for kind in (OncoError, InputError, OutputError, ModelError)}
 """For errors of a type that only the job's own package knows."""
@@ -46,6 +50,29 @@ class Status:
     finished: bool
 
 
+class RunningJob(Protocol):
+    """What every engine gives for a job that it runs."""
+
+    kept: Path | None
+    """Where its result lies on disk; None for results that are not kept."""
+
+    @property
+    def log(self) -> str:
+        """What the job printed; empty once closed."""
+
+    def poll(self) -> Status:
+        """Looks once, without waiting. Sees to it that a cancelled job ends."""
+
+    def cancel(self) -> None:
+        """Asks the job to stop."""
+
+    def result(self):
+        """What a finished job gives; raises what stopped it."""
+
+    def close(self) -> None:
+        """Ends the job if it still runs, and forgets it."""
+
+
 class Job:
     """One running job; made by `begin`. Its folder is private to the user and goes with `close`.
 
@@ -60,6 +87,7 @@ class Job:
         self._read = 0
         self._last: tuple[float | None, str] = (None, "Starting")
         self._cancelled_at: float | None = None
+        self.kept: Path | None = None
 
     @property
     def log(self) -> str:
@@ -97,8 +125,8 @@ class Job:
 
     def result(self):
         """What a finished job gives; raises what stopped it (Cancelled, InputError, WorkerError, ...)."""
-        if (self._folder / RESULT).exists():  # what is done is not taken back by a Cancel that came too late
-            return read_json(self._folder)
+        if any((self._folder / name).exists() for name in (RESULT, FINAL)):
+            return self._read_result(self._folder)  # what is done is not taken back by a Cancel that came too late
         if self._cancelled_at is not None:
             raise Cancelled()
         if self._process.poll() == 0:

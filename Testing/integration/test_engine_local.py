@@ -1,4 +1,4 @@
-"""A job in a process of its own: same result, real cancel, real kills, real orphans, nothing left behind."""
+"""Workers beside this process: warm, cancelled, killed, out of memory, orphaned; jobs are lost by none of it but their own."""
 
 from __future__ import annotations
 
@@ -13,276 +13,308 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers import OBLIQUE, ball, ct_phantom, image
+import helpers_jobs as jobs
 from helpers_cli import environment
-from OncoLib import background
-from OncoLib.errors import Cancelled, GeometryError, InputError, ModelError, WorkerError
-from OncoLib.image import Image
-from OncoLib.progress import CancelToken
-from OncoSegmentLib.engine import local
-from OncoSegmentLib.request import Region, Request
-from OncoSegmentLib.segment import segment
+from helpers_engine import POSIX, alive, finished, left_in, local_engine, processes_below, result, says, until, worker_pids
+from OncoLib.background import GRACE_SECONDS
+from OncoLib.errors import Cancelled, ModelError, WorkerError
+from OncoSegmentLib.engine.results import left_over
 
-BONES = Request("thresholds", "bones")
-POSIX = pytest.mark.skipif(sys.platform == "win32", reason="processes and modes of POSIX")
+pytest.importorskip("distributed")
 
 
-@pytest.fixture(autouse=True)
-def folders(tmp_path, monkeypatch):
-    """A temporary folder of this test's own; every job must have taken its folder away in the end."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    yield lambda: sorted(tmp_path.glob("oncosegment-job-*"))
+@pytest.fixture(scope="module")
+def kept_engine(tmp_path_factory):
+    """One engine with one worker for tests that leave it as it was."""
+    made = local_engine(tmp_path_factory.mktemp("results"))
+    yield made
+    made.close()
 
 
-def long_scan(seconds: float = 6.0) -> Image:
-    """A phantom whose segmentation takes some seconds here: noise of bone and tissue in a large body."""
-    shape = (int(90 * seconds / 6), 220, 220)
-    voxels = np.random.default_rng(3).integers(-200, 900, shape).astype(np.int16)
-    voxels[~ball(shape, (shape[0] / 2, 110, 110), 105.0)] = -1000
-    return image(voxels, modality="CT", units="HU")
+@pytest.fixture
+def engine(kept_engine):
+    """The shared engine; its worker must still answer after each test."""
+    yield kept_engine
+    assert result(kept_engine.submit(jobs.add, 2, 2)) == 4
 
 
-def wait_for(job, what: str, seconds: float = 60.0):
-    """Polls until the job tells a message, or ends."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        status = job.poll()
-        if status.finished or status.message == what:
-            return status
-        time.sleep(0.02)
-    raise AssertionError(f"the job never told {what!r}")
+@pytest.fixture
+def fresh(tmp_path):
+    """Makes engines that end with the test."""
+    made = []
+
+    def make(**options):
+        made.append(local_engine(tmp_path / "results", **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
 
 
-def alive(pid: int) -> bool:
-    """True while a process runs (a zombie does not)."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
+def test_one_worker_does_one_job_after_the_other_and_stays(engine):
+    pids = {result(engine.submit(jobs.where))["pid"] for _repeat in range(3)}
+    assert len(pids) == 1 and pids == set(worker_pids(engine)) and os.getpid() not in pids
 
 
-def test_the_result_is_that_of_the_same_process(folders):
-    scan = ct_phantom(ijk_to_ras=OBLIQUE @ np.diag([2.0, 2.0, 0.7, 1.0]))
-    told = []
-    there = local.run(scan, BONES, progress=lambda *what: told.append(what)).segmentation
-    here = segment(scan, BONES).segmentation
-    np.testing.assert_array_equal(there.layers[0], here.layers[0])
-    np.testing.assert_array_equal(there.ijk_to_ras, here.ijk_to_ras)
-    assert there.segments == here.segments and there.name == here.name
-    for fact in ("model", "model_version", "parameters", "input_sha256", "device", "packages"):
-        assert getattr(there.provenance, fact) == getattr(here.provenance, fact), fact
-    assert there.provenance.seconds > 0 and there.provenance.peak_memory_mb > 0
-    assert told and folders() == []
+def test_arrays_are_mapped_not_copied_and_cannot_be_written(engine):
+    array = np.arange(5_000_000, dtype=np.float64)
+    job = engine.submit(jobs.total, array)
+    files = list(engine.arrays.iterdir())
+    assert [path.stat().st_size for path in files] == [array.nbytes]
+    assert result(job) == (float(array.sum()), False)
+    until(lambda: not list(engine.arrays.iterdir()), what="the removal of the job's arrays")
 
 
-@pytest.mark.parametrize("kind", ["box", "mask"])
-def test_a_region_travels_with_the_request(kind):
-    scan = ct_phantom()
-    mask = np.zeros(scan.shape_kji, bool)
-    mask[4:20, 6:20, 6:36] = True
-    region = Region("mask, label 5", mask=mask, ijk_to_ras=scan.ijk_to_ras, sha256="ab" * 32)
-    if kind == "box":
-        region = Region("box", box_ras_mm=(10.0, 60.0, 10.0, 40.0, 5.0, 40.0))
-    asked = Request("thresholds", "liver", region=region, device="cpu")
-    there, here = local.run(scan, asked).segmentation, segment(scan, asked).segmentation
-    np.testing.assert_array_equal(there.layers[0], here.layers[0])
-    assert there.layers[0].any() and there.segments == here.segments
-    assert there.provenance.parameters == here.provenance.parameters
-
-
-@pytest.mark.parametrize("order", ["C", "F", "view"])
-@pytest.mark.parametrize("kind", ["int16", "int32", "float32", "float64"])
-def test_images_of_any_type_and_memory_order(kind, order):
-    voxels = ct_phantom().voxels.astype(kind)
-    turned = {"C": voxels, "F": np.asfortranarray(voxels), "view": np.repeat(voxels, 2, axis=2)[:, :, ::2]}[order]
-    scan = Image(turned, ct_phantom().ijk_to_ras)
-    np.testing.assert_array_equal(local.run(scan, BONES).segmentation.layers[0], segment(scan, BONES).segmentation.layers[0])
-
-
-def errors_to_expect():
-    scan = ct_phantom()
-    other = Region("mask", mask=np.ones((2, 2, 2), bool), ijk_to_ras=np.eye(4))
-    return {
-        "no profile": (scan, Request("thresholds"), InputError),
-        "unknown model": (scan, Request("nnunet"), ModelError),
-        "gpu": (scan, Request("thresholds", "bones", device="cuda"), ModelError),
-        "modality": (image(scan.voxels, modality="MR"), BONES, InputError),
-        "all NaN": (image(np.full((4, 4, 4), np.nan, np.float32)), BONES, InputError),
-        "other grid": (scan, Request("thresholds", "liver", region=other), GeometryError),
-    }
-
-
-@pytest.mark.parametrize("what", errors_to_expect())
-def test_errors_keep_their_kind_and_their_sentence(what, folders):
-    scan, asked, kind = errors_to_expect()[what]
-    with pytest.raises(kind) as here:
-        segment(scan, asked)
-    with pytest.raises(kind) as there:
-        local.run(scan, asked)
-    assert type(there.value) is type(here.value) and str(there.value) == str(here.value)
-    assert folders() == []
-
-
-@POSIX
-def test_cancel_stops_it_and_leaves_no_process_and_no_folder(folders):
-    token = CancelToken()
-
-    def stop(fraction, message):
-        if message == "Finding the body":
-            token.cancel()
-
+def test_the_submitting_side_never_waits(fresh):
+    engine = fresh()
     began = time.monotonic()
-    with pytest.raises(Cancelled):
-        local.run(long_scan(), BONES, progress=stop, cancel=token)
-    assert time.monotonic() - began < 30
-    assert folders() == []
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    job = engine.submit(jobs.add, 1, 2)
+    first = job.poll()
+    assert time.monotonic() - began < 0.5, "an engine takes longer to start"
+    assert not first.finished and first.message in ("Starting", "Waiting for a worker")
+    assert result(job) == 3
 
 
-def test_cancel_before_it_began_is_cancelled_too(folders):
-    token = CancelToken()
-    token.cancel()
+def test_cancel_is_heard_by_the_job_and_the_worker_lives(engine, tmp_path):
+    before = worker_pids(engine)
+    job = engine.submit(jobs.wait_for_file, str(tmp_path / "never"))
+    says(job, "Waiting for the file")
+    job.cancel()
+    assert job.poll().message == "Stopping"
+    began = time.monotonic()
+    finished(job)
+    assert time.monotonic() - began < GRACE_SECONDS
     with pytest.raises(Cancelled):
-        local.run(ct_phantom(), BONES, cancel=token)
-    assert folders() == []
+        job.result()
+    job.close()
+    assert worker_pids(engine) == before
 
 
 @POSIX
-def test_a_job_that_does_not_listen_is_killed_after_the_grace(folders):
-    """The process is stopped (SIGSTOP), so it cannot see the cancel: only a kill ends it."""
-    job = local.start(long_scan(), BONES)
-    try:
-        wait_for(job, "Finding the body")
-        os.kill(job._process.pid, signal.SIGSTOP)
-        began = time.monotonic()
-        job.cancel()
-        while not job.poll().finished:
-            assert time.monotonic() - began < background.GRACE_SECONDS + 5
-            time.sleep(0.05)
-        assert time.monotonic() - began >= background.GRACE_SECONDS
-        with pytest.raises(Cancelled):
-            job.result()
-    finally:
-        job.close()
-    assert folders() == []
+def test_a_deaf_job_is_killed_with_its_children_and_the_worker_is_replaced(engine):
+    before = worker_pids(engine)
+    job = engine.submit(jobs.deaf)
+    _word, pid, child = says(job, "Deaf").split()
+    assert alive(int(pid)) and alive(int(child))
+    job.cancel()
+    began = time.monotonic()
+    finished(job)
+    assert GRACE_SECONDS * 0.9 <= time.monotonic() - began < GRACE_SECONDS + 5
+    with pytest.raises(Cancelled):
+        job.result()
+    job.close()
+    until(lambda: not alive(int(pid)) and not alive(int(child)), what="the end of both processes")
+    until(lambda: worker_pids(engine) and worker_pids(engine) != before, what="another worker")
+
+
+def test_a_queued_job_is_cancelled_before_it_began(engine, tmp_path):
+    gate = tmp_path / "gate"
+    first, second = engine.submit(jobs.wait_for_file, str(gate)), engine.submit(jobs.wait_for_file, str(tmp_path / "never"))
+    says(first, "Waiting for the file")
+    says(second, "Waiting for a worker")
+    second.cancel()
+    with pytest.raises(Cancelled):
+        result(second)
+    gate.touch()
+    assert result(first) == "seen"
+
+
+@pytest.mark.parametrize("function", [jobs.crash, jobs.kill_self])
+def test_a_worker_that_dies_is_one_sentence_and_a_log_and_is_replaced(engine, function):
+    before = worker_pids(engine)
+    job = finished(engine.submit(function))
+    with pytest.raises(WorkerError, match="^The job's process ended without a result: it crashed or was killed"):
+        job.result()
+    if function is jobs.crash:
+        assert "just before the crash" in job.log and "helpers_jobs.py" in job.log, "the trace shows where"
+    job.close()
+    until(lambda: worker_pids(engine) and worker_pids(engine) != before, what="another worker")
 
 
 @POSIX
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
-def test_a_worker_that_dies_is_told_in_a_sentence_and_we_live(folders, number):
-    """SIGKILL is what the system sends when memory runs out, SIGSEGV what a crash in a library is."""
-    job = local.start(long_scan(), BONES)
-    try:
-        wait_for(job, "Finding the body")
-        os.kill(job._process.pid, number)
-        while not job.poll().finished:
-            time.sleep(0.02)
-        with pytest.raises(WorkerError, match="ended without a result .*: it crashed or ran out of memory"):
-            job.result()
-    finally:
-        job.close()
-    assert folders() == []
-    assert local.run(ct_phantom(), BONES).segmentation.layers[0].any()
+def test_jobs_that_wait_are_not_lost_with_the_worker(engine, tmp_path):
+    """Only the job that ran when the worker was killed fails; those behind it run on the next worker."""
+    running = engine.submit(jobs.wait_for_file, str(tmp_path / "never"))
+    behind = [engine.submit(jobs.add, number, 1) for number in range(5)]
+    says(running, "Waiting for the file")
+    (pid,) = [one["pid"] for one in [result_of_begun(running)]]
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(WorkerError, match="ended without a result"):
+        result(running)
+    assert [result(job) for job in behind] == [1, 2, 3, 4, 5]
 
 
-def test_closing_a_running_job_ends_it(folders):
-    job = local.start(long_scan(), BONES)
-    wait_for(job, "Finding the body")
-    job.close()
-    assert not alive(job._process.pid) and folders() == []
-    job.close()
+def result_of_begun(job) -> dict:
+    """What the worker said when it began."""
+    return until(lambda: job._begun, what="the job's begin")
+
+
+def test_memory_over_the_limit_stops_the_job_alone(fresh):
+    engine = fresh(limit_bytes=700_000_000)
+    job = engine.submit(jobs.swallow, 3.0)
+    with pytest.raises(WorkerError, match=r"stopped when it held 0\.[78]\d* GB of memory and 0\.7 GB were allowed"):
+        result(job)
+    assert result(engine.submit(jobs.add, 1, 1)) == 2
+
+
+@POSIX
+def test_the_engine_is_started_anew_when_its_process_is_gone(fresh, tmp_path):
+    engine = fresh()
+    job = engine.submit(jobs.wait_for_file, str(tmp_path / "never"))
+    says(job, "Waiting for the file")
+    pids, folders = processes_below(engine.process.pid), (engine.folder, engine.arrays)
+    os.kill(engine.process.pid, signal.SIGKILL)
+    with pytest.raises(WorkerError, match="^The engine's process ended"):
+        result(job)
+    until(lambda: not any(alive(pid) for pid in pids), what="the end of the workers")
+    assert result(engine.submit(jobs.add, 1, 2)) == 3
+    assert not any(folder.exists() for folder in folders)
+
+
+def test_close_ends_everything(fresh, tmp_path):
+    engine = fresh()
+    job = engine.submit(jobs.wait_for_file, str(tmp_path / "never"))
+    says(job, "Waiting for the file")
+    pids, folders = [engine.process.pid, *processes_below(engine.process.pid)], (engine.folder, engine.arrays)
+    engine.close()
+    until(lambda: not any(alive(pid) for pid in pids), what="the end of all processes")
+    assert not any(folder.exists() for folder in folders)
+    with pytest.raises(WorkerError, match="was closed"):
+        engine.submit(jobs.add, 1, 2)
+    engine.close()
 
 
 ORPHAN = """
-import os, sys, tempfile, time
+import os, sys, tempfile
+from pathlib import Path
 tempfile.tempdir = sys.argv[1]
-sys.path.insert(0, sys.argv[2])
-from test_engine_local import BONES, local, long_scan, wait_for
-job = local.start(long_scan(), BONES)
-wait_for(job, "Finding the body")
-print(job._process.pid, flush=True)
+import helpers_jobs as jobs
+from helpers_engine import finished, local_engine, processes_below, says
+engine = local_engine(Path(sys.argv[1]) / "results")
+finished(engine.submit(jobs.ball_prediction, 6, keep=True))
+job = engine.submit(jobs.{job}, *sys.argv[2:])
+says(job, {message!r})
+print(engine.process.pid, *processes_below(engine.process.pid), engine.arrays, flush=True)
 os._exit(9)
 """
 
 
 @POSIX
-def test_a_worker_whose_parent_died_ends_and_leaves_no_image_behind(tmp_path, folders):
-    """Slicer crashed: nobody waits for the result, and the patient's image must not stay in the temporary folder."""
-    command = [sys.executable, "-c", ORPHAN, str(tmp_path), str(Path(__file__).parent)]
+@pytest.mark.parametrize(("job", "message"), [("wait_for_file", "Waiting for the file"), ("deaf", "Deaf")])
+def test_when_the_host_dies_workers_end_no_image_stays_and_finished_results_are_found(tmp_path, job, message):
+    """Slicer crashed, with one job done whose node was not made yet, and one at work."""
+    arguments = [str(tmp_path / "never")] if job == "wait_for_file" else []
     environ = environment()
     environ["PYTHONPATH"] += os.pathsep + str(Path(__file__).resolve().parents[1])
-    done = subprocess.run(command, env=environ, stdout=subprocess.PIPE, text=True, timeout=60)
-    pid = int(done.stdout)
-    end = time.monotonic() + 20
-    while alive(pid) and time.monotonic() < end:
-        time.sleep(0.1)
-    assert not alive(pid)
-    assert folders() == []
+    command = [sys.executable, "-c", ORPHAN.format(job=job, message=message), str(tmp_path), *arguments]
+    done = subprocess.run(command, env=environ, stdout=subprocess.PIPE, text=True, timeout=90)
+    *pids, arrays = done.stdout.split()
+    until(lambda: not any(alive(int(pid)) for pid in pids), what="the end of all processes")
+    until(lambda: left_in(tmp_path) == [] and not Path(arrays).exists(), what="the removal of the folders")
+    (kept,) = left_over(tmp_path / "results")
+    assert kept.name == "Cube of the test" and kept.segments == 1
+    assert kept.load().segmentation.layers[0].sum() == 4**3
+
+
+def test_idle_models_are_released(fresh):
+    engine = fresh(idle_s=0.2)
+    released = []
+    result(engine.submit(jobs.add, 1, 1))
+    engine.client().subscribe_topic("oncosegment-released", lambda event: released.append(event[1]["bytes"]))
+    result(engine.submit(jobs.warm_array, 1_000_000))
+    until(lambda: released, what="the release")
+    assert released[0] == 1_000_000
+    assert [one["warm_bytes"] for one in engine.describe().values()] == [0]
+
+
+def test_one_job_a_gpu_and_the_cpu_is_not_taken_instead(fresh, tmp_path):
+    """Two workers own a pretended GPU each: four jobs run two at a time, each seeing one of them."""
+    engine = fresh(gpus=["0", "1"])
+    gates = [tmp_path / str(number) for number in range(3)]
+    running = [engine.submit(jobs.wait_for_file, str(gate), gpu="wanted") for gate in gates]
+    until(lambda: sum(one.poll().message == "Waiting for the file" for one in running) == 2, what="two jobs at work")
+    time.sleep(0.5)
+    assert sorted(one.poll().message for one in running) == ["Waiting for a worker", *2 * ["Waiting for the file"]]
+    for gate in gates:
+        gate.touch()
+    assert [result(one) for one in running] == 3 * ["seen"]
+    both = [engine.submit(jobs.where, gpu="required") for _job in range(2)]
+    assert sorted(result(one)["gpu"] for one in both) == ["0", "1"]
+
+
+def test_without_a_gpu_the_cpu_is_taken_only_where_it_is_allowed(engine):
+    assert result(engine.submit(jobs.where, gpu="wanted"))["gpu"] == ""
+    with pytest.raises(ModelError, match="no worker has a GPU; choose device cpu, or auto"):
+        result(engine.submit(jobs.add, 1, 1, gpu="required"))
+
+
+def test_time_of_the_user_is_not_spent_on_dasks_own_settings(engine, monkeypatch):
+    """A user's Dask configuration neither reaches the workers nor weakens them."""
+    assert result(engine.submit(jobs.dask_setting, "distributed.worker.memory.spill")) is False
+    assert result(engine.submit(jobs.dask_setting, "distributed.comm.require-encryption")) is True
+
+
+def test_a_users_dask_configuration_does_not_reach_the_engine(fresh, tmp_path, monkeypatch):
+    folder = tmp_path / "dask"
+    folder.mkdir()
+    marker = tmp_path / "preloaded"
+    (folder / "evil.yaml").write_text(
+        f"distributed:\n  worker:\n    preload: ['import pathlib; pathlib.Path({str(marker)!r}).touch()']\n"
+        "  comm:\n    require-encryption: false\n"
+    )
+    monkeypatch.setenv("DASK_CONFIG", str(folder))
+    monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES", "7")
+    engine = fresh()
+    assert result(engine.submit(jobs.dask_setting, "distributed.scheduler.allowed-failures")) == 0
+    assert result(engine.submit(jobs.dask_setting, "distributed.comm.require-encryption")) is True
+    assert not marker.exists()
+
+
+def test_an_engine_that_cannot_start_says_so(tmp_path, fresh):
+    (tmp_path / "OncoSegmentLib").mkdir()
+    (tmp_path / "OncoSegmentLib" / "__init__.py").write_text("import lost_with_the_disk")
+    from OncoSegmentLib.engine.local import LocalEngine
+
+    engine = LocalEngine(path=[str(tmp_path)], results=tmp_path / "results", gpus=[])
+    try:
+        with pytest.raises(WorkerError, match="did not start; its log tells why"):
+            result(engine.submit(jobs.add, 1, 1))
+        assert "No module named" in engine.log
+    finally:
+        engine.close()
 
 
 @POSIX
-def test_the_folder_of_a_job_is_private_and_holds_no_identity(folders):
-    scan = image(ct_phantom().voxels, name="DOE^JOHN", modality="CT", units="HU", source_uids=("1.2.840.4711",))
-    job = local.start(scan, BONES)
-    try:
-        (folder,) = folders()
-        assert folder.stat().st_mode & 0o777 == 0o700
-        wait_for(job, "never")
-        texts = b"".join(path.read_bytes() for path in folder.iterdir() if path.suffix != ".npy")
-        assert b"DOE" not in texts and b"1.2.840.4711" not in texts
-    finally:
-        job.close()
+def test_a_full_memory_disk_is_told_before_anything_starts(fresh, monkeypatch, tmp_path):
+    engine = fresh()
+    result(engine.submit(jobs.add, 1, 1))
+    monkeypatch.setattr(engine, "arrays", tmp_path / "gone")
+    with pytest.raises(WorkerError, match="its images could not be put aside"):
+        engine.submit(jobs.total, np.ones(10))
 
 
-def test_progress_comes_in_order_and_a_torn_line_is_not_read(folders):
-    job = local.start(ct_phantom(), BONES)
-    try:
-        assert job.poll().message == "Starting"
-        wait_for(job, "never")
-        assert job.poll() == background.Status(1.0, "Segmented", True)
-        (folder,) = folders()
-        with open(folder / "progress.jsonl", "a") as stream:
-            stream.write('{"fraction": 0.1, "mess')
-        assert job.poll().message == "Segmented"
-    finally:
-        job.close()
+@pytest.mark.slow
+@POSIX
+def test_fifty_kills_lose_no_other_job_and_no_worker(fresh):
+    """Each job is killed from outside at another moment; the one behind it always runs."""
+    engine = fresh(workers=2)
+    lost = 0
+    random = np.random.default_rng(5)
+    for _kill in range(50):
+        victim, behind = engine.submit(jobs.wait_for_file, "/nowhere/never"), engine.submit(jobs.add, 1, 2)
+        says(victim, "Waiting for the file")
+        time.sleep(float(random.uniform(0, 0.1)))
+        os.kill(result_of_begun(victim)["pid"], signal.SIGKILL)
+        with pytest.raises(WorkerError):
+            result(victim)
+        lost += 1
+        assert result(behind) == 3
+    until(lambda: len(worker_pids(engine)) == 2, what="both workers")
+    assert lost == 50
 
 
-def test_a_worker_that_cannot_start_is_told(tmp_path, folders):
-    """An installation that lost its files: a package of our name that cannot be imported comes first."""
-    (tmp_path / "OncoLib").mkdir()
-    (tmp_path / "OncoLib" / "__init__.py").write_text("import lost_with_the_disk")
-    job = local.start(ct_phantom(), BONES, path=[str(tmp_path)])
-    try:
-        wait_for(job, "never")
-        with pytest.raises(WorkerError, match="ended without a result"):
-            job.result()
-        assert "No module named" in job.log
-    finally:
-        job.close()
-    with pytest.raises(WorkerError, match="could not be started"):
-        local.start(ct_phantom(), BONES, python="/nowhere/python")
-    assert folders() == []
-
-
-def test_what_a_killed_job_left_in_the_temporary_folder_goes_with_it(tmp_path, folders):
-    """A license number lies in such a file while TotalSegmentator runs."""
-    (tmp_path / "secretive.py").write_text(
-        "import os, tempfile\n"
-        "def do(folder, progress, cancel):\n"
-        "    place = tempfile.mkdtemp(prefix='secret-')\n"
-        "    open(os.path.join(place, 'config.json'), 'w').write('a number')\n"
-        "    progress(0.5, place)\n"
-        "    os.kill(os.getpid(), 9)\n"
-    )
-    job = background.begin("secretive:do", lambda folder: None, path=[*background.own_path(), str(tmp_path)])
-    try:
-        wait_for(job, "never")
-        place = Path(job.poll().message)
-        assert place.name.startswith("secret-") and place.exists()
-        with pytest.raises(WorkerError, match="ended without a result"):
-            job.result()
-    finally:
-        job.close()
-    assert not place.exists() and folders() == []
+def test_temporary_files_of_jobs_lie_in_the_folder_of_the_run(engine):
+    assert tempfile.gettempdir()
+    place = result(engine.submit(jobs.temporary_folder))
+    assert Path(place).is_relative_to(engine.folder)

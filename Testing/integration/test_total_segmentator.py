@@ -318,10 +318,11 @@ def test_a_network_that_goes_missing_meanwhile_is_named(tmp_path):
 
 
 def test_in_a_process_of_its_own(weights):
-    from OncoSegmentLib.engine import local
+    from OncoSegmentLib.engine import jobs
+    from OncoSegmentLib.engine.process import ProcessEngine
 
     request = Request("totalsegmentator", device="cpu", parameters={"speed": "fastest"})
-    found = local.run(blocks(), request).segmentation
+    found = jobs.run(blocks(), request, engine=ProcessEngine()).segmentation
     np.testing.assert_array_equal(found.layers[0], run(blocks(), speed="fastest").layers[0])
 
 

@@ -1,56 +1,182 @@
-"""Segmentation work in a process of its own, over `OncoLib.background`."""
+"""Worker processes of this machine, behind closed doors: a scheduler on 127.0.0.1 with the keys of this run."""
 
 from __future__ import annotations
 
+import atexit
+import json
+import os
+import shutil
+import subprocess
+import time
+from contextlib import suppress
 from pathlib import Path
 
-from OncoLib import background
-from OncoLib.background import Job
-from OncoLib.image import Image
-from OncoLib.progress import CancelToken, Progress, silent
-from OncoLib.segmentation import Prediction, Segmentation
-from OncoLib.surface_settings import SurfaceSettings
-from OncoSegmentLib.engine.codec import read_prediction, write_job, write_work
-from OncoSegmentLib.request import Request
+from OncoLib.background import interpreter, no_console, private_environment
+from OncoLib.errors import WorkerError
+from OncoSegmentLib.engine import gpus as graphics
+from OncoSegmentLib.engine.beside import ADDRESS_FILE
+from OncoSegmentLib.engine.dask_engine import ANSWER_SECONDS, GPU, DaskEngine, connected
+from OncoSegmentLib.engine.on_worker import IDLE_SECONDS, IDLE_VARIABLE, LOGS_VARIABLE
+from OncoSegmentLib.engine.paths import command
+from OncoSegmentLib.engine.shared import private_folder
 
-TARGET = "OncoSegmentLib.engine.work:do"
+MODULE = "OncoSegmentLib.engine.beside"
+START_SECONDS = 60.0
+IDLE_TIMEOUT_SECONDS = 3600.0
+"""A scheduler that was asked nothing for so long ends with its workers; the next job starts another."""
+
+LOG = "engine.log"
 
 
-def start(image: Image, request: Request, *, measure: bool = False, python: str = "", path: list[str] | None = None) -> Job:
-    """Starts a job at once.
+class LocalEngine(DaskEngine):
+    """Workers of this machine; started with the first job, kept for the next ones, ended with `close` or with this process.
 
-    measure: also measure what is found; the result's `measures` hold it.
-    python: interpreter; by default PythonSlicer inside Slicer, else this one. path: its import path, by default ours.
+    workers: count; by default one a GPU, else one, which has all cores. limit_bytes: most memory of a worker; by default
+    its share of what is free, see `memory`. gpus: by default those that are found. idle_s: after which models are released.
     """
-    return begin(lambda folder: write_job(folder, image, request, measure=measure), python=python, path=path)
+
+    name = "local"
+
+    def __init__(
+        self, *, workers: int | None = None, limit_bytes: int | None = None, gpus: list[str] | None = None,
+        idle_s: float = IDLE_SECONDS, python: str = "", path: list[str] | None = None, results: Path | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(self._start_and_connect, results=results)
+        self._wanted, self._limit, self._gpus, self._idle_s = workers, limit_bytes, gpus, idle_s
+        self._python, self._path = python or interpreter(), path
+        self.process: subprocess.Popen | None = None
+        self.folder: Path | None = None
+        self._ended = ""
+
+    def submit(self, function, *arguments, keep=False, gpu=""):
+        """See `DaskEngine.submit`. An engine that ended, of idleness or by a crash, is started anew."""
+        if self.process is not None and self.process.poll() is not None:
+            self._drop()
+        if self.arrays is None and not self.closed:
+            self._make_folders(arguments)
+        return super().submit(function, *arguments, keep=keep, gpu=gpu)
+
+    def _make_folders(self, arguments: tuple) -> None:
+        from OncoSegmentLib.engine.shared import bytes_of
+
+        self.folder = private_folder("oncosegment-engine-", in_memory=Path(os.devnull))
+        for name in ("logs", "spill", "tmp"):
+            (self.folder / name).mkdir(mode=0o700)
+        self.arrays = private_folder("oncosegment-arrays-", need_bytes=bytes_of(arguments))
+
+    def _start_and_connect(self):
+        if self.folder is None:
+            self._make_folders(())
+        if self.process is None:
+            self._start()
+        address = self._address()
+        from distributed import Client
+
+        def connect():
+            return Client(address, security=self.security, set_as_default=False, timeout=ANSWER_SECONDS, name="oncosegment")
+
+        return connected(connect, "The engine beside this program")
+
+    def _start(self) -> None:
+        try:
+            from distributed import Security
+
+            self.security = Security.temporary()
+        except ImportError as error:
+            raise WorkerError(
+                f"The package {error.name or 'cryptography'} is missing; `oncosegment runtime install engine` installs it."
+            ) from error
+        environment = private_environment(self.folder / "tmp")
+        with open(os.open(self.folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
+            self.process = subprocess.Popen(
+                command(MODULE, python=self._python, path=self._path),
+                cwd=self.folder,
+                env={name: value for name, value in environment.items() if not name.startswith("DASK_")},
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                **no_console(),
+            )
+        atexit.register(self.close)
+        self.process.stdin.write(json.dumps(self._settings()).encode() + b"\n")
+        self.process.stdin.flush()
+
+    def _settings(self) -> dict:
+        from OncoSegmentLib.engine.memory import limit_bytes
+
+        found = graphics.gpus() if self._gpus is None else self._gpus
+        count = self._wanted or max(len(found), 1)
+        keys = ("tls_ca_file", "tls_scheduler_key", "tls_scheduler_cert", "tls_worker_key", "tls_worker_cert")
+        return {
+            "keys": {name: getattr(self.security, name) for name in keys},
+            "folders": [str(self.folder), str(self.arrays)],
+            "spill": str(self.folder / "spill"),
+            "limit_bytes": limit_bytes(count, self._limit) if self._limit else None,
+            "idle_timeout_s": IDLE_TIMEOUT_SECONDS,
+            "workers": [self._worker(at, found[at] if at < len(found) else None) for at in range(count)],
+        }
+
+    def _worker(self, at: int, gpu: str | None) -> dict:
+        environment = {LOGS_VARIABLE: str(self.folder / "logs"), IDLE_VARIABLE: str(self._idle_s)}
+        environment[graphics.VARIABLE] = gpu or ""
+        return {"name": f"worker-{at}", "resources": {GPU: 1} if gpu else {}, "environment": environment}
+
+    def _address(self) -> str:
+        end = time.monotonic() + START_SECONDS
+        path = self.folder / ADDRESS_FILE
+        while not path.exists():
+            if self.process.poll() is not None or time.monotonic() > end:
+                raise WorkerError("The engine beside this program did not start; its log tells why.\n" + self.log[-2000:])
+            time.sleep(0.02)
+        return json.loads(path.read_text(encoding="utf-8"))["address"]
+
+    @property
+    def log(self) -> str:
+        """Of scheduler and nannies."""
+        try:
+            return (self.folder / LOG).read_text(encoding="utf-8", errors="replace")
+        except (OSError, TypeError):
+            return ""
+
+    def problem(self) -> str:
+        """One sentence when the engine's process is gone that once ran; one that never did is told by who starts it."""
+        if self._client is not None and self.process is not None and self.process.poll() is not None:
+            return f"The engine's process ended (status {self.process.returncode}); the next job starts another."
+        return ""
+
+    def _drop(self) -> None:
+        """Forgets an engine that ended."""
+        client, self._client = self._client, None
+        process, self.process = self.process, None
+        if client is not None:
+            self.later(lambda: client.close(timeout=1))
+        self._end_process(process)
+
+    def _end_process(self, process: subprocess.Popen | None) -> None:
+        folders, self.folder, self.arrays = (self.folder, self.arrays), None, None
+        if process is not None:
+            end_process(process)
+        for folder in filter(None, folders):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """Ends jobs, workers and scheduler, and removes their folders."""
+        atexit.unregister(self.close)
+        super().close()
+        process, self.process = self.process, None
+        self._end_process(process)
 
 
-def start_measure(segmentation: Segmentation, image: Image | None = None, *, organ: str = "") -> Job:
-    """Starts measuring a segmentation; the result is a prediction with its measures. organ: where distances go to."""
-    return begin(lambda folder: write_work(folder, "measure", segmentation, image, {"organ": organ}))
+def end_process(process: subprocess.Popen, seconds: float = 5.0) -> None:
+    """Closes the input of the engine's process, which ends it and its workers; kills them all when it does not."""
+    with suppress(OSError):
+        process.stdin.close()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        import psutil
 
+        from OncoSegmentLib.engine.on_worker import kill_tree
 
-def start_surfaces(
-    segmentation: Segmentation, output: Path, *, file_format: str, frame: str, settings: SurfaceSettings, overwrite: bool
-) -> Job:
-    """Starts writing surfaces into the folder `output`; see `OncoLib.filters.surface_files.write_surfaces`."""
-    options = {
-        "output": str(Path(output).absolute()),
-        "format": file_format,
-        "frame": frame,
-        "settings": settings.as_dict(),
-        "overwrite": overwrite,
-    }
-    return begin(lambda folder: write_work(folder, "surfaces", segmentation, None, options))
-
-
-def begin(put, **options) -> Job:
-    """Starts the work that `put` writes into the job's folder."""
-    return background.begin(TARGET, put, read=read_prediction, **options)
-
-
-def run(
-    image: Image, request: Request, *, progress: Progress = silent, cancel: CancelToken | None = None, every: float = 0.05
-) -> Prediction:
-    """Starts a job and waits for it, for callers without an event loop."""
-    return background.wait(start(image, request), progress=progress, cancel=cancel, every=every)
+        kill_tree(psutil.Process(process.pid))
+        process.wait()

@@ -1,61 +1,63 @@
-"""What a job's process can do: segment an image, measure a segmentation, write its surfaces."""
+"""What jobs do: functions of the core, called with their own types, a progress and a cancel token, wherever they run."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
-from OncoLib.background import RESULT
+from OncoLib.image import Image
 from OncoLib.progress import CancelToken, Progress, part_of
-from OncoLib.segmentation import Prediction
-from OncoLib.segmentation_files import write_json
-from OncoSegmentLib.engine.codec import read_description, read_job, read_work, write_prediction
+from OncoLib.segmentation import Prediction, Segmentation
+from OncoLib.surface_settings import SurfaceSettings
+from OncoSegmentLib.request import Request
 
 
-def do(folder: Path, progress: Progress, cancel: CancelToken) -> None:
-    """The work of a job folder; its result lies in the folder after."""
-    KINDS[read_description(folder)["kind"]](folder, progress, cancel)
-
-
-def _segment(folder: Path, progress: Progress, cancel: CancelToken) -> None:
+def segment_image(image: Image, request: Request, measure: bool, *, progress: Progress, cancel: CancelToken) -> Prediction:
+    """The segmentation that is asked for; with its measures when `measure` is true."""
     from OncoSegmentLib.segment import measured, segment
 
-    image, request = read_job(folder)
-    share = 0.85 if read_description(folder)["measure"] else 1.0
+    share = 0.85 if measure else 1.0
     prediction = segment(image, request, progress=part_of(progress, 0.0, share), cancel=cancel)
-    if share < 1:
+    if measure:
         prediction = measured(prediction, image, progress=part_of(progress, share, 1.0), cancel=cancel)
-    write_prediction(folder, prediction)
+    return prediction
 
 
-def _measure(folder: Path, progress: Progress, cancel: CancelToken) -> None:
+def measure_segmentation(
+    segmentation: Segmentation, image: Image | None, organ: str, *, progress: Progress, cancel: CancelToken
+) -> Prediction:
+    """The segmentation with its measures. organ: the segment that distances go to; "" for none."""
     from OncoLib.filters.segment_measures import measure_segments
 
-    segmentation, image, options = read_work(folder)
-    found = measure_segments(segmentation, image, organ=options.get("organ") or None, progress=progress, cancel=cancel)
-    write_prediction(folder, replace(Prediction(segmentation), measures=found))
+    found = measure_segments(segmentation, image, organ=organ or None, progress=progress, cancel=cancel)
+    return replace(Prediction(segmentation), measures=found)
 
 
-def _surfaces(folder: Path, progress: Progress, cancel: CancelToken) -> None:
+def surfaces_to_files(
+    segmentation: Segmentation,
+    output: str,
+    file_format: str,
+    frame: str,
+    settings: SurfaceSettings,
+    overwrite: bool,
+    *,
+    progress: Progress,
+    cancel: CancelToken,
+) -> dict:
+    """Writes closed surfaces into the folder `output` of this machine; returns their description and the files' paths."""
     from OncoLib.filters.surface_files import write_surfaces
     from OncoLib.filters.surfaces import surfaces_of
-    from OncoLib.surface_settings import SurfaceSettings
 
-    segmentation, _image, options = read_work(folder)
-    settings = SurfaceSettings(**options["settings"])
     found = surfaces_of(segmentation, settings, progress=part_of(progress, 0.0, 0.8), cancel=cancel)
     description, files = write_surfaces(
         found,
-        Path(options["output"]),
-        file_format=options["format"],
-        frame=options["frame"],
+        Path(output),
+        file_format=file_format,
+        frame=frame,
         settings=settings,
         provenance=segmentation.provenance.as_dict(),
-        overwrite=options["overwrite"],
+        overwrite=overwrite,
         progress=part_of(progress, 0.8, 1.0),
         cancel=cancel,
     )
-    write_json(folder / RESULT, {"description": description, "files": [str(path) for path in files]})
-
-
-KINDS = {"segment": _segment, "measure": _measure, "surfaces": _surfaces}
+    return {"description": description, "files": [str(path) for path in files]}

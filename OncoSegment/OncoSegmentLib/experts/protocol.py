@@ -15,6 +15,7 @@ class Expert(Protocol):
 
     id: str
     version: str
+    takes_gpu: bool
 
     def check(self, image: Image, request: Request) -> tuple[str, ...]:
         """Raises InputError or ModelError, before any work, when this request cannot be run on this image.

@@ -22,3 +22,8 @@ def expert(model: str) -> Expert:
 def experts() -> tuple[Expert, ...]:
     """The experts of all models."""
     return tuple(expert(item.id) for item in cards())
+
+
+def takes_gpu(model: str) -> bool:
+    """True when the model's expert can run on a GPU; ModelError for a model that is unknown."""
+    return expert(model).takes_gpu

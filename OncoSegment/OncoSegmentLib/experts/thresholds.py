@@ -25,6 +25,7 @@ class ThresholdExpert:
     """Value ranges with clean-up, as a profile says."""
 
     id = "thresholds"
+    takes_gpu = False
     version = __version__
 
     def check(self, image: Image, request: Request) -> tuple[str, ...]:

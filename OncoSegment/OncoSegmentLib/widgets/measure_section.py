@@ -90,14 +90,14 @@ class MeasureSection:
     def onMeasure(self) -> None:
         """Measures the chosen segmentation in a process of its own."""
         from OncoLib.scene.segmentations import segmentation_of
-        from OncoSegmentLib.engine import local
+        from OncoSegmentLib.engine import jobs
 
         node = self.ui.measuredSelector.currentNode()
 
         def start():
             segmentation, state = segmentation_of(node), labels_state(node)
             image = image_on_grid(node, segmentation, self.ui.inputSelector.currentNode())
-            job = local.start_measure(segmentation, image)
+            job = jobs.start_measure(segmentation, image)
             self._begin(job, lambda prediction: self._on_measured(node, prediction, state), notes=())
 
         self._guarded(start)
@@ -153,7 +153,7 @@ class MeasureSection:
     def onSurfaces(self) -> None:
         """Writes surfaces of all segments into a folder that the user chooses."""
         from OncoLib.scene.segmentations import segmentation_of
-        from OncoSegmentLib.engine import local
+        from OncoSegmentLib.engine import jobs
 
         folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Folder for the surfaces"))
         if not folder:
@@ -161,7 +161,7 @@ class MeasureSection:
         node = self.ui.measuredSelector.currentNode()
         self._guarded(
             lambda: self._begin(
-                local.start_surfaces(
+                jobs.start_surfaces(
                     segmentation_of(node),
                     Path(folder),
                     file_format=self.ui.surfaceFormatSelector.currentData,

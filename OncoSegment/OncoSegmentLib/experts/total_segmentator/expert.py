@@ -50,6 +50,7 @@ class TotalSegmentatorExpert:
     """
 
     id = "totalsegmentator"
+    takes_gpu = True
 
     @property
     def version(self) -> str:

@@ -1,0 +1,71 @@
+"""Starts the jobs of the panels and the command line on an engine. UIDs and names of the patient's images stay behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from OncoLib import background
+from OncoLib.background import RunningJob
+from OncoLib.image import Image
+from OncoLib.progress import CancelToken, Progress, silent
+from OncoLib.segmentation import Prediction, Segmentation
+from OncoLib.surface_settings import SurfaceSettings
+from OncoSegmentLib.engine import work
+from OncoSegmentLib.engine.choice import Engine, own_engine
+from OncoSegmentLib.request import Request
+
+
+def start(image: Image, request: Request, *, measure: bool = False, engine: Engine | None = None) -> RunningJob:
+    """Starts a segmentation; the result is a `Prediction`, on disk before it is given out.
+
+    measure: also measure what is found; the result's `measures` hold it. engine: by default the one of this process.
+    """
+    engine = engine or own_engine()
+    return engine.submit(work.segment_image, without_identity(image), request, measure, keep=True, gpu=gpu_of(request))
+
+
+def start_measure(
+    segmentation: Segmentation, image: Image | None = None, *, organ: str = "", engine: Engine | None = None
+) -> RunningJob:
+    """Starts measuring a segmentation; the result is a prediction with its measures. organ: where distances go to."""
+    engine = engine or own_engine()
+    image = None if image is None else without_identity(image)
+    return engine.submit(work.measure_segmentation, segmentation, image, organ)
+
+
+def start_surfaces(
+    segmentation: Segmentation,
+    output: Path,
+    *,
+    file_format: str,
+    frame: str,
+    settings: SurfaceSettings,
+    overwrite: bool,
+    engine: Engine | None = None,
+) -> RunningJob:
+    """Starts writing surfaces into the folder `output`; see `OncoLib.filters.surface_files.write_surfaces`."""
+    engine = engine or own_engine()
+    folder = str(Path(output).absolute())
+    return engine.submit(work.surfaces_to_files, segmentation, folder, file_format, frame, settings, overwrite)
+
+
+def run(
+    image: Image, request: Request, *, engine: Engine, progress: Progress = silent, cancel: CancelToken | None = None
+) -> Prediction:
+    """Starts a segmentation and waits for it, for callers without an event loop; nothing stays on disk."""
+    job = engine.submit(work.segment_image, without_identity(image), request, False, gpu=gpu_of(request))
+    return background.wait(job, progress=progress, cancel=cancel)
+
+
+def without_identity(image: Image) -> Image:
+    """The same voxels and place, without UIDs, name and notes."""
+    return Image(image.voxels, image.ijk_to_ras, modality=image.modality, units=image.units)
+
+
+def gpu_of(request: Request) -> str:
+    """What the job asks of the engine: "" for the CPU, "wanted" where the user allowed both, "required" for a GPU alone."""
+    from OncoSegmentLib.experts.registry import takes_gpu
+
+    if request.device == "cpu" or not takes_gpu(request.model):
+        return ""
+    return "required" if request.device == "cuda" else "wanted"

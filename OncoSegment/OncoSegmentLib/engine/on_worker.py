@@ -1,0 +1,206 @@
+"""What runs inside a Dask worker, or its nanny: one job, its progress, its Cancel, the release of idle models."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from OncoLib.progress import CancelToken
+from OncoSegmentLib.engine.perform import Outcome, perform
+from OncoSegmentLib.engine.shared import Packed, unpack
+
+LOGS_VARIABLE = "ONCOSEGMENT_WORKER_LOGS"
+"""Folder for one log a worker process; set for workers of this machine."""
+
+IDLE_VARIABLE = "ONCOSEGMENT_IDLE_SECONDS"
+IDLE_SECONDS = 300.0
+"""Models that no job used for so long are released."""
+
+LOOK_SECONDS = 5.0
+BETWEEN_SECONDS = 0.1
+"""Progress is told at most ten times a second: more than a reader sees, and nothing to the scheduler."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One job as it travels. arguments: a tuple, or where they lie on this machine. topic: where progress is told."""
+
+    job: str
+    function: str
+    arguments: tuple | Packed
+    topic: str
+    keep: str = ""
+
+    def unpacked(self) -> tuple:
+        """The arguments."""
+        return unpack(self.arguments) if isinstance(self.arguments, Packed) else self.arguments
+
+
+TOKENS: dict[str, CancelToken] = {}
+"""Of jobs that run here, or were cancelled before they began."""
+
+log_path = ""
+
+
+def run(call: Call) -> Outcome:
+    """Runs one job."""
+    from distributed import get_worker
+
+    token = TOKENS.setdefault(call.job, CancelToken())
+    tell = teller(get_worker(), call)
+    try:
+        tell(event="begun", pid=os.getpid(), log=log_path, at=log_size())
+        progress = throttled(lambda fraction, message: tell(fraction=fraction, message=message))
+        arguments = call.unpacked()
+        return perform(call.function, arguments, progress, token, Path(call.keep) if call.keep else None)
+    except Exception as error:
+        from OncoSegmentLib.engine.perform import failure
+
+        return failure(error)
+    finally:
+        TOKENS.pop(call.job, None)
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+def teller(worker, call: Call) -> Callable[..., None]:
+    """Tells an event of a job."""
+
+    def tell(**facts) -> None:
+        worker.log_event(call.topic, {"job": call.job, "worker": worker.address, **facts})
+
+    return tell
+
+
+def throttled(tell: Callable, clock=time.monotonic) -> Callable:
+    """A progress that passes on each new message, and fractions in between now and then."""
+    last = {"at": -BETWEEN_SECONDS, "message": None}
+
+    def progress(fraction: float | None, message: str) -> None:
+        now = clock()
+        if message != last["message"] or now - last["at"] >= BETWEEN_SECONDS:
+            last.update(at=now, message=message)
+            tell(fraction, message)
+
+    return progress
+
+
+def cancel_here(job: str) -> bool:
+    """Asks a job that runs here to stop; True when it does run here."""
+    runs = job in TOKENS
+    if runs:
+        TOKENS[job].cancel()
+    return runs
+
+
+def kill_worker_tree(dask_worker=None) -> list[int]:
+    """Runs in a nanny: kills its worker and every process that the worker started; returns their ids."""
+    import psutil
+
+    pid = getattr(dask_worker, "pid", None)
+    if not pid:
+        return []
+    return kill_tree(psutil.Process(pid))
+
+
+def kill_tree(process) -> list[int]:
+    """Kills a psutil process and all below it, the lowest first so that none is left without a parent."""
+    import psutil
+
+    killed = []
+    try:
+        below = process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return killed
+    for one in [*reversed(below), process]:
+        try:
+            one.kill()
+            killed.append(one.pid)
+        except psutil.NoSuchProcess:
+            continue
+    return killed
+
+
+def log_size() -> int:
+    """Bytes of this worker's log."""
+    return os.path.getsize(log_path) if log_path else 0
+
+
+def set_up(worker) -> None:
+    """When a worker starts: its log, a trace for crashes in compiled code, and the look for idle models."""
+    import faulthandler
+
+    from tornado.ioloop import PeriodicCallback
+
+    if os.environ.get(LOGS_VARIABLE):
+        open_log(Path(os.environ[LOGS_VARIABLE]))
+    faulthandler.enable()
+    idle = float(os.environ.get(IDLE_VARIABLE) or IDLE_SECONDS)
+    look = PeriodicCallback(lambda: release_idle(worker, idle), 1000 * min(LOOK_SECONDS, max(idle / 2, 0.05)))
+    worker.periodic_callbacks["oncosegment-idle"] = look
+
+
+def open_log(folder: Path) -> None:
+    """Standard output and error go to a file of this process, which outlives it."""
+    global log_path
+    log_path = str(folder / f"worker-{os.getpid()}.log")
+    descriptor = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    for number in (1, 2):
+        os.dup2(descriptor, number)
+    os.close(descriptor)
+
+
+def release_idle(worker, seconds: float) -> None:
+    """Releases models that no job used for so long; nothing is imported for it."""
+    warm = sys.modules.get("OncoSegmentLib.warm")
+    if warm is None or TOKENS:
+        return
+    freed = warm.models.release_idle(seconds)
+    if freed:
+        worker.log_event("oncosegment-released", {"worker": worker.address, "bytes": freed})
+
+
+def describe() -> dict:
+    """What a worker has, for whoever connects: versions, GPU, warm models. JSON values."""
+    import importlib.metadata
+    import platform
+
+    import OncoLib
+
+    warm = sys.modules.get("OncoSegmentLib.warm")
+    return {
+        "oncosegment": OncoLib.__version__,
+        "python": platform.python_version(),
+        "numpy": importlib.metadata.version("numpy"),
+        "host": platform.node(),
+        "pid": os.getpid(),
+        "memory_bytes": memory_of(os.getpid()),
+        "warm_bytes": warm.models.held_bytes if warm else 0,
+        "warm_models": len(warm.models) if warm else 0,
+    }
+
+
+def release_here() -> int:
+    """Releases all warm models of this worker; returns their bytes."""
+    warm = sys.modules.get("OncoSegmentLib.warm")
+    return warm.models.release() if warm else 0
+
+
+def memory_of(pid: int) -> int:
+    """Resident bytes of a process and all below it; 0 when it is gone."""
+    import psutil
+
+    total = 0
+    try:
+        process = psutil.Process(pid)
+        for one in (process, *process.children(recursive=True)):
+            total += one.memory_info().rss
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        pass
+    return total
