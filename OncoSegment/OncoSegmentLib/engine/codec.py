@@ -25,7 +25,7 @@ def write_prediction(folder: Path, prediction: Prediction) -> None:
     if prediction.measures:
         write_json(folder / "measures.json", measures_json(prediction.measures))
     partial = folder / "prediction.part"
-    write_json(partial, {**as_json(segmentation), "layers": len(segmentation.layers)})
+    write_json(partial, {**as_json(segmentation), "layers": len(segmentation.layers), "notes": prediction.notes})
     partial.replace(folder / "prediction.json")
 
 
@@ -39,7 +39,8 @@ def read_prediction(folder: Path) -> Prediction:
     segmentation = Segmentation(layers, matrix, segments, provenance, name=description["name"])
     stored = folder / "probabilities.npy"
     probabilities = np.load(stored, allow_pickle=False) if stored.exists() else None
-    return Prediction(segmentation, probabilities, _read_measures(folder / "measures.json", segments))
+    measures = _read_measures(folder / "measures.json", segments)
+    return Prediction(segmentation, probabilities, measures, tuple(description["notes"]))
 
 
 def _read_measures(path: Path, segments: tuple[Segment, ...]) -> tuple:

@@ -30,6 +30,7 @@ class DaskEngine:
     """
 
     name = "dask"
+    elsewhere = False
 
     def __init__(
         self, connect: Callable, *, arrays: Path | None = None, results: Path | None = None, clock: Callable = time.monotonic
