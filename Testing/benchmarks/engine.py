@@ -37,11 +37,13 @@ def of_engine(engine, folder: Path):
     yield f"engine: {seconds(engine, jobs.add, 1, 2):.2f} s until the first job of a new engine is done"
     trip = statistics.median(seconds(engine, jobs.add, 1, 2) for _trip in range(TRIPS))
     apart = statistics.median(in_process(folder, jobs.add, 1, 2) for _trip in range(3))
-    yield f"engine: round trip {1000 * trip:.0f} ms against {1000 * apart:.0f} ms in a process for each job, ratio {trip / apart:.4f}"
+    told = f"{1000 * trip:.0f} ms against {1000 * apart:.0f} ms in a process for each job"
+    yield f"engine: round trip {told}, ratio {trip / apart:.4f}"
     array = np.ones(100_000_000 // 8)
     pairs = [(seconds(engine, jobs.total, array), copied(array)) for _repeat in range(5)]
     there, copy = (statistics.median(times) for times in zip(*pairs))
-    yield f"engine: 100 MB array there and summed {there:.3f} s against {copy:.3f} s to copy and sum it here, ratio {there / copy:.1f}"
+    told = f"{there:.3f} s against {copy:.3f} s to copy and sum it here"
+    yield f"engine: 100 MB array there and summed {told}, ratio {there / copy:.1f}"
     for name, after in (("that listens", cancel_listening(engine)), ("that does not", cancel_deaf(engine))):
         yield f"engine: {after:.2f} s from Cancel of a job {name} to an idle worker"
     yield kills(engine)

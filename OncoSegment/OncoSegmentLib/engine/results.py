@@ -19,13 +19,10 @@ from pathlib import Path
 
 from OncoLib.errors import OutputError
 from OncoLib.segmentation import Prediction
-from OncoSegmentLib.engine.codec import read_prediction
+from OncoSegmentLib.engine.codec import DONE, read_prediction
 
 VARIABLE = "ONCOSEGMENT_RESULTS"
 LOCK = "in-use"
-DONE = "prediction.json"
-"""What a result holds once it is whole."""
-
 KEPT_SECONDS = 14 * 24 * 3600.0
 """Results that nobody loaded or discarded are removed after two weeks."""
 
