@@ -380,11 +380,11 @@ class OncoSegmentLogic(ScriptedLoadableModuleLogic):
         """Typed parameter node of the scene."""
         return OncoSegmentParameterNode(super().getParameterNode())
 
-    def prepare(self, volumeNode, request, roiNode=None, hostNode=None, hostSegmentID=""):
+    def prepare(self, volumeNode, request, roiNode=None, hostNode=None, hostSegmentID="", **options):
         """Image (a view on the node) and request with its region. **Main thread only.** Raises InputError."""
         from OncoSegmentLib.scene.segment_volume import prepare
 
-        return prepare(volumeNode, request, roi=roiNode, host=hostNode, host_segment_id=hostSegmentID)
+        return prepare(volumeNode, request, roi=roiNode, host=hostNode, host_segment_id=hostSegmentID, **options)
 
     def start(self, volumeNode, request, roiNode=None, hostNode=None, hostSegmentID=""):
         """Starts the work in a process of its own, measures included. **Main thread only.**
@@ -392,8 +392,10 @@ class OncoSegmentLogic(ScriptedLoadableModuleLogic):
         Returns the `Job` to poll, and sentences on the input that a reader should know.
         """
         from OncoSegmentLib.engine import jobs
+        from OncoSegmentLib.engine.choice import own_engine
 
-        image, request = self.prepare(volumeNode, request, roiNode, hostNode, hostSegmentID)
+        elsewhere = own_engine().elsewhere
+        image, request = self.prepare(volumeNode, request, roiNode, hostNode, hostSegmentID, elsewhere=elsewhere)
         return jobs.start(image, request, measure=True), image.notes
 
     def publish(self, prediction, volumeNode=None, show3D=False):

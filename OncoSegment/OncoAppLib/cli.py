@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from OncoAppLib import doctor, measure, models, phantom, surfaces
+from OncoAppLib import doctor, engine, engine_options, measure, models, phantom, surfaces
 from OncoAppLib import verbs as run
 from OncoAppLib.options import add_common
 from OncoLib import __version__
@@ -94,6 +94,7 @@ def build_parser() -> Parser:
     surfaces.add(verbs)
     phantom.add(verbs, add_common)
     doctor.add(verbs)
+    engine.add(verbs)
     add_demo(verbs)
     add_volumes(verbs)
     add_environment(verbs)
@@ -120,6 +121,7 @@ def add_segment(verbs) -> None:
     verb.add_argument("--nrrd", action="store_true", help="also write segmentation.nrrd, a plain label map")
     verb.add_argument("--mrb", action="store_true", help="also write segmentation.mrb, a Slicer scene with the image")
     verb.add_argument("--overwrite", action="store_true", help="replace results that are there")
+    engine_options.add(verb)
     add_common(verb)
     verb.set_defaults(run=run.segment)
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+from OncoAppLib.engine_options import engine_of
 from OncoLib.errors import InputError, OutputError
 from OncoLib.image import Image
 from OncoLib.progress import CancelToken, Progress, part_of
-from OncoLib.segmentation import Segmentation
+from OncoLib.segmentation import Prediction, Segmentation
 from OncoLib.segmentation_files import read_label_maps
 from OncoLib.staged import refuse_existing, staged_files
 from OncoSegmentLib.experts.registry import expert
 from OncoSegmentLib.inputs import Input, open_image
 from OncoSegmentLib.profiles import find_profile
 from OncoSegmentLib.request import Request, read_region
-from OncoSegmentLib.segment import check_request, segment
+from OncoSegmentLib.segment import check_request, check_segmentable, segment
 
 
 def segment_to_folder(options, *, progress: Progress, cancel: CancelToken) -> tuple[dict, list[Path]]:
@@ -40,7 +42,10 @@ def segment_to_folder(options, *, progress: Progress, cancel: CancelToken) -> tu
     )
     progress(0.0, "Reading the image")
     opened = open_image(options.image, modality=options.modality.upper(), units=options.units.upper(), series=options.series)
-    return to_folder(opened, request, options.output, formats, options.overwrite, progress=progress, cancel=cancel)
+    with engine_of(options) as engine:
+        return to_folder(
+            opened, request, options.output, formats, options.overwrite, engine=engine, progress=progress, cancel=cancel
+        )
 
 
 def parameters_of(options) -> dict:
@@ -66,17 +71,25 @@ def profile_of(options) -> str:
 
 
 def to_folder(
-    opened: Input, request: Request, folder: Path, formats, overwrite: bool, *, progress: Progress, cancel: CancelToken
+    opened: Input,
+    request: Request,
+    folder: Path,
+    formats,
+    overwrite: bool,
+    *,
+    engine=None,
+    progress: Progress,
+    cancel: CancelToken,
 ) -> tuple[dict, list[Path]]:
-    """An opened image to result files: check, run, write; all files or none."""
+    """An opened image to result files: check, run, write; all files or none. engine: by default in this process."""
     from OncoSegmentLib.scene.results import FAMILY, write_results
 
-    image = check_named(opened, request)
+    image = check_named(opened, request, elsewhere=engine is not None and engine.elsewhere)
     with staged_files(folder, overwrite=overwrite, family=FAMILY) as staging:
-        prediction = segment(image, request, progress=part_of(progress, 0.05, 0.8), cancel=cancel)
+        prediction = predict(image, request, engine, part_of(progress, 0.05, 0.8), cancel)
         cancel.check()
         progress(0.8, "Writing the results")
-        facts = {"input": {"kind": opened.kind, "files": opened.files, "sha256": opened.sha256, "notes": list(image.notes)}}
+        facts = {"input": {"kind": opened.kind, "files": opened.files, "sha256": opened.sha256, "notes": list(prediction.notes)}}
         description = write_results(staging, image, prediction.segmentation, formats, facts)
         cancel.check()
         names = sorted(path.name for path in staging.iterdir())
@@ -84,10 +97,20 @@ def to_folder(
     return description, [Path(folder) / name for name in names]
 
 
-def check_named(opened: Input, request: Request) -> Image:
-    """Refuses what cannot work before any folder is made; the sentence names the file."""
+def predict(image: Image, request: Request, engine, progress: Progress, cancel: CancelToken) -> Prediction:
+    """The prediction, on an engine or in this process; notes that reading the image gave come first."""
+    if engine is None:
+        return segment(image, request, progress=progress, cancel=cancel)
+    from OncoSegmentLib.engine.jobs import run
+
+    prediction = run(image, request, engine=engine, progress=progress, cancel=cancel)
+    return replace(prediction, notes=tuple(dict.fromkeys((*image.notes, *prediction.notes))))
+
+
+def check_named(opened: Input, request: Request, *, elsewhere: bool = False) -> Image:
+    """Refuses what cannot work before any folder is made; the sentence names the file. elsewhere: workers check the rest."""
     try:
-        return check_request(opened.image, request)
+        return check_segmentable(opened.image) if elsewhere else check_request(opened.image, request)
     except InputError as error:
         raise type(error)(f"{opened.name}: {error}") from error.__cause__
 

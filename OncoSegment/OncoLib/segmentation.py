@@ -140,11 +140,13 @@ class Prediction:
 
     probabilities: float array `[segment, k, j, i]` in 0..1 in the order of the segments, when asked for.
     measures: what was measured of each segment (`filters.segment_measures.SegmentMeasures`), when asked for.
+    notes: sentences on the input that a reader should know.
     """
 
     segmentation: Segmentation
     probabilities: np.ndarray | None = None
     measures: tuple = ()
+    notes: tuple[str, ...] = ()
 
 
 def close_names(name: str, names: list[str]) -> str:

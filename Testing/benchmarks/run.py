@@ -28,6 +28,7 @@ def main() -> int:
     options = parser.parse_args()
     from benchmarks import (
         accuracy,
+        engine,
         measures,
         models_install,
         nodes,
@@ -38,7 +39,8 @@ def main() -> int:
         transfer,
     )
 
-    for module in (nodes, thresholds, startup, accuracy, measures, surfaces, total_segmentator, transfer, models_install):
+    modules = (nodes, thresholds, startup, accuracy, measures, surfaces, total_segmentator, transfer, models_install, engine)
+    for module in modules:
         for line in module.figures(shared_data(), full=options.full):
             print(line, flush=True)
     return 0

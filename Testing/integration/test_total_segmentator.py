@@ -24,6 +24,7 @@ from OncoSegmentLib.experts.total_segmentator import prediction, session, tasks 
 from OncoSegmentLib.experts.total_segmentator.license_number import VARIABLE  # noqa: E402
 from OncoSegmentLib.request import Region, Request  # noqa: E402
 from OncoSegmentLib.segment import segment  # noqa: E402
+from OncoSegmentLib.warm import models  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -183,13 +184,12 @@ def test_progress_counts_networks_and_never_goes_back(weights):
     assert any(message == "Network 2 of 2: predicting" for _, message in told)
 
 
-def test_networks_are_loaded_once(weights):
-    prediction.release()
+def test_networks_are_loaded_once(weights, monkeypatch):
+    models.release()
     run(blocks(), speed="fastest")
-    (first,) = prediction._networks.values()
+    monkeypatch.setattr(prediction, "load", lambda *_: pytest.fail("loaded again"))
     run(blocks(), speed="fastest")
-    assert list(prediction._networks.values()) == [first]
-    prediction.release()
+    assert models.names == ("Dataset298_TotalSegmentator_total_6mm_1559subj",)
 
 
 def test_exchanged_weights_are_loaded_anew(weights, tmp_path, monkeypatch):
@@ -372,7 +372,7 @@ def test_a_kept_network_keeps_no_image(weights):
     image = blocks()
     voxels = weakref.ref(image.voxels)
     segment(image, Request("totalsegmentator", device="cpu", parameters={"speed": "fastest"}))
-    assert prediction._networks
+    assert models.names
     del image
     gc.collect()
     assert voxels() is None

@@ -243,3 +243,13 @@ def test_an_address_without_tls_is_taken_in_words_only(tmp_path):
     assert remote.checked_address("tls://host:8786", tmp_path, False) == "tls://host:8786"
     with pytest.raises(OncoError, match="--scheduler-without-tls in words"):
         remote.checked_address("tcp://host:8786", tmp_path, False)
+
+
+def test_a_job_that_is_run_again_because_its_worker_was_lost_takes_what_is_done(tmp_path):
+    session = results.Session(tmp_path)
+    folder = keep(session)
+    again = perform("helpers_jobs:fail", (), silent, CancelToken(), folder)
+    assert again.kept == str(folder) and not again.error
+    (folder / results.DONE).unlink()
+    assert perform("helpers_jobs:ball_prediction", (8,), silent, CancelToken(), folder).get().segmentation.layers[0].sum() == 6**3
+    session.close()

@@ -20,6 +20,8 @@ class Engine(Protocol):
     """Where jobs run."""
 
     name: str
+    elsewhere: bool
+    """True when the workers are other machines: without this one's files and weights."""
 
     def submit(self, function: Callable, *arguments, keep: bool = False, gpu: str = "") -> RunningJob:
         """Starts `function(*arguments, progress=, cancel=)`, a function at the top of a module.
@@ -43,11 +45,22 @@ def own_engine(settings: Path | None = None) -> Engine:
         return _own["engine"]
 
 
-def close_own_engine() -> None:
-    """Ends the engine of this process, when there is one; the next job makes another."""
+def engine_here(settings: Path | None = None) -> Engine:
+    """The engine for jobs that read or write files of this machine: the one of this process, unless that is elsewhere."""
+    engine = own_engine(settings)
+    if not engine.elsewhere:
+        return engine
     with _making:
-        engine = _own.pop("engine", None)
-    if engine is not None:
+        if "here" not in _own:
+            _own["here"] = make_engine({"kind": "auto"})
+        return _own["here"]
+
+
+def close_own_engine() -> None:
+    """Ends the engines of this process, when there are any; the next job makes another."""
+    with _making:
+        engines = [_own.pop(name) for name in list(_own)]
+    for engine in engines:
         engine.close()
 
 

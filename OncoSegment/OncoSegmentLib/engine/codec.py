@@ -14,9 +14,12 @@ from OncoLib.segmentation import Prediction, Provenance, Segment, Segmentation
 from OncoLib.segmentation_files import as_json, segment_from_json, write_json
 from OncoLib.terminology import CodedConcept
 
+DONE = "prediction.json"
+"""The last file of a prediction: with it, the prediction is whole."""
+
 
 def write_prediction(folder: Path, prediction: Prediction) -> None:
-    """Puts the result into the job folder; `prediction.json` comes last, so that it means complete."""
+    """Puts the result into the job folder; `prediction.json` comes last, see `DONE`."""
     segmentation = prediction.segmentation
     for position, layer in enumerate(segmentation.layers):
         np.save(folder / f"layer-{position}.npy", layer, allow_pickle=False)
@@ -25,13 +28,13 @@ def write_prediction(folder: Path, prediction: Prediction) -> None:
     if prediction.measures:
         write_json(folder / "measures.json", measures_json(prediction.measures))
     partial = folder / "prediction.part"
-    write_json(partial, {**as_json(segmentation), "layers": len(segmentation.layers)})
-    partial.replace(folder / "prediction.json")
+    write_json(partial, {**as_json(segmentation), "layers": len(segmentation.layers), "notes": prediction.notes})
+    partial.replace(folder / DONE)
 
 
 def read_prediction(folder: Path) -> Prediction:
     """What `write_prediction` wrote, loaded whole, so that the folder can go."""
-    description = json.loads((folder / "prediction.json").read_text(encoding="utf-8"))
+    description = json.loads((folder / DONE).read_text(encoding="utf-8"))
     layers = tuple(np.load(folder / f"layer-{at}.npy", allow_pickle=False) for at in range(description["layers"]))
     segments = tuple(segment_from_json(item) for item in description["segments"])
     provenance = Provenance.from_dict(description["provenance"])
@@ -39,7 +42,8 @@ def read_prediction(folder: Path) -> Prediction:
     segmentation = Segmentation(layers, matrix, segments, provenance, name=description["name"])
     stored = folder / "probabilities.npy"
     probabilities = np.load(stored, allow_pickle=False) if stored.exists() else None
-    return Prediction(segmentation, probabilities, _read_measures(folder / "measures.json", segments))
+    measures = _read_measures(folder / "measures.json", segments)
+    return Prediction(segmentation, probabilities, measures, tuple(description["notes"]))
 
 
 def _read_measures(path: Path, segments: tuple[Segment, ...]) -> tuple:

@@ -30,6 +30,7 @@ class DaskEngine:
     """
 
     name = "dask"
+    elsewhere = False
 
     def __init__(
         self, connect: Callable, *, arrays: Path | None = None, results: Path | None = None, clock: Callable = time.monotonic
@@ -39,6 +40,7 @@ class DaskEngine:
         self._client, self._session, self._jobs = None, None, {}
         self._connecting = threading.Lock()
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="oncosegment-engine")
+        self._sending = ThreadPoolExecutor(1, thread_name_prefix="oncosegment-send")
         self.stopped: dict[str, dict] = {}
         self.closed = False
 
@@ -56,7 +58,8 @@ class DaskEngine:
         call = on_worker.Call(identifier, name_of(function), packed, self.topic, str(where or "") if self.arrays else "")
         job = DaskJob(self, call, gpu, where)
         self._jobs[identifier] = job
-        self.later(job.send)
+        with suppress(RuntimeError):  # closed meanwhile
+            self._sending.submit(job.send)  # one thread, so that jobs begin in the order in which they were submitted
         return job
 
     def _pack(self, arguments: tuple, identifier: str) -> tuple | Packed:
@@ -136,7 +139,8 @@ class DaskEngine:
         self.closed = True
         for job in list(self._jobs.values()):
             job.cancel()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._sending, self._pool):
+            pool.shutdown(wait=False, cancel_futures=True)
         client, self._client = self._client, None
         if client is not None:
             with suppress(Exception):  # whatever the other side does, this one ends

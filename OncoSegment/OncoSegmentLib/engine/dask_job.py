@@ -13,8 +13,8 @@ from OncoSegmentLib.engine.codec import read_prediction, write_prediction
 from OncoSegmentLib.engine.perform import Outcome
 from OncoSegmentLib.engine.results import discard
 
-SENDS = 3
-"""A job that did not begin before its worker was lost is sent again, so many times in all."""
+SENDS = 10
+"""A job that did not begin before its worker was lost is sent again, so many times in all; one may be the cause itself."""
 
 LOG_BYTES = 200_000
 """Of a log that are shown, from its end."""

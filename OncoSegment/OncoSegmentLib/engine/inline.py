@@ -42,6 +42,7 @@ class InlineEngine:
     """Runs a job while `submit` is called; progress and cancel are those of the engine."""
 
     name = "inline"
+    elsewhere = False
 
     def __init__(self, progress: Progress = silent, cancel: CancelToken | None = None) -> None:
         self._progress, self._cancel = progress, cancel or CancelToken()

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from OncoLib import background
 from OncoLib.background import RunningJob
+from OncoLib.errors import InputError
 from OncoLib.image import Image
 from OncoLib.progress import CancelToken, Progress, silent
 from OncoLib.segmentation import Prediction, Segmentation
 from OncoLib.surface_settings import SurfaceSettings
 from OncoSegmentLib.engine import work
-from OncoSegmentLib.engine.choice import Engine, own_engine
+from OncoSegmentLib.engine.choice import Engine, engine_here, own_engine
 from OncoSegmentLib.request import Request
 
 
@@ -21,6 +22,7 @@ def start(image: Image, request: Request, *, measure: bool = False, engine: Engi
     measure: also measure what is found; the result's `measures` hold it. engine: by default the one of this process.
     """
     engine = engine or own_engine()
+    check_elsewhere(request, engine)
     return engine.submit(work.segment_image, without_identity(image), request, measure, keep=True, gpu=gpu_of(request))
 
 
@@ -28,7 +30,7 @@ def start_measure(
     segmentation: Segmentation, image: Image | None = None, *, organ: str = "", engine: Engine | None = None
 ) -> RunningJob:
     """Starts measuring a segmentation; the result is a prediction with its measures. organ: where distances go to."""
-    engine = engine or own_engine()
+    engine = engine or engine_here()
     image = None if image is None else without_identity(image)
     return engine.submit(work.measure_segmentation, segmentation, image, organ)
 
@@ -44,7 +46,7 @@ def start_surfaces(
     engine: Engine | None = None,
 ) -> RunningJob:
     """Starts writing surfaces into the folder `output`; see `OncoLib.filters.surface_files.write_surfaces`."""
-    engine = engine or own_engine()
+    engine = engine or engine_here()
     folder = str(Path(output).absolute())
     return engine.submit(work.surfaces_to_files, segmentation, folder, file_format, frame, settings, overwrite)
 
@@ -53,8 +55,15 @@ def run(
     image: Image, request: Request, *, engine: Engine, progress: Progress = silent, cancel: CancelToken | None = None
 ) -> Prediction:
     """Starts a segmentation and waits for it, for callers without an event loop; nothing stays on disk."""
+    check_elsewhere(request, engine)
     job = engine.submit(work.segment_image, without_identity(image), request, False, gpu=gpu_of(request))
     return background.wait(job, progress=progress, cancel=cancel)
+
+
+def check_elsewhere(request: Request, engine: Engine) -> None:
+    """InputError for a request that names a file of this machine, where the workers are others."""
+    if engine.elsewhere and Path(request.profile).is_absolute():
+        raise InputError("a profile of your own works on this machine only; leave out the scheduler, or choose a built-in one")
 
 
 def without_identity(image: Image) -> Image:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 import sys
 import traceback
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from OncoLib.background import BY_EXIT_CODE
 from OncoLib.errors import Cancelled, OncoError, WorkerError
 from OncoLib.progress import CancelToken, Progress
 from OncoLib.segmentation import Prediction
-from OncoSegmentLib.engine.codec import read_prediction, write_prediction
+from OncoSegmentLib.engine.codec import DONE, read_prediction, write_prediction
 
 OUT_OF_MEMORY = "The job ran out of memory; close other programs, or choose a smaller region or a faster model."
 
@@ -62,6 +63,8 @@ def perform(name: str, arguments: tuple, progress: Progress, cancel: CancelToken
     """
     try:
         cancel.check()
+        if keep is not None and (keep / DONE).exists():
+            return Outcome(kept=str(keep))  # done before, by a worker that was lost before it could tell
         result = loaded(name)(*arguments, progress=progress, cancel=cancel)
         return kept(result, keep)
     except Exception as error:
@@ -85,6 +88,7 @@ def kept(result, keep: Path | None) -> Outcome:
     """The outcome of a job that ended well."""
     if keep is None or not isinstance(result, Prediction):
         return Outcome(value=result)
+    shutil.rmtree(keep, ignore_errors=True)  # half of it, by a worker that was lost
     keep.mkdir(mode=0o700, parents=True)
     write_prediction(keep, result)
     return Outcome(kept=str(keep))

@@ -24,6 +24,7 @@ class ProcessEngine:
     """Runs each job in a process of its own, over `OncoLib.background`."""
 
     name = "process"
+    elsewhere = False
 
     def __init__(self, *, python: str = "", path: list[str] | None = None, results: Path | None = None) -> None:
         self._python, self._path, self._results, self._session = python, path, results, None

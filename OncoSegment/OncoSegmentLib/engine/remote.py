@@ -20,6 +20,7 @@ class RemoteEngine(DaskEngine):
     """
 
     name = "scheduler"
+    elsewhere = True
 
     def __init__(
         self, address: str, keys: Path | None = None, *, without_tls: bool = False, results: Path | None = None

@@ -19,15 +19,15 @@ from pathlib import Path
 
 from OncoLib.errors import OutputError
 from OncoLib.segmentation import Prediction
-from OncoSegmentLib.engine.codec import read_prediction
+from OncoSegmentLib.engine.codec import DONE, read_prediction
 
 VARIABLE = "ONCOSEGMENT_RESULTS"
 LOCK = "in-use"
-DONE = "prediction.json"
-"""What a result holds once it is whole."""
-
 KEPT_SECONDS = 14 * 24 * 3600.0
 """Results that nobody loaded or discarded are removed after two weeks."""
+
+NEW_SECONDS = 60.0
+"""An empty session without a lock may be one that just begins."""
 
 
 @dataclass(frozen=True)
@@ -67,13 +67,10 @@ class Session:
     """The results of this process. Made at the first job; `close` removes what was not discarded before."""
 
     def __init__(self, root: Path | None = None) -> None:
-        name = uuid.uuid4().hex[:12]
-        self.folder = (root or results_root()) / f"session-{name}"
-        fresh = self.folder.with_name(f"new-{name}")  # no session to others before it holds its lock
+        self.folder = (root or results_root()) / f"session-{uuid.uuid4().hex[:12]}"
         try:
-            fresh.mkdir(mode=0o700, parents=True)
-            self._lock = lock(fresh / LOCK)
-            fresh.rename(self.folder)
+            self.folder.mkdir(mode=0o700, parents=True)
+            self._lock = lock(self.folder / LOCK)
         except OSError as error:
             reason = (error.strerror or "write error").lower()
             raise OutputError(f"{self.folder.parent}: results cannot be kept there ({reason})") from error
@@ -125,7 +122,7 @@ def left_over(root: Path | None = None, now=time.time) -> list[LeftOver]:
                 one.discard()
             alive = [one for one in kept if one is not None and one not in old]
             found += alive
-            if not alive:
+            if not alive and now() - session.stat().st_mtime > NEW_SECONDS:
                 shutil.rmtree(session, ignore_errors=True)
         finally:
             os.close(descriptor)

@@ -19,7 +19,9 @@ from OncoSegmentLib.experts.image_checks import check_hounsfield
 from OncoSegmentLib.experts.total_segmentator import tasks
 from OncoSegmentLib.experts.total_segmentator.license_number import require_license_number
 from OncoSegmentLib.experts.total_segmentator.weights import folder_for, require_weights, weights_sha256
+from OncoSegmentLib.memory import out_of_memory
 from OncoSegmentLib.request import Request
+from OncoSegmentLib.warm import freed_on_out_of_memory
 
 PACKAGES = ("TotalSegmentator", "nnunetv2", "torch")
 """What a result depends on, beside what every result names."""
@@ -75,6 +77,10 @@ class TotalSegmentatorExpert:
 
     def run(self, image: Image, request: Request, *, progress: Progress, cancel: CancelToken) -> Prediction:
         """The task's label map on the image's grid, with the package's own label values."""
+        with freed_on_out_of_memory():
+            return self._prediction(image, request, progress, cancel)
+
+    def _prediction(self, image: Image, request: Request, progress: Progress, cancel: CancelToken) -> Prediction:
         plan = plan_of(request)
         folder = folder_for(plan.weights)
         number = require_license_number(plan.task.id) if plan.task.licensed else ""
@@ -280,18 +286,16 @@ def quiet():
 
 @contextlib.contextmanager
 def own_errors(task: str):
-    """The package's ways to stop, as our errors."""
-    import torch
-
+    """The package's ways to stop, as our errors; when memory ran out, `run` says so."""
     try:
         yield
-    except (OncoError, MemoryError):
+    except OncoError:
         raise
     except SystemExit as stop:
         raise ModelError("TotalSegmentator refused the task (license number or input)") from stop
-    except torch.cuda.OutOfMemoryError as error:
-        raise ModelError("the GPU ran out of memory; choose device cpu, or the speed 'fast'") from error
     except Exception as error:
+        if out_of_memory(error):
+            raise
         raise ModelError(
             f"TotalSegmentator could not run the task {task!r} on this image ({type(error).__name__} inside the package)"
         ) from error

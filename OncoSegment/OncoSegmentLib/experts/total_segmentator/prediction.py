@@ -1,4 +1,4 @@
-"""nnU-Net's prediction as the package calls it, in this process: no worker pools, networks kept loaded, no files.
+"""nnU-Net's prediction as the package calls it, in this process: no worker pools, networks kept loaded (`warm`), no files.
 
 Stands in for `totalsegmentator.nnunet.nnUNetv2_predict`. Preprocessing, network, and the way back from class scores to
 labels are nnU-Net's own functions, called in the order of its `predict_from_files_sequential`.
@@ -6,29 +6,19 @@ labels are nnU-Net's own functions, called in the order of its `predict_from_fil
 
 from __future__ import annotations
 
-import collections
-from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
+from ModelManagerLib.checkpoint import file_sha256
 from OncoLib.errors import ModelError
 from OncoLib.progress import CancelToken, Progress
-
-KEPT_NETWORKS = 7
-"""As many as one run of the largest task loads: five parts, a crop model, and one for bodies of vertebrae."""
+from OncoSegmentLib.experts.total_segmentator.weights import CHECKPOINT
+from OncoSegmentLib.memory import out_of_memory, tensor_bytes
+from OncoSegmentLib.warm import models
 
 READERS = ("SimpleITKIO", "NibabelIO", "NibabelIOWithReorient")
 """nnU-Net readers that give `[k, j, i]` float32 and the spacing for an image in canonical orientation."""
-
-_networks: collections.OrderedDict[tuple, object] = collections.OrderedDict()
-
-
-def release() -> None:
-    """Forgets all loaded networks."""
-    _networks.clear()
-
 
 class InProcessPrediction:
     """Callable with the signature of the package's `nnUNetv2_predict`; reports tiles and can be cancelled at each.
@@ -51,16 +41,20 @@ class InProcessPrediction:
         self._cancel.check()
         folder = model_folder(self._folder, task_id, f"{trainer}__{plans}__{model}")
         self._tell(0.0, "loading the network")
-        predictor = loaded(folder, folds, torch_device(device))
-        predictor.tile_step_size, predictor.use_mirroring, predictor.on_tile = step_size, tta, self._on_tile
-        found = cases(Path(dir_in))
-        self._passes, self._pass = len(found) * len(predictor.list_of_parameters), 0
-        try:
-            for case, channels in found:
-                self._predict_case(predictor, channels, Path(dir_out) / f"{case}.nii.gz", use_cropped_logits_resampling)
-        finally:
-            predictor.on_tile = None  # a kept network must not keep the patient's image alive
+        with leased(folder, folds, torch_device(device)) as predictor:
+            predictor.tile_step_size, predictor.use_mirroring, predictor.on_tile = step_size, tta, self._on_tile
+            try:
+                self._predict_cases(predictor, Path(dir_in), Path(dir_out), use_cropped_logits_resampling)
+            finally:
+                predictor.on_tile = None  # a kept network must not keep the patient's image alive
+            del predictor
         self.done.append(task_id)
+
+    def _predict_cases(self, predictor, dir_in: Path, dir_out: Path, cropped_resampling: bool) -> None:
+        found = cases(dir_in)
+        self._passes, self._pass = len(found) * len(predictor.list_of_parameters), 0
+        for case, channels in found:
+            self._predict_case(predictor, channels, dir_out / f"{case}.nii.gz", cropped_resampling)
 
     def _predict_case(self, predictor, channels: list[Path], output: Path, cropped_resampling: bool) -> None:
         import nnunetv2.inference.export_prediction as export
@@ -126,44 +120,37 @@ def stacked(images: list) -> np.ndarray:
     return np.stack(arrays).astype(np.float32)
 
 
-def loaded(folder: Path, folds, device):
-    """A predictor with its network, from memory when these very files were loaded before."""
-    key = (str(folder), tuple(folds or ()), str(device), tuple(states(folder)))
-    if key not in _networks:
-        _networks[key] = load(folder, folds, device)
-    _networks.move_to_end(key)
-    while len(_networks) > KEPT_NETWORKS:
-        _networks.popitem(last=False)
-    return _networks[key]
+def leased(folder: Path, folds, device):
+    """A lease of a predictor with its network; one for all folders whose files have the same content."""
+    found = hashes(folder, folds)
+    key = ("nnU-Net", tuple(sorted(found.items())), tuple(folds or ()), str(device))
+    return models.lease(key, lambda: load_unchanged(folder, folds, device, found), bytes_of, name=folder.parent.name)
 
 
-def states(folder: Path) -> Iterator[tuple]:
-    """Size and time of plans, labels and checkpoints: another file of the same name is another network."""
-    for path in (*sorted(folder.glob("*.json")), *sorted(folder.glob("fold_*/*.pth"))):
-        if path.is_file():
-            yield path.parent.name, path.name, path.stat().st_size, path.stat().st_mtime_ns
+def hashes(folder: Path, folds) -> dict[str, str]:
+    """SHA-256 of every file that decides the network, by name; remembered for files that did not change since."""
+    if not folder.is_dir():
+        raise ModelError(f"the weights {folder.parent.name} of TotalSegmentator are not installed")
+    checkpoints = [folder / f"fold_{fold}" / CHECKPOINT for fold in folds or ()]
+    files = [folder / "plans.json", folder / "dataset.json", *(checkpoints or folder.glob(f"fold_*/{CHECKPOINT}"))]
+    try:
+        return {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}
+    except ModelError as error:
+        raise ModelError(f"the weights {folder.parent.name} cannot be loaded: {error}") from error
 
 
-@lru_cache(maxsize=1)
-def predictor_class() -> type:
-    """nnU-Net's predictor that calls `on_tile(done, of)` before each tile."""
-    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+def load_unchanged(folder: Path, folds, device, found: dict[str, str]):
+    """A new predictor of files with these hashes; ModelError when one was exchanged while they were read."""
+    predictor = load(folder, folds, device)
+    if hashes(folder, folds) != found:
+        raise ModelError(f"the weights {folder.parent.name} changed while they were loaded; start the run again")
+    return predictor
 
-    class WatchedPredictor(nnUNetPredictor):
-        on_tile = None
-        _tiles_done, _tiles = 0, 1
 
-        def _internal_get_sliding_window_slicers(self, image_size):
-            slicers = super()._internal_get_sliding_window_slicers(image_size)
-            self._tiles_done, self._tiles = 0, len(slicers)
-            return slicers
-
-        def _internal_maybe_mirror_and_predict(self, x):
-            self.on_tile(self._tiles_done, self._tiles)
-            self._tiles_done += 1
-            return super()._internal_maybe_mirror_and_predict(x)
-
-    return WatchedPredictor
+def bytes_of(predictor) -> dict[str, int]:
+    """Of the network and the checkpoints of its folds, by device."""
+    states = [predictor.network.state_dict(), *predictor.list_of_parameters]
+    return tensor_bytes(value for state in states for value in state.values())
 
 
 def require_torchvision() -> None:
@@ -184,6 +171,7 @@ def load(folder: Path, folds, device):
     from ModelManagerLib.checkpoint import safe_torch_load
     from ModelManagerLib.checkpoint_plans import require_plain_plans
     from ModelManagerLib.known_files import known_sha256
+    from OncoSegmentLib.experts.total_segmentator.watched import predictor_class
 
     if not folder.is_dir():
         raise ModelError(f"the weights {folder.parent.name} of TotalSegmentator are not installed")
@@ -197,9 +185,12 @@ def load(folder: Path, folds, device):
         with safe_torch_load(known_sha256):
             predictor.initialize_from_trained_model_folder(str(folder), use_folds=folds)
         reader = predictor.plans_manager.image_reader_writer_class.__name__
+        hold_weights_once(predictor, device)
     except ModelError as error:
         raise ModelError(f"the weights {folder.parent.name} cannot be loaded: {error}") from error
     except Exception as error:
+        if out_of_memory(error):
+            raise
         raise ModelError(
             f"the weights {folder.parent.name} cannot be loaded ({type(error).__name__}): damaged, incomplete, or of another"
             " version of nnU-Net"
@@ -207,3 +198,15 @@ def load(folder: Path, folds, device):
     if reader not in READERS:
         raise ModelError(f"the weights {folder.parent.name} want nnU-Net's reader {reader}; wanted {' or '.join(READERS)}")
     return predictor
+
+
+def hold_weights_once(predictor, device) -> None:
+    """Puts the network on its device; the weights of a single fold are those of the network and no second copy.
+
+    nnU-Net keeps each fold's weights beside the network and copies them into it before each run; with one fold that
+    copies every number onto itself.
+    """
+    predictor.network = predictor.network.to(device)
+    if len(predictor.list_of_parameters) == 1:
+        network = getattr(predictor.network, "_orig_mod", predictor.network)  # as torch.compile wraps it
+        predictor.list_of_parameters = [network.state_dict()]

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from ModelManagerLib.checkpoint import file_sha256
 from OncoLib import audit
 from OncoLib.errors import ModelError
 from OncoSegmentLib.experts.total_segmentator.tasks import Weights
@@ -87,17 +88,6 @@ def card_ids(missing: Iterable[Weights]) -> list[str]:
     return [f"totalsegmentator-{weights.id}" for weights in missing]
 
 
-_hashes: dict[tuple, str] = {}
-
-
 def weights_sha256(needed: Iterable[Weights], folder: Path) -> str:
     """One SHA-256 for all files of the networks of a run, plans too; remembered for files that did not change since."""
-    return audit.joined_sha256(_file_hash(path) for path in {path for one in needed for path in files_of(one, folder)})
-
-
-def _file_hash(path: Path) -> str:
-    state = path.stat()
-    key = (str(path), state.st_size, state.st_mtime_ns)
-    if key not in _hashes:
-        _hashes[key] = audit.file_sha256(path)
-    return _hashes[key]
+    return audit.joined_sha256(file_sha256(path) for path in {path for one in needed for path in files_of(one, folder)})

@@ -1,0 +1,159 @@
+"""Memory of this process and its GPU: how much may be kept, giving it back to the system, and the errors when it ran out."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import gc
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from OncoLib.errors import InputError, ModelError
+
+VARIABLE = "ONCOSEGMENT_WARM_MB"
+"""Megabytes (10^6 bytes) of networks that a process keeps on each device; 0 keeps none."""
+
+SHARE = 0.25
+"""Of the memory that is free when the first network was loaded. The rest is for the run itself, which needs several times
+what its networks do (`ModelManagerLib.predict`)."""
+
+UNKNOWN_BYTES = 1_000_000_000
+"""Where the system does not tell what is free: seven networks of TotalSegmentator's size."""
+
+GPU_ADVICE = "choose device cpu, or the speed 'fast'"
+CPU_ADVICE = "choose the speed 'fast', crop the image to the region of interest, or close other programs"
+
+MESSAGES = (
+    "defaultcpuallocator",  # torch on the CPU: RuntimeError
+    "can't allocate memory",
+    "cannot allocate memory",
+    "std::bad_alloc",
+    "failed to allocate memory",  # ITK and SimpleITK: RuntimeError
+    "out of memory",  # CUDA and MPS, where the error has no type of its own
+    "cublas_status_alloc_failed",
+    "cudnn_status_alloc_failed",
+)
+"""Parts of messages of RuntimeError, in lower case, that mean that memory ran out."""
+
+GPU_WORDS = ("cuda", "cublas", "cudnn", "mps backend", "hip error", "hip out of")
+
+
+def budget_bytes(
+    device: str = "cpu", environ: Mapping[str, str] = os.environ, free_bytes: Callable[[str], int | None] | None = None
+) -> int:
+    """How much of the device's memory kept networks may take: what the environment says, else a share of what is free.
+
+    Limits of containers are not seen; there, set the variable. InputError when it holds no number from 0.
+    """
+    told = environ.get(VARIABLE, "").strip()
+    if told:
+        if not told.isascii() or not told.isdecimal():
+            raise InputError(f"{VARIABLE} is {told[:20]!r}; wanted a whole number of megabytes, 0 to keep no network loaded")
+        return int(told) * 1_000_000
+    free = (free_bytes or free_bytes_of)(device)
+    return UNKNOWN_BYTES if free is None else int(SHARE * free)
+
+
+def free_bytes_of(device: str) -> int | None:
+    """Free memory of "cpu" or "cuda:0"; None for a device that does not tell."""
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.mem_get_info(device)[0]
+    from ModelManagerLib.environment import free_memory_gb
+
+    free = free_memory_gb() if device == "cpu" else None
+    return None if free is None else int(free * 1e9)
+
+
+def tensor_bytes(tensors: Iterable) -> dict[str, int]:
+    """Bytes of torch tensors by device; numbers that several tensors share count once."""
+    sizes: dict[str, int] = {}
+    seen = set()
+    for tensor in tensors:
+        storage, device = tensor.untyped_storage(), str(tensor.device)
+        if (device, storage.data_ptr()) not in seen:
+            seen.add((device, storage.data_ptr()))
+            sizes[device] = sizes.get(device, 0) + storage.nbytes()
+    return sizes
+
+
+def free_unused_memory() -> None:
+    """Collects garbage and gives free memory back to the GPU and to the system, where that can be asked for.
+
+    glibc keeps what was freed in the middle of its heaps: with every tensor gone the process stays as large until it is
+    asked to trim. Other C libraries give large blocks back by themselves.
+    """
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+    if sys.platform.startswith("linux"):
+        with contextlib.suppress(OSError, AttributeError):  # musl has no malloc_trim
+            ctypes.CDLL(None).malloc_trim(0)
+
+
+def out_of_memory(error: BaseException | None) -> bool:
+    """True when the error, or one that it was raised from, says that the memory of the machine or the GPU ran out."""
+    return any(_says_out_of_memory(one) for one in _causes(error))
+
+
+def on_gpu(error: BaseException | None) -> bool:
+    """True when it was the GPU's memory."""
+    return any(_names_gpu(one) for one in _causes(error) if _says_out_of_memory(one))
+
+
+def _names_gpu(error: BaseException) -> bool:
+    text = str(error).lower()
+    return type(error).__name__ == "OutOfMemoryError" or any(word in text for word in GPU_WORDS if MESSAGES[0] not in text)
+
+
+def _says_out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    if not isinstance(error, RuntimeError):
+        return False
+    return type(error).__name__ == "OutOfMemoryError" or any(part in str(error).lower() for part in MESSAGES)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and those it was raised from."""
+    seen = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__
+
+
+@contextlib.contextmanager
+def memory_errors_told(release: Callable[[], object], advice: str = "") -> Iterator[None]:
+    """When memory runs out inside, `release()` is called and ModelError raised; other errors pass as they are.
+
+    advice: what the user can do, in place of the general words. The cause stays chained for the log, but without the
+    variables of its calls: they hold the image and the arrays for which there was no room.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        forget_variables(error)
+        release()
+        free_unused_memory()
+        place, usual = ("the GPU", GPU_ADVICE) if on_gpu(error) else ("this machine", CPU_ADVICE)
+        raise ModelError(f"{place} ran out of memory during the run; {advice or usual}") from error
+
+
+def forget_variables(error: BaseException) -> None:
+    """Clears the local variables that the traces of the error and its context hold."""
+    seen, left = set(), [error]
+    while left:
+        one = left.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        traceback.clear_frames(one.__traceback__)
+        left += [one.__cause__, one.__context__]
