@@ -17,10 +17,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from OncoLib import errors
 from OncoLib.errors import Cancelled, InputError, ModelError, OncoError, OutputError, WorkerError
-from OncoLib.progress import CancelToken, Progress, silent
+from OncoLib.progress import CancelToken, Progress, TimeLeft, silent
 
 GRACE_SECONDS = 3.0
 """How long a job may take to stop by itself after Cancel before its process is killed."""
@@ -39,11 +40,32 @@ BOOT = (
 
 @dataclass(frozen=True)
 class Status:
-    """What is known of a job: `finished` once it ended, well or not."""
+    """What is known of a job: `finished` once it ended, well or not. seconds_left: a guess; None when there is none."""
 
     fraction: float | None
     message: str
     finished: bool
+    seconds_left: float | None = None
+
+
+class RunningJob(Protocol):
+    """What a panel needs of work that goes on elsewhere; nothing here waits."""
+
+    @property
+    def log(self) -> str:
+        """What the job printed so far; empty once closed."""
+
+    def poll(self) -> Status:
+        """Looks once; also does what a cancelled job needs to come to its end."""
+
+    def cancel(self) -> None:
+        """Asks it to stop; twice is the same as once. `poll` tells when it did."""
+
+    def result(self):
+        """What a finished job gives; raises an `OncoError` that says why there is nothing (`Cancelled`, `WorkerError`, ...)."""
+
+    def close(self) -> None:
+        """Ends it if it still runs and takes away what it left."""
 
 
 class Job:
@@ -59,6 +81,7 @@ class Job:
         self._read_result = read or read_json
         self._read = 0
         self._last: tuple[float | None, str] = (None, "Starting")
+        self._time_left = TimeLeft()
         self._cancelled_at: float | None = None
 
     @property
@@ -73,7 +96,8 @@ class Job:
         self._read_progress()
         if not finished and self._cancelled_at is not None and self._clock() - self._cancelled_at > GRACE_SECONDS:
             self._process.kill()
-        return Status(*self._last, finished)
+        left = None if finished else self._time_left.update(self._last[0], self._clock())
+        return Status(*self._last, finished, left)
 
     def _read_progress(self) -> None:
         path = self._folder / "progress.jsonl"
