@@ -7,6 +7,7 @@ from pathlib import Path
 
 from OncoLib.background import GRACE_SECONDS, Status
 from OncoLib.errors import Cancelled, OncoError, WorkerError
+from OncoLib.progress import TimeLeft
 from OncoLib.segmentation import Prediction
 from OncoSegmentLib.engine import on_worker
 from OncoSegmentLib.engine.codec import read_prediction, write_prediction
@@ -28,6 +29,7 @@ class DaskJob:
         self._future, self._begun, self._outcome = None, None, None
         self._sends, self._cancelled_at, self._killed, self._closed = 0, None, False, False
         self._last: tuple[float | None, str] = (None, "Starting")
+        self._time_left = TimeLeft()
 
     # In threads of the engine.
 
@@ -143,7 +145,8 @@ class DaskJob:
         if late and not finished and not self._killed:
             self._killed = True
             self._engine.later(self._kill)
-        return Status(*self._last, finished)
+        left = None if finished or self._cancelled_at is not None else self._time_left.update(self._last[0], self._engine.clock())
+        return Status(*self._last, finished, left)
 
     def cancel(self) -> None:
         """Asks the job to stop; `poll` sees to it that it does."""
