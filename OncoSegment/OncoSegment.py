@@ -126,6 +126,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.hostChooser = None
         self.progress = None
         self.results = None
+        self.keptResults = None
         self.measureSection = None
         self._parameterNode = None
         self._guiTag = None
@@ -142,13 +143,17 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._setUpPieces()
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndSaveEvent, self.onSceneEndSave)
         self.ui.applyButton.connect("clicked(bool)", self.onApply)
         self.initializeParameterNode()
 
     def cleanup(self):
         """Called when the application closes or the module is reloaded."""
+        from OncoSegmentLib.engine.choice import close_own_engine
+
         if self.progress:
             self.progress.abandon()
+        close_own_engine()
         self.setParameterNode(None)
         self.removeObservers()
 
@@ -163,10 +168,15 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onSceneStartClose(self, caller, event):
         """A job of a scene that closes is of no use any more."""
         self.progress.abandon()
+        self.keptResults.let_go()
         self._showRunning(False)
         self.results.clear()
         self.measureSection.keep(None, ())
         self.setParameterNode(None)
+
+    def onSceneEndSave(self, caller, event):
+        """Results that are in a saved scene need no second home."""
+        self.keptResults.let_go()
 
     def onSceneEndClose(self, caller, event):
         """A new parameter node for the new scene."""
@@ -200,6 +210,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from OncoLib.widgets.job_progress import JobProgress
         from OncoSegmentLib.widgets.goal_chooser import GoalChooser
         from OncoSegmentLib.widgets.host_chooser import HostChooser
+        from OncoSegmentLib.widgets.kept_results import KeptResults
         from OncoSegmentLib.widgets.measure_section import MeasureSection
         from OncoSegmentLib.widgets.result_section import ResultSection
 
@@ -207,6 +218,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.hostChooser = HostChooser(self.ui, self.onHostSegmentChosen)
         self.progress = JobProgress(self.ui.progressPlace)
         self.results = ResultSection(self.ui)
+        self.keptResults = KeptResults(self.ui.keptPlace, self.onKeptLoaded, self.progress.tell)
         self.measureSection = MeasureSection(
             self.ui, self.results.table, self._begin, self.progress.tell, self.results.show
         )
@@ -270,7 +282,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         except OncoError as error:
             self.progress.tell(str(error))
             return
-        self._begin(job, lambda prediction: self.onResult(prediction, volumeId, show3D), notes)
+        self._begin(job, lambda prediction: self.onResult(prediction, volumeId, show3D, job.kept), notes)
 
     def _begin(self, job, onResult, notes=None):
         """Watches a job that runs; onResult(result) follows when it ended well.
@@ -287,8 +299,8 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.progress.watch(job, finished, lambda error: self._showRunning(False))
         self._showRunning(True)
 
-    def onResult(self, prediction, volumeId, show3D):
-        """Publishes the segmentation and shows its measures."""
+    def onResult(self, prediction, volumeId, show3D, kept):
+        """Publishes the segmentation and shows its measures. kept: where it lies on disk until the scene is saved."""
         from OncoLib.errors import OncoError
 
         volume = slicer.mrmlScene.GetNodeByID(volumeId)
@@ -297,6 +309,15 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         except OncoError as error:
             self.progress.tell(str(error))
             return
+        self.keptResults.hold(kept)
+        self._showNode(prediction, node)
+
+    def onKeptLoaded(self, prediction, inputSha256):
+        """Publishes a result that was left over, beside its volume when that is in the scene."""
+        volume = self.logic.volumeOf(inputSha256)
+        self._showNode(prediction, self.logic.publish(prediction, volume))
+
+    def _showNode(self, prediction, node):
         self.results.show(prediction, node)
         self.measureSection.keep(node, prediction.measures)
         if self._parameterNode:
@@ -339,6 +360,12 @@ class OncoSegmentLogic(ScriptedLoadableModuleLogic):
         elsewhere = own_engine().elsewhere
         image, request = self.prepare(volumeNode, request, roiNode, hostNode, hostSegmentID, elsewhere=elsewhere)
         return jobs.start(image, request, measure=True), image.notes
+
+    def volumeOf(self, sha256):
+        """The volume of the scene with these voxels and this grid; None when there is none."""
+        from OncoSegmentLib.scene.segment_volume import volume_with
+
+        return volume_with(slicer.mrmlScene, sha256)
 
     def publish(self, prediction, volumeNode=None, show3D=False):
         """Adds the result as a segmentation node and returns it. **Main thread only.**"""

@@ -29,5 +29,5 @@ class ResultSection:
     def show(self, prediction: Prediction, node=None) -> None:
         """Measures and notes of a result. node: the segmentation node that holds it."""
         self.table.show(prediction.segmentation, node, prediction.measures)
-        trusted = [_("Input: {note}").format(note=note) for note in self._inputNotes]
+        trusted = [_("Input: {note}").format(note=note) for note in dict.fromkeys((*self._inputNotes, *prediction.notes))]
         self._label.text = "\n\n".join([*trusted, notes(prediction.segmentation, prediction.measures)])
