@@ -27,7 +27,7 @@ class JobMonitor:
         self.job, self.cancelled, self._log = job, False, ""
         self._onStatus, self._onResult, self._onError = onStatus, onResult, onError
         self._running = True
-        job_timer().watch(self.tick)
+        job_timer().watch(self.tick, lambda: getattr(job, "needs_threads", False))
 
     @property
     def running(self) -> bool:

@@ -17,6 +17,10 @@ INTERVAL_MS = 10
 SLEEP_S = 0.002
 """Sleeping gives the interpreter lock to other threads."""
 
+LONG_SLEEP_S = 0.008
+"""While threads of this process have much to do: the first job of an engine took 12 s with the short sleep and 2.7 s with
+this one, because a thread loads the engine's packages; the window stays alive."""
+
 LOOK_EVERY_S = 0.1
 """Looking at a job reads files: ten times a second is as often as anyone sees."""
 
@@ -27,6 +31,7 @@ class JobTimer:
     def __init__(self, sleep: Callable[[float], None] = time.sleep, clock: Callable[[], float] = time.monotonic) -> None:
         self._sleep, self._clock = sleep, clock
         self._ticks: list[Callable[[], None]] = []
+        self._wants: dict[Callable[[], None], Callable[[], bool]] = {}
         self._looked_s = -math.inf
         self._timer = qt.QTimer()
         self._timer.setInterval(INTERVAL_MS)
@@ -37,11 +42,15 @@ class JobTimer:
         """True while anything is watched."""
         return bool(self._ticks)
 
-    def watch(self, tick: Callable[[], None]) -> None:
-        """Calls `tick` from now on, until `leave`; the same one twice is once."""
+    def watch(self, tick: Callable[[], None], wants: Callable[[], bool] = lambda: False) -> None:
+        """Calls `tick` from now on, until `leave`; the same one twice is once.
+
+        wants(): True while threads of this process work for it, which then get most of the time that Qt does not need.
+        """
         if tick in self._ticks:
             return
         self._ticks.append(tick)
+        self._wants[tick] = wants
         if len(self._ticks) == 1:
             self._looked_s = -math.inf
             self._timer.start()
@@ -50,12 +59,13 @@ class JobTimer:
         """Calls `tick` no more; harmless when it was not called."""
         if tick in self._ticks:
             self._ticks.remove(tick)
+            self._wants.pop(tick)
         if not self._ticks:
             self._timer.stop()
 
     def beat(self) -> None:
         """One timeout. What one tick raises is raised after all others had their turn."""
-        self._sleep(SLEEP_S)
+        self._sleep(LONG_SLEEP_S if any(wants() for wants in self._wants.values()) else SLEEP_S)
         now = self._clock()
         if now - self._looked_s < LOOK_EVERY_S:
             return

@@ -168,6 +168,11 @@ class DaskJob:
         return outcome.value if self._where is None else read_prediction(self._where)
 
     @property
+    def needs_threads(self) -> bool:
+        """True while threads of this process work for the job: until it is with the scheduler, and once it came back."""
+        return self._outcome is None and (self._future is None or self._future.done())
+
+    @property
     def kept(self) -> Path | None:
         """Where the result lies on disk, once it is there."""
         return self._where if self._where is not None and self._where.exists() else None
