@@ -36,9 +36,11 @@ def main() -> int:
         thresholds,
         total_segmentator,
         transfer,
+        warm,
     )
 
-    for module in (nodes, thresholds, startup, accuracy, measures, surfaces, total_segmentator, transfer, models_install):
+    engines = (total_segmentator, warm, transfer, models_install)
+    for module in (nodes, thresholds, startup, accuracy, measures, surfaces, *engines):
         for line in module.figures(shared_data(), full=options.full):
             print(line, flush=True)
     return 0
