@@ -268,7 +268,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 chosen.hostSegment,
             )
         except OncoError as error:
-            self.progress.tell(str(error))
+            self.progress.tell(str(error), problem=True)
             return
         self._begin(job, lambda prediction: self.onResult(prediction, volumeId, show3D), notes)
 
@@ -295,7 +295,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         try:
             node = self.logic.publish(prediction, volume, show3D)
         except OncoError as error:
-            self.progress.tell(str(error))
+            self.progress.tell(str(error), problem=True)
             return
         self.results.show(prediction, node)
         self.measureSection.keep(node, prediction.measures)

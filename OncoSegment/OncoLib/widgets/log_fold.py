@@ -32,6 +32,7 @@ class LogFold:
         self.button = self._make_button()
         self.text = qt.QPlainTextEdit()
         self.text.setReadOnly(True)
+        self.text.setPlaceholderText(_("Nothing was printed so far."))
         self.text.setFont(qt.QFontDatabase.systemFont(qt.QFontDatabase.FixedFont))
         self.text.setMinimumHeight(LEAST_HEIGHT)
         self.text.setMaximumHeight(MOST_HEIGHT)
