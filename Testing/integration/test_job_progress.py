@@ -251,7 +251,7 @@ def test_cancel_counts_once_and_says_so(progress, looks):
     assert job.calls.count("cancel") == 1
     looks()  # the job has not heard of it yet and tells its fraction
     assert not progress.cancelButton.enabled and progress.cancelButton.text == "Stopping..."
-    assert progress.bar.maximum == 0 and progress.timeLabel.text == ""
+    assert progress.bar.maximum == 0 and progress.timeLabel.text == "" and progress.stageLabel.text == "Stopping"
     job.statuses, job._result = [Status(None, "Stopping", True)], Cancelled()
     looks()
     assert progress.sentence == "Cancelled; nothing was written." and not progress.bar.visible

@@ -103,8 +103,9 @@ class JobProgress:
         """A job as it is now. stopping: the user cancelled it. log(): what it printed, read only when it is seen."""
         self._set_running(True)
         self.stageLabel.setFixedHeight(STAGE_LINES * self.stageLabel.fontMetrics().lineSpacing())
-        self.stageLabel.text = shortened(self.stageLabel, breakable(status.message), STAGE_LINES)
-        self.stageLabel.toolTip = status.message
+        stage = _("Stopping") if stopping else status.message
+        self.stageLabel.text = shortened(self.stageLabel, breakable(stage), STAGE_LINES)
+        self.stageLabel.toolTip = stage
         known = status.fraction is not None and not stopping
         self.bar.setRange(0, 100 if known else 0)
         self.bar.setValue(int(100 * status.fraction) if known else 0)
