@@ -206,6 +206,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.chooser = GoalChooser(self.ui, self.onGoalChosen)
         self.hostChooser = HostChooser(self.ui, self.onHostSegmentChosen)
         self.progress = JobProgress(self.ui.progressPlace)
+        self.progress.cancelButton.toolTip = _("Stop the running job; the scene stays as it is.")
         self.results = ResultSection(self.ui)
         self.measureSection = MeasureSection(
             self.ui, self.results.table, self._begin, self.progress.tell, self.results.show

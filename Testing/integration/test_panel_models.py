@@ -260,6 +260,7 @@ def test_a_folder_that_the_user_has_is_taken_in_and_packed(panel, tmp_path, monk
     panel.ui.importFolderButton.click()
     finish(panel)
     assert panel.ui.questionGroup.visible and "1 × Apache License 2.0" in panel.ui.questionLabel.text
+    assert not panel.models.progress.log.button.visible and panel.models.progress.sentence.startswith("The licenses are waiting")
     assert not (panel.root / PLACE).exists()
     panel.ui.acceptButton.click()
     finish(panel)

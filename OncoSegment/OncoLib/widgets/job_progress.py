@@ -114,7 +114,8 @@ class JobProgress:
         self.log.follow(log)
 
     def idle(self) -> None:
-        """No job runs; what was told stays."""
+        """No job runs; what was told stays, and the log that was kept."""
+        self.log.leave()
         self._set_running(False)
 
     def close_with(self, sentence: str, log: str = "", *, problem: bool = False, wanted: bool = False) -> None:

@@ -85,6 +85,12 @@ class LogFold:
         if self.area.visible and self._clock() - self._read_s >= REFRESH_S:
             self._read()
 
+    def leave(self) -> None:
+        """The job that was followed ended; its log goes unless it is given to `keep`."""
+        if self._source is not None:
+            self._source = None
+            self._offer(False)
+
     def keep(self, log: str, *, wanted: bool = False) -> None:
         """The log of a job that ended. wanted: it says why, so it opens by itself."""
         self._source, self._kept = None, True
