@@ -90,7 +90,7 @@ class LongitudinalCompareWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         try:
             job = self.logic.start(nodes)
         except OncoError as error:
-            self.progress.tell(str(error))
+            self.progress.tell(str(error), problem=True)
             return
         states = [labels_state(node) for node in nodes]
         self.progress.watch(job, lambda found: self.onCounted(found, nodes, states), lambda error: self._updateApply())
@@ -103,7 +103,7 @@ class LongitudinalCompareWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
 
         self._updateApply()
         if any(node.GetScene() is None or labels_state(node) != state for node, state in zip(nodes, states)):
-            self.progress.tell(_("A segmentation was changed while it was counted; show the volumes again"))
+            self.progress.tell(_("A segmentation was changed while it was counted; show the volumes again"), problem=True)
             return
         fill(self.ui.volumeTable, [_("Structure"), *(node.GetName() for node in nodes)], found["rows"])
         self.ui.notesLabel.text = "\n\n".join(found["flags"])

@@ -217,6 +217,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.chooser = GoalChooser(self.ui, self.onGoalChosen)
         self.hostChooser = HostChooser(self.ui, self.onHostSegmentChosen)
         self.progress = JobProgress(self.ui.progressPlace)
+        self.progress.cancelButton.toolTip = _("Stop the running job; the scene stays as it is.")
         self.results = ResultSection(self.ui)
         self.keptResults = KeptResults(self.ui.keptPlace, self.onKeptLoaded, self.progress.tell)
         self.measureSection = MeasureSection(
@@ -280,7 +281,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 chosen.hostSegment,
             )
         except OncoError as error:
-            self.progress.tell(str(error))
+            self.progress.tell(str(error), problem=True)
             return
         self._begin(job, lambda prediction: self.onResult(prediction, volumeId, show3D, job.kept), notes)
 
@@ -307,7 +308,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         try:
             node = self.logic.publish(prediction, volume, show3D)
         except OncoError as error:
-            self.progress.tell(str(error))
+            self.progress.tell(str(error), problem=True)
             return
         self.keptResults.hold(kept)
         self._showNode(prediction, node)

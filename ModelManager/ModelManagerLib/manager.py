@@ -97,10 +97,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Ending:
-    """What there is to say of a job that ended. log_wanted: the log says more than the sentence."""
+    """What there is to say of a job that ended. problem: it failed. log_wanted: the log says more than the sentence."""
 
     sentence: str
     log: str = ""
+    problem: bool = False
     log_wanted: bool = False
 
 
@@ -289,16 +290,17 @@ class Manager:
 
     def _end(self, key: str, running: _Running) -> None:
         del self._jobs[key]
-        answer, wanted, log = {}, False, ""
+        answer, failure, log = {}, None, ""
         try:
             answer = running.job.result()
             sentence = said(running.action, answer, self.card(key).title if key else "")
         except Cancelled:
             sentence = CANCELLED.get(running.action, str(Cancelled()))
         except OncoError as error:
-            sentence, wanted = str(error), log_says_more(error)
+            failure, sentence = error, str(error)
         except Exception as error:
-            sentence, wanted = str(WorkerError(f"The result could not be read ({type(error).__name__}).")), True
+            failure = WorkerError(f"The result could not be read ({type(error).__name__}).")
+            sentence = str(failure)
         finally:
             with contextlib.suppress(OSError):
                 log = running.job.log
@@ -307,7 +309,7 @@ class Manager:
         if answer.get("asked"):
             self.asks.emit(Path(running.path), self._licenses(answer["asked"]))
         else:
-            self.told.emit(Ending(sentence, log, wanted))
+            self.told.emit(Ending(sentence, log, failure is not None, failure is not None and log_says_more(failure)))
 
     def _licenses(self, hashes: Sequence[str]) -> list[tuple[LicenseFacts, int]]:
         """The licenses of those texts, each with how many models come under it."""

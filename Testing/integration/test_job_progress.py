@@ -251,11 +251,11 @@ def test_cancel_counts_once_and_says_so(progress, looks):
     assert job.calls.count("cancel") == 1
     looks()  # the job has not heard of it yet and tells its fraction
     assert not progress.cancelButton.enabled and progress.cancelButton.text == "Stopping..."
-    assert progress.bar.maximum == 0 and progress.timeLabel.text == ""
+    assert progress.bar.maximum == 0 and progress.timeLabel.text == "" and progress.stageLabel.text == "Stopping"
     job.statuses, job._result = [Status(None, "Stopping", True)], Cancelled()
     looks()
     assert progress.sentence == "Cancelled; nothing was written." and not progress.bar.visible
-    assert not progress.log.button.checked
+    assert not progress.log.button.checked and progress.sentenceLabel.styleSheet == ""  # no failure
     progress.watch(ToldJob(running()), print)
     assert progress.cancelButton.enabled and progress.cancelButton.text == "Cancel" and progress.sentence == ""
 
@@ -301,6 +301,7 @@ def test_the_log_of_a_crash_opens_by_itself_and_stays_readable(slicer_stubs, rea
     real[0].watch(helpers_panel_jobs.begin("crash"), print, errors.append)
     finish(slicer_stubs, real[0])
     assert isinstance(errors[0], WorkerError) and "status 9" in real[0].sentence
+    assert "background-color" in real[0].sentenceLabel.styleSheet
     log = real[0].log
     assert log.button.checked and log.area.visible and log.text.readOnly
     assert log.text.plainText == "last words before the crash"  # without the colors of a terminal

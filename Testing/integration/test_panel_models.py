@@ -133,6 +133,45 @@ def test_progress_touches_one_cell_and_a_choice_elsewhere_stays(panel, monkeypat
     assert chosen_id(panel) == other.id and panel.models.manager.row("our-spleen").state == "partial"
 
 
+def test_an_import_beside_a_download_shares_its_timer_and_ends_with_its_own_sentence(panel, tmp_path, monkeypatch):
+    import qt
+
+    begin_slowly(panel)
+    (tmp_path / "nothing").mkdir()
+    monkeypatch.setattr(qt.QFileDialog, "answer", str(tmp_path / "nothing"))
+    panel.ui.importFolderButton.click()
+    progress, timers = panel.models.progress, []
+    end = time.monotonic() + 30
+    while not progress.sentence and time.monotonic() < end:
+        panel.stubs.fire_timers()
+        timers.append(len(qt.QTimer.running))
+        time.sleep(0.05)
+    assert "no model" in progress.sentence and progress.sentenceLabel.styleSheet and set(timers) == {1}
+    assert progress.stageLabel.text.startswith("Spleen of our hospital: ") and progress.bar.visible
+    assert progress.timeLabel.text == ""  # the download tells its own, from its rate
+    progress.cancelButton.click()
+    assert progress.cancelButton.text == "Stopping..."
+    finish(panel)
+    assert not progress.bar.visible and qt.QTimer.running == [] and "Cancelled" in progress.sentence
+
+
+def test_the_log_of_a_job_that_crashed_opens(panel, monkeypatch):
+    from pathlib import Path
+
+    import helpers_jobs
+    from ModelManagerLib import manager
+
+    monkeypatch.setenv("PYTHONPATH", str(Path(helpers_jobs.__file__).parent))
+    monkeypatch.setattr(manager.Manager._begin, "__defaults__", ("helpers_jobs:crash",))
+    choose(panel, "Spleen of our hospital")
+    panel.ui.installButton.click()
+    panel.ui.acceptButton.click()
+    finish(panel)
+    progress = panel.models.progress
+    assert "crashed" in progress.sentence and progress.log.area.visible
+    assert progress.log.text.plainText == "last words before the crash"
+
+
 def test_a_row_stays_in_its_place_when_its_model_is_installed(panel):
     before = titles(panel)
     assert before.index("Spleen of our hospital") > 3
@@ -221,6 +260,7 @@ def test_a_folder_that_the_user_has_is_taken_in_and_packed(panel, tmp_path, monk
     panel.ui.importFolderButton.click()
     finish(panel)
     assert panel.ui.questionGroup.visible and "1 × Apache License 2.0" in panel.ui.questionLabel.text
+    assert not panel.models.progress.log.button.visible and panel.models.progress.sentence.startswith("The licenses are waiting")
     assert not (panel.root / PLACE).exists()
     panel.ui.acceptButton.click()
     finish(panel)

@@ -143,30 +143,21 @@ def test_closing_the_scene_ends_the_job(slicer_stubs):
     assert job.poll().finished and job.kept is None, "a result that nobody wants stays nowhere"
 
 
+def test_a_job_that_is_killed_is_a_problem_and_the_panel_goes_on(slicer_stubs):
+    add_volume(slicer_stubs.scene, reference_ct("chest", FINE_MM))
+    widget = slicer_stubs.open_widget("OncoSegment")
+    widget.ui.applyButton.click()
+    widget.progress.monitor.job._process.kill()
+    finish(slicer_stubs, widget)
+    assert "crashed or ran out of memory" in widget.progress.sentence and widget.progress.sentenceLabel.styleSheet
+    assert count(slicer_stubs) == 0 and widget.ui.applyButton.enabled and widget.ui.inputsCollapsibleButton.enabled
+
+
 def test_models_and_machine_are_listed(slicer_stubs):
     widget = slicer_stubs.open_widget("ModelManager")
     assert cells(widget.ui.modelTable)[0][0] == "Thresholds (built in)"
     facts = dict(cells(widget.ui.environmentTable))
     assert facts["numpy"] == np.__version__ and facts["Python"].startswith("3.")
-
-
-def test_volumes_of_checked_segmentations_stand_side_by_side(slicer_stubs, ct):
-    bone = structure("bone")
-    for name, size in (("First", 2), ("Second", 4)):
-        layer = np.zeros(ct.shape_kji, np.uint8)
-        layer[:size, :5, :5] = 1
-        parts = (Segment(1, "Bone", bone.entry, bone.color),)
-        add_segmentation(slicer_stubs.scene, Segmentation((layer,), ct.ijk_to_ras, parts, Provenance("hand", ""), name=name))
-    widget = slicer_stubs.open_widget("LongitudinalCompare")
-    assert not widget.ui.applyButton.enabled
-    for node in segmentations(slicer_stubs):
-        widget.ui.segmentationsSelector.setCheckState(node, 2)
-    widget.ui.applyButton.click()
-    assert not widget.ui.applyButton.enabled and widget.ui.volumeTable.rowCount == 0
-    finish(slicer_stubs, widget)
-    assert widget.ui.applyButton.enabled and widget.progress.sentence == "Volumes in ml"
-    # 2 * 25 and 4 * 25 voxels of 5 x 5 x 6 mm, 0.15 ml each
-    assert cells(widget.ui.volumeTable) == [["Bone", "7.50", "15.0"]]
 
 
 def test_a_grid_that_changed_while_the_job_ran_is_refused(slicer_stubs, ct):

@@ -46,7 +46,7 @@ class DoctorPage:
         try:
             job = background.begin(TARGET, lambda folder: work.put(folder, "doctor"))
         except OncoError as error:
-            self.progress.tell(str(error))
+            self.progress.tell(str(error), problem=True)
             return
         self.ui.doctorButton.enabled = False
         self.progress.watch(job, self._on_found, lambda error: self._enable())
@@ -84,7 +84,7 @@ class DoctorPage:
             write_support_file(Path(name), self._answer["support"], overwrite=True)
             self.progress.tell(_("Written: {name}").format(name=Path(name).name))
         except OncoError as error:
-            self.progress.tell(str(error))
+            self.progress.tell(str(error), problem=True)
 
     def close(self) -> None:
         """Ends a job that runs."""

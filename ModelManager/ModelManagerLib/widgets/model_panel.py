@@ -105,7 +105,7 @@ class ModelPanel:
 
     def onTold(self, ending: Ending) -> None:
         """A job ended."""
-        self.progress.close_with(ending.sentence, ending.log, wanted=ending.log_wanted)
+        self.progress.close_with(ending.sentence, ending.log, problem=ending.problem, wanted=ending.log_wanted)
 
     def onMoved(self, key: str) -> None:
         """A job began or went on."""
@@ -152,9 +152,9 @@ class ModelPanel:
         else:
             self.progress.show(manager.progress_of(key), stopping=manager.stopping(key), log=lambda: manager.log_of(key))
 
-    def tell(self, sentence: str) -> None:
+    def tell(self, sentence: str, *, problem: bool = False) -> None:
         """Shows a sentence."""
-        self.progress.tell(sentence)
+        self.progress.tell(sentence, problem=problem)
 
     def onInstall(self) -> None:
         """Shows the license first, unless it was accepted before."""
@@ -257,7 +257,7 @@ class ModelPanel:
         try:
             work()
         except OncoError as error:
-            self.tell(str(error))
+            self.tell(str(error), problem=True)
 
 
 def license_text(license) -> str:

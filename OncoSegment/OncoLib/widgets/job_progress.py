@@ -8,7 +8,7 @@ import qt
 from slicer.i18n import tr as _
 
 from OncoLib.background import RunningJob, Status
-from OncoLib.errors import OncoError, log_says_more
+from OncoLib.errors import Cancelled, OncoError, log_says_more
 from OncoLib.progress import time_left_text
 from OncoLib.widgets.job_monitor import JobMonitor
 from OncoLib.widgets.log_fold import LogFold
@@ -16,6 +16,9 @@ from OncoLib.widgets.texts import breakable, shortened, show_text, wrapped_label
 
 STAGE_LINES = 2
 """Room that the stage always has while a job runs: the panel below does not move when a longer one comes."""
+
+PROBLEM_STYLE = "background-color: rgba(255, 170, 0, 70); border-radius: 3px; padding: 4px;"
+"""Amber under the words, so that a failure is not taken for the end of a job; readable on a light and on a dark panel."""
 
 
 class JobProgress:
@@ -70,7 +73,7 @@ class JobProgress:
             onResult(result)
 
         def error_came(error: OncoError) -> None:
-            self.close_with(str(error), ended(), wanted=log_says_more(error))
+            self.close_with(str(error), ended(), problem=not isinstance(error, Cancelled), wanted=log_says_more(error))
             if onError is not None:
                 onError(error)
 
@@ -100,8 +103,9 @@ class JobProgress:
         """A job as it is now. stopping: the user cancelled it. log(): what it printed, read only when it is seen."""
         self._set_running(True)
         self.stageLabel.setFixedHeight(STAGE_LINES * self.stageLabel.fontMetrics().lineSpacing())
-        self.stageLabel.text = shortened(self.stageLabel, breakable(status.message), STAGE_LINES)
-        self.stageLabel.toolTip = status.message
+        stage = _("Stopping") if stopping else status.message
+        self.stageLabel.text = shortened(self.stageLabel, breakable(stage), STAGE_LINES)
+        self.stageLabel.toolTip = stage
         known = status.fraction is not None and not stopping
         self.bar.setRange(0, 100 if known else 0)
         self.bar.setValue(int(100 * status.fraction) if known else 0)
@@ -110,16 +114,18 @@ class JobProgress:
         self.log.follow(log)
 
     def idle(self) -> None:
-        """No job runs; what was told stays."""
+        """No job runs; what was told stays, and the log that was kept."""
+        self.log.leave()
         self._set_running(False)
 
-    def close_with(self, sentence: str, log: str = "", *, wanted: bool = False) -> None:
+    def close_with(self, sentence: str, log: str = "", *, problem: bool = False, wanted: bool = False) -> None:
         """The sentence on a job that ended, and its log. wanted: the log says more than the sentence."""
         self.log.keep(log, wanted=wanted)
-        self.tell(sentence)
+        self.tell(sentence, problem=problem)
 
-    def tell(self, sentence: str) -> None:
-        """Shows a sentence until the next one, or until a job begins."""
+    def tell(self, sentence: str, *, problem: bool = False) -> None:
+        """Shows a sentence until the next one, or until a job begins. problem: something was refused or failed."""
+        self.sentenceLabel.setStyleSheet(PROBLEM_STYLE if problem else "")
         show_text(self.sentenceLabel, sentence)
         self._show_place()
 

@@ -32,6 +32,7 @@ class LogFold:
         self.button = self._make_button()
         self.text = qt.QPlainTextEdit()
         self.text.setReadOnly(True)
+        self.text.setPlaceholderText(_("Nothing was printed so far."))
         self.text.setFont(qt.QFontDatabase.systemFont(qt.QFontDatabase.FixedFont))
         self.text.setMinimumHeight(LEAST_HEIGHT)
         self.text.setMaximumHeight(MOST_HEIGHT)
@@ -83,6 +84,12 @@ class LogFold:
             self._offer(True)
         if self.area.visible and self._clock() - self._read_s >= REFRESH_S:
             self._read()
+
+    def leave(self) -> None:
+        """The job that was followed ended; its log goes unless it is given to `keep`."""
+        if self._source is not None:
+            self._source = None
+            self._offer(False)
 
     def keep(self, log: str, *, wanted: bool = False) -> None:
         """The log of a job that ended. wanted: it says why, so it opens by itself."""
