@@ -229,7 +229,7 @@ def remove(
     """Takes the isolated set away and returns the bytes that became free; ModelError for packages of the host itself."""
     one, host = set_named(name), host or this_host()
     places = Places(root or runtime_root(), name)
-    if not (os.path.lexists(places.folder) or places.parts.is_dir()):
+    if not (os.path.lexists(places.folder) or places.begun):
         if runtime_host.look(one, host).satisfied:
             raise ModelError(f"{name} lies in {host.called}, which others use too; `pip uninstall` there removes packages of it")
         raise ModelError(f"{name} is not installed")

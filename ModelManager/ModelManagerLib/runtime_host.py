@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ModelManagerLib import locks
+from ModelManagerLib.disk import remove_tree
 from ModelManagerLib.doctor_packages import installed, normal, requirement_class
 from ModelManagerLib.runtime_isolated import gather, write_requirements
 from ModelManagerLib.runtime_locks import Lock, Pin
@@ -126,6 +127,7 @@ def install(
             cancel.check()
             progress(0.8, "Installing; this step goes on to its end")
             add(new, folder, source, runner)
+        remove_tree(places.parts)
     importlib.invalidate_caches()
     changed = [name for name, version in all_versions(host.path).items() if before.get(name, version) != version]
     if changed:

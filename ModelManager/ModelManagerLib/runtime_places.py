@@ -58,6 +58,11 @@ class Places:
         return self.root / "parts" / folder_name(self.set_name)
 
     @property
+    def begun(self) -> bool:
+        """True when there are wheels of an installation that did not end."""
+        return self.parts.is_dir() and any(self.parts.iterdir())
+
+    @property
     def lock(self) -> Path:
         """The file under which the set changes."""
         return self.root / "parts" / f"{folder_name(self.set_name)}.install.lock"
