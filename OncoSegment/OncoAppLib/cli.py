@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from OncoAppLib import doctor, engine, engine_options, measure, models, phantom, surfaces
+from OncoAppLib import doctor, engine, engine_options, measure, models, phantom, runtime, surfaces
 from OncoAppLib import verbs as run
 from OncoAppLib.options import add_common
 from OncoLib import __version__
@@ -95,6 +95,7 @@ def build_parser() -> Parser:
     phantom.add(verbs, add_common)
     doctor.add(verbs)
     engine.add(verbs)
+    runtime.add(verbs)
     add_demo(verbs)
     add_volumes(verbs)
     add_environment(verbs)
