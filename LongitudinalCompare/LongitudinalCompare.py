@@ -38,6 +38,7 @@ class LongitudinalCompareWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
+        self.progress = None
 
     def setup(self):
         """Loads the panel and connects it."""
@@ -47,38 +48,66 @@ class LongitudinalCompareWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = LongitudinalCompareLogic()
+        self._setUpProgress()
         self.ui.segmentationsSelector.connect("checkedNodesChanged()", self.onChecked)
         self.ui.applyButton.connect("clicked(bool)", self.onApply)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onChecked)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onChecked)
         self.onChecked()
 
+    def _setUpProgress(self):
+        from OncoLib.widgets.job_progress import JobProgress
+
+        self.progress = JobProgress(self.ui.progressPlace)
+        self.progress.cancelButton.toolTip = _("Stop counting; the table stays empty.")
+
     def cleanup(self):
         """Called when the application closes or the module is reloaded."""
+        if self.progress:
+            self.progress.abandon()
         self.removeObservers()
 
     def onChecked(self, caller=None, event=None):
         """At least one segmentation must be checked. Volumes of another choice, or another patient, go away."""
+        self.progress.abandon()
         self.ui.volumeTable.setRowCount(0)
         self.ui.notesLabel.text = ""
-        self.ui.statusLabel.text = ""
-        ready = bool(self.ui.segmentationsSelector.checkedNodes())
-        self.ui.applyButton.enabled = ready
-        self.ui.applyButton.toolTip = _("Fill the table") if ready else _("Check at least one segmentation")
+        self._updateApply()
+
+    def _updateApply(self):
+        chosen = bool(self.ui.segmentationsSelector.checkedNodes())
+        self.ui.applyButton.enabled = chosen and self.progress.monitor is None
+        self.ui.applyButton.toolTip = _("Fill the table") if chosen else _("Check at least one segmentation")
 
     def onApply(self, clicked=False):
-        """Fills the table; a refusal is a sentence in the panel."""
+        """Starts counting; a refusal is a sentence in the panel."""
         from OncoLib.errors import OncoError
-        from OncoLib.widgets.tables import fill
+        from OncoLib.scene.segment_statistics import labels_state
 
         nodes = list(self.ui.segmentationsSelector.checkedNodes())
+        self.ui.volumeTable.setRowCount(0)
+        self.ui.notesLabel.text = ""
         try:
-            rows, flags = self.logic.volumeTable(nodes)
+            job = self.logic.start(nodes)
         except OncoError as error:
-            self.ui.statusLabel.text = str(error)
+            self.progress.tell(str(error), problem=True)
             return
-        fill(self.ui.volumeTable, [_("Structure"), *(node.GetName() for node in nodes)], rows)
-        self.ui.notesLabel.text = "\n\n".join(flags)
-        self.ui.statusLabel.text = _("Volumes in ml")
+        states = [labels_state(node) for node in nodes]
+        self.progress.watch(job, lambda found: self.onCounted(found, nodes, states), lambda error: self._updateApply())
+        self._updateApply()
+
+    def onCounted(self, found, nodes, states):
+        """Fills the table, unless a segmentation was changed or removed meanwhile."""
+        from OncoLib.scene.segment_statistics import labels_state
+        from OncoLib.widgets.tables import fill
+
+        self._updateApply()
+        if any(node.GetScene() is None or labels_state(node) != state for node, state in zip(nodes, states)):
+            self.progress.tell(_("A segmentation was changed while it was counted; show the volumes again"), problem=True)
+            return
+        fill(self.ui.volumeTable, [_("Structure"), *(node.GetName() for node in nodes)], found["rows"])
+        self.ui.notesLabel.text = "\n\n".join(found["flags"])
+        self.progress.tell(_("Volumes in ml"))
 
 
 class LongitudinalCompareLogic(ScriptedLoadableModuleLogic):
@@ -90,13 +119,21 @@ class LongitudinalCompareLogic(ScriptedLoadableModuleLogic):
         Raises InputError for a node without segments.
         """
         from LongitudinalCompareLib.side_by_side import volume_rows
-        from OncoLib.measure import volume_text
+        from LongitudinalCompareLib.volume_job import table
         from OncoLib.scene.segmentations import segmentation_of
 
-        rows = volume_rows([segmentation_of(node) for node in segmentationNodes])
-        texts = [[volume_text(item.value) if item else "-" for item in row.measured] for row in rows]
-        flags = [f"{row.name}: {flag}" for row in rows for flag in row.flags]
-        return [(row.name, *values) for row, values in zip(rows, texts)], flags
+        found = table(volume_rows([segmentation_of(node) for node in segmentationNodes]))
+        return [tuple(row) for row in found["rows"]], found["flags"]
+
+    def start(self, segmentationNodes):
+        """Starts the same in a process of its own, and returns the job. **Main thread only.**
+
+        Raises InputError for a node without segments.
+        """
+        from LongitudinalCompareLib import volume_job
+        from OncoLib.scene.segmentations import segmentation_of
+
+        return volume_job.start([segmentation_of(node) for node in segmentationNodes])
 
 
 class LongitudinalCompareTest(ScriptedLoadableModuleTest):

@@ -122,16 +122,15 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
         self.logic = None
-        self.monitor = None
         self.chooser = None
-        self.segmentTable = None
+        self.hostChooser = None
+        self.progress = None
+        self.results = None
+        self.keptResults = None
         self.measureSection = None
         self._parameterNode = None
         self._guiTag = None
         self._filling = False
-        self._volumeId = ""
-        self._show3D = False
-        self._notes = ()
 
     def setup(self):
         """Loads the panel from its .ui file and connects it."""
@@ -144,15 +143,17 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._setUpPieces()
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
-        self.ui.hostSegmentSelector.connect("currentIndexChanged(int)", self.onHostSegmentChosen)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndSaveEvent, self.onSceneEndSave)
         self.ui.applyButton.connect("clicked(bool)", self.onApply)
-        self.ui.cancelButton.connect("clicked(bool)", self.onCancel)
-        self._showRunning(False)
         self.initializeParameterNode()
 
     def cleanup(self):
         """Called when the application closes or the module is reloaded."""
-        self._abandonJob()
+        from OncoSegmentLib.engine.choice import close_own_engine
+
+        if self.progress:
+            self.progress.abandon()
+        close_own_engine()
         self.setParameterNode(None)
         self.removeObservers()
 
@@ -166,12 +167,16 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneStartClose(self, caller, event):
         """A job of a scene that closes is of no use any more."""
-        self._abandonJob()
+        self.progress.abandon()
+        self.keptResults.let_go()
         self._showRunning(False)
-        self.ui.statusLabel.text = ""
-        self._showResult(None)
+        self.results.clear()
         self.measureSection.keep(None, ())
         self.setParameterNode(None)
+
+    def onSceneEndSave(self, caller, event):
+        """Results that are in a saved scene need no second home."""
+        self.keptResults.let_go()
 
     def onSceneEndClose(self, caller, event):
         """A new parameter node for the new scene."""
@@ -202,13 +207,22 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._update()
 
     def _setUpPieces(self):
+        from OncoLib.widgets.job_progress import JobProgress
         from OncoSegmentLib.widgets.goal_chooser import GoalChooser
+        from OncoSegmentLib.widgets.host_chooser import HostChooser
+        from OncoSegmentLib.widgets.kept_results import KeptResults
         from OncoSegmentLib.widgets.measure_section import MeasureSection
-        from OncoSegmentLib.widgets.segment_table import SegmentTable
+        from OncoSegmentLib.widgets.result_section import ResultSection
 
         self.chooser = GoalChooser(self.ui, self.onGoalChosen)
-        self.segmentTable = SegmentTable(self.ui.segmentTable)
-        self.measureSection = MeasureSection(self.ui, self.segmentTable, self._begin, self._tell, self._showResult)
+        self.hostChooser = HostChooser(self.ui, self.onHostSegmentChosen)
+        self.progress = JobProgress(self.ui.progressPlace)
+        self.progress.cancelButton.toolTip = _("Stop the running job; the scene stays as it is.")
+        self.results = ResultSection(self.ui)
+        self.keptResults = KeptResults(self.ui.keptPlace, self.onKeptLoaded, self.progress.tell)
+        self.measureSection = MeasureSection(
+            self.ui, self.results.table, self._begin, self.progress.tell, self.results.show
+        )
 
     def _update(self, caller=None, event=None):
         """Shows the parameter node in the parts that Slicer does not connect by itself."""
@@ -218,27 +232,10 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         try:
             chosen = self._parameterNode
             self.chooser.show(chosen.goal, chosen.speed, chosen.structures.split())
-            self._fillHostSegments()
+            chosen.hostSegment = self.hostChooser.show(chosen.host, chosen.hostSegment)
         finally:
             self._filling = False
         self._updateApply()
-
-    def _fillHostSegments(self):
-        """Segments of the host segmentation; refilled only when they changed, so that the choice stays."""
-        host = self._parameterNode.host
-        segments = [(_("(choose a segment)"), "")]
-        if host:
-            source = host.GetSegmentation()
-            for index in range(source.GetNumberOfSegments()):
-                segments.append((source.GetNthSegment(index).GetName(), source.GetNthSegmentID(index)))
-        if self._parameterNode.hostSegment not in [identifier for _name, identifier in segments]:
-            self._parameterNode.hostSegment = ""
-        selector = self.ui.hostSegmentSelector
-        selector.clear()
-        for name, identifier in segments:
-            selector.addItem(name, identifier)
-        selector.setCurrentIndex(max(selector.findData(self._parameterNode.hostSegment), 0))
-        selector.enabled = bool(host)
 
     def onGoalChosen(self):
         """Keeps what the user chose to look for in the parameter node."""
@@ -249,10 +246,14 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._parameterNode.structures = " ".join(self.chooser.structures)
             self._updateApply()
 
-    def onHostSegmentChosen(self, index):
+    def onHostSegmentChosen(self, segmentID):
         """Keeps the chosen host segment in the parameter node."""
         if self._parameterNode and not self._filling:
-            self._parameterNode.hostSegment = self.ui.hostSegmentSelector.itemData(index) or ""
+            self._parameterNode.hostSegment = segmentID
+
+    @property
+    def _running(self):
+        return self.progress.monitor is not None
 
     def _updateApply(self):
         problem = self.chooser.problem()
@@ -260,17 +261,17 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             problem = _("Choose a volume first")
         elif not problem and self._parameterNode.host and not self._parameterNode.hostSegment:
             problem = _("Choose the segment of the host organ, or no host")
-        self.ui.applyButton.enabled = not problem and self.monitor is None
+        self.ui.applyButton.enabled = not problem and not self._running
         self.ui.applyButton.toolTip = problem or _("Segment the volume; a new segmentation appears")
-        self.measureSection.update(self._parameterNode.measured, running=self.monitor is not None)
+        self.measureSection.update(self._parameterNode.measured, running=self._running)
 
     def onApply(self):
         """Starts the job; refusals are shown as a sentence in the panel, never as a dialog."""
         from OncoLib.errors import OncoError
 
         chosen = self._parameterNode
-        self._showResult(None)
-        self._volumeId, self._show3D = chosen.inputVolume.GetID(), chosen.show3D
+        volumeId, show3D = chosen.inputVolume.GetID(), chosen.show3D
+        self.results.clear()
         try:
             job, notes = self.logic.start(
                 chosen.inputVolume,
@@ -280,94 +281,57 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 chosen.hostSegment,
             )
         except OncoError as error:
-            self._tell(str(error))
+            self.progress.tell(str(error), problem=True)
             return
-        self._begin(job, self.onResult, notes)
+        self._begin(job, lambda prediction: self.onResult(prediction, volumeId, show3D, job.kept), notes)
 
     def _begin(self, job, onResult, notes=None):
         """Watches a job that runs; onResult(result) follows when it ended well.
 
         notes: what a reader should know of the input of the new numbers; None for a job that gives none.
         """
-        from OncoSegmentLib.widgets.job_monitor import JobMonitor
 
         def finished(result):
-            self._endJob()
+            self._showRunning(False)
             onResult(result)
 
         if notes is not None:
-            self._showResult(None)
-            self._notes = tuple(notes)
-        self.monitor = JobMonitor(job, self.onStatus, finished, self.onError)
+            self.results.clear(notes)
+        self.progress.watch(job, finished, lambda error: self._showRunning(False))
         self._showRunning(True)
-        self._tell(_("Starting"))
 
-    def onCancel(self):
-        """Asks the running job to stop."""
-        if self.monitor:
-            self.monitor.cancel()
-
-    def onStatus(self, status):
-        """Progress of the running job."""
-        known = status.fraction is not None
-        self.ui.progressBar.setRange(0, 100 if known else 0)
-        self.ui.progressBar.setValue(int(round(100 * status.fraction)) if known else 0)
-        self._tell(status.message)
-
-    def onResult(self, prediction):
-        """Publishes the segmentation and shows its measures."""
+    def onResult(self, prediction, volumeId, show3D, kept):
+        """Publishes the segmentation and shows its measures. kept: where it lies on disk until the scene is saved."""
         from OncoLib.errors import OncoError
 
-        volume = slicer.mrmlScene.GetNodeByID(self._volumeId)
+        volume = slicer.mrmlScene.GetNodeByID(volumeId)
         try:
-            node = self.logic.publish(prediction, volume, self._show3D)
+            node = self.logic.publish(prediction, volume, show3D)
         except OncoError as error:
-            self._tell(str(error))
+            self.progress.tell(str(error), problem=True)
             return
-        self._showResult(prediction, node)
+        self.keptResults.hold(kept)
+        self._showNode(prediction, node)
+
+    def onKeptLoaded(self, prediction, inputSha256):
+        """Publishes a result that was left over, beside its volume when that is in the scene."""
+        volume = self.logic.volumeOf(inputSha256)
+        self._showNode(prediction, self.logic.publish(prediction, volume))
+
+    def _showNode(self, prediction, node):
+        self.results.show(prediction, node)
         self.measureSection.keep(node, prediction.measures)
         if self._parameterNode:
             self._parameterNode.measured = node
-        self._tell(_("Done: {name}").format(name=node.GetName()))
-
-    def onError(self, error):
-        """Shows why there is no result."""
-        self._endJob()
-        self._tell(str(error))
-
-    def _showResult(self, prediction, node=None):
-        """Measures and notes of a result; nothing for None, so that no number stands under another's name."""
-        from OncoSegmentLib.widgets.notes import notes
-
-        if prediction is None:
-            self.segmentTable.clear()
-            self.ui.notesLabel.text = ""
-            return
-        self.segmentTable.show(prediction.segmentation, node, prediction.measures)
-        trusted = [_("Input: {note}").format(note=note) for note in self._notes]
-        self.ui.notesLabel.text = "\n\n".join([*trusted, notes(prediction.segmentation, prediction.measures)])
-
-    def _endJob(self):
-        self.monitor = None
-        self._showRunning(False)
-        if self._parameterNode:
-            self._updateApply()
-
-    def _abandonJob(self):
-        if self.monitor:
-            self.monitor.abandon()
-            self.monitor = None
+        self.progress.tell(_("Done: {name}").format(name=node.GetName()))
 
     def _showRunning(self, running):
-        self.ui.progressBar.setVisible(running)
-        self.ui.cancelButton.enabled = running
         self.ui.inputsCollapsibleButton.enabled = not running
         if running:
             self.ui.applyButton.enabled = False
             self.measureSection.update(None, running=True)
-
-    def _tell(self, sentence):
-        self.ui.statusLabel.text = sentence
+        elif self._parameterNode:
+            self._updateApply()
 
 
 class OncoSegmentLogic(ScriptedLoadableModuleLogic):
@@ -397,6 +361,12 @@ class OncoSegmentLogic(ScriptedLoadableModuleLogic):
         elsewhere = own_engine().elsewhere
         image, request = self.prepare(volumeNode, request, roiNode, hostNode, hostSegmentID, elsewhere=elsewhere)
         return jobs.start(image, request, measure=True), image.notes
+
+    def volumeOf(self, sha256):
+        """The volume of the scene with these voxels and this grid; None when there is none."""
+        from OncoSegmentLib.scene.segment_volume import volume_with
+
+        return volume_with(slicer.mrmlScene, sha256)
 
     def publish(self, prediction, volumeNode=None, show3D=False):
         """Adds the result as a segmentation node and returns it. **Main thread only.**"""

@@ -26,15 +26,19 @@ def pytest_report_header() -> list[str]:
     return [", ".join(f"{name} {version(name)}" for name in packages), f"shared test data: {found}"]
 
 
+PRIVATE = {"ONCOSEGMENT_CHECKPOINTS": "checkpoints", "ONCOSEGMENT_RESULTS": "results"}
+
+
 @pytest.fixture(scope="session", autouse=True)
-def private_checkpoint_cache(tmp_path_factory):
-    """What is made of checkpoints does not go into the home folder of whoever runs the tests."""
-    before = os.environ.get("ONCOSEGMENT_CHECKPOINTS")
-    os.environ["ONCOSEGMENT_CHECKPOINTS"] = str(tmp_path_factory.mktemp("checkpoints"))
+def private_folders(tmp_path_factory):
+    """What is made of checkpoints, and results that wait, do not go into the home folder of whoever runs the tests."""
+    before = {name: os.environ.get(name) for name in PRIVATE}
+    os.environ.update({name: str(tmp_path_factory.mktemp(folder)) for name, folder in PRIVATE.items()})
     yield
-    os.environ.pop("ONCOSEGMENT_CHECKPOINTS")
-    if before is not None:
-        os.environ["ONCOSEGMENT_CHECKPOINTS"] = before
+    for name, value in before.items():
+        os.environ.pop(name)
+        if value is not None:
+            os.environ[name] = value
 
 
 @pytest.fixture(scope="session")

@@ -156,3 +156,8 @@ def wait_with_array(array, path, *, progress, cancel):
         cancel.check()
         time.sleep(0.01)
     return float(array.sum())
+
+
+def variables(*, progress, cancel):
+    """What the environment says of TotalSegmentator."""
+    return {name: value for name, value in os.environ.items() if name.startswith("TOTALSEG_")}

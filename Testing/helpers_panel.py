@@ -8,7 +8,7 @@ import time
 def finish(stubs, widget, seconds=60.0):
     """Lets the timers fire until the job of the panel ended, as Qt's event loop would."""
     end = time.monotonic() + seconds
-    while widget.monitor is not None and time.monotonic() < end:
+    while widget.progress.monitor is not None and time.monotonic() < end:
         stubs.fire_timers()
         time.sleep(0.02)
-    assert widget.monitor is None, "the job did not end"
+    assert widget.progress.monitor is None, "the job did not end"

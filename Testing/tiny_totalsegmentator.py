@@ -52,12 +52,19 @@ SHIFT = 10.0
 GAIN = 10.0
 
 
-def build(folder: Path, needed, *, patch: int = 64) -> None:
+TINY = (2, 2)
+"""Features of each stage of the networks."""
+
+LARGE = (2, 2, 4, 8, 512, 896)
+"""Over 100 MB of weights where the voxels are few, so that the network is quick. It answers as a tiny one does."""
+
+
+def build(folder: Path, needed, *, patch: int = 64, features=TINY) -> None:
     """Writes the model folders of all these `Weights` (of `total_segmentator.tasks`) below `folder`; twice is once."""
     for weights in needed:
         model = folder / weights.folder / weights.model_folder
         if not model.exists():
-            write_model(model, weights, labels_of(weights.id), patch)
+            write_model(model, weights, labels_of(weights.id), patch, features)
 
 
 def labels_of(number) -> list[str]:
@@ -89,15 +96,15 @@ def is_part(number) -> bool:
     return any(isinstance(one.get("task_id"), list) and number in one["task_id"] for one in modes)
 
 
-def write_model(model: Path, weights, labels: list[str], patch: int) -> None:
+def write_model(model: Path, weights, labels: list[str], patch: int, features=TINY) -> None:
     """plans.json, dataset.json and one checkpoint a fold."""
     import torch
 
     is_mr = "mri" in weights.folder.lower()
     model.mkdir(parents=True)
     (model / "dataset.json").write_text(json.dumps(dataset(labels, is_mr)))
-    (model / "plans.json").write_text(json.dumps(plans(weights, patch, is_mr)))
-    state = state_of([name if name not in NOT_IN_PARTS or not is_part(weights.id) else "" for name in labels])
+    (model / "plans.json").write_text(json.dumps(plans(weights, patch, is_mr, architecture(features))))
+    state = state_of([name if name not in NOT_IN_PARTS or not is_part(weights.id) else "" for name in labels], features)
     for fold in weights.folds or (0,):
         (model / f"fold_{fold}").mkdir()
         checkpoint = {
@@ -141,7 +148,21 @@ ARCHITECTURE = {
 }
 
 
-def plans(weights, patch: int, is_mr: bool) -> dict:
+def architecture(features) -> dict:
+    """With that many features at each stage, each stage at half the resolution of the one before."""
+    stages = len(features)
+    kwargs = {
+        "n_stages": stages,
+        "features_per_stage": list(features),
+        "kernel_sizes": [[3, 3, 3]] * stages,
+        "strides": [[1, 1, 1]] + [[2, 2, 2]] * (stages - 1),
+        "n_conv_per_stage": [1] * stages,
+        "n_conv_per_stage_decoder": [1] * (stages - 1),
+    }
+    return {**ARCHITECTURE, "arch_kwargs": {**ARCHITECTURE["arch_kwargs"], **kwargs}}
+
+
+def plans(weights, patch: int, is_mr: bool, architecture: dict) -> dict:
     """nnU-Net's plans.json for one configuration. The spacing is the one that the package resamples to."""
     resampling = {"is_seg": False, "order": 3, "order_z": 0, "force_separate_z": None}
     configuration = {
@@ -159,7 +180,7 @@ def plans(weights, patch: int, is_mr: bool) -> dict:
         "resampling_fn_seg_kwargs": {**resampling, "is_seg": True, "order": 1},
         "resampling_fn_probabilities": "resample_data_or_seg_to_shape",
         "resampling_fn_probabilities_kwargs": {**resampling, "order": 1},
-        "architecture": ARCHITECTURE,
+        "architecture": architecture,
         "batch_dice": True,
     }
     hounsfield = {"mean": 0.0, "std": SCALE_HU, "percentile_00_5": -1024.0, "percentile_99_5": 3000.0}
@@ -191,12 +212,12 @@ def spacing_kji(number) -> list[float]:
     return [1.5] * 3
 
 
-def state_of(labels: list[str]) -> dict:
+def state_of(labels: list[str], features=TINY) -> dict:
     """Weights that hand the smoothed image through to class scores `m x - m^2 / 2`: the nearest center wins."""
     import torch
     from dynamic_network_architectures.architectures.unet import PlainConvUNet
 
-    kwargs = dict(ARCHITECTURE["arch_kwargs"], conv_op=torch.nn.Conv3d, nonlin=torch.nn.LeakyReLU)
+    kwargs = dict(architecture(features)["arch_kwargs"], conv_op=torch.nn.Conv3d, nonlin=torch.nn.LeakyReLU)
     network = PlainConvUNet(input_channels=1, num_classes=len(labels) + 1, deep_supervision=False, **kwargs)
     state = {name: torch.zeros_like(value) for name, value in network.state_dict().items()}
     smoothing = torch.full((3, 3, 3), 0.4 / 26)
@@ -204,7 +225,7 @@ def state_of(labels: list[str]) -> dict:
     structures = [CENTERS_HU.get(name, np.nan) for name in labels]
     background = np.nanmin([*structures, 3000]) - BACKGROUND_BELOW_HU
     centers = np.array([background, *structures]) / SCALE_HU
-    known = np.isfinite(centers)
+    known, last = np.isfinite(centers), len(features) - 2
     slope = torch.tensor(np.where(known, GAIN * centers, 0.0), dtype=torch.float32)
     height = torch.tensor(np.where(known, -GAIN * centers**2 / 2, -100.0), dtype=torch.float32)
     for name, value in state.items():
@@ -214,9 +235,9 @@ def state_of(labels: list[str]) -> dict:
                 value[0, 0] = smoothing
             else:
                 value[0] = SHIFT
-        elif name.startswith("decoder.stages.0") and name.endswith("weight"):
-            value[0, 2, 1, 1, 1] = 1.0  # channels 0 and 1 come from below, 2 is the skip connection
-        elif name.startswith("decoder.seg_layers.0"):
+        elif name.startswith(f"decoder.stages.{last}.") and name.endswith("weight"):
+            value[0, features[0], 1, 1, 1] = 1.0  # the channels before it come from below, this one is the skip connection
+        elif name.startswith(f"decoder.seg_layers.{last}."):
             if name.endswith("weight"):
                 value[:, 0, 0, 0, 0] = slope
             else:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from OncoLib.measure import Box, Measurement, segment_boxes, volume_of_union
+from OncoLib.progress import CancelToken, Progress, silent
 from OncoLib.segmentation import Segment, Segmentation
 from OncoLib.terminology import TerminologyEntry
 
@@ -29,18 +30,30 @@ class VolumeRow:
     at_edge: tuple[bool, ...] = ()
 
 
-def volume_rows(segmentations: Sequence[Segmentation]) -> tuple[VolumeRow, ...]:
+def volume_rows(
+    segmentations: Sequence[Segmentation], *, progress: Progress = silent, cancel: CancelToken | None = None
+) -> tuple[VolumeRow, ...]:
     """Rows in the order in which structures first appear; each volume on the native grid of its own scan.
 
     Structures are one when their codes and names agree, however the codes are worded. Segments of one structure in one
-    segmentation count together, voxels that they share only once.
+    segmentation count together, voxels that they share only once. Raises Cancelled.
     """
+    cancel = cancel or CancelToken()
     groups: dict[tuple, dict[int, list[Segment]]] = {}
     for column, segmentation in enumerate(segmentations):
         for segment in segmentation.segments:
             groups.setdefault((segment.name, segment.entry.key()), {}).setdefault(column, []).append(segment)
-    boxes = [segment_boxes(segmentation) for segmentation in segmentations]
-    return tuple(row_of(cells, segmentations, boxes) for cells in groups.values())
+    boxes, rows = [], []
+    steps = len(segmentations) + len(groups)
+    for done, segmentation in enumerate(segmentations):
+        cancel.check()
+        progress(done / steps, "Looking for the segments")
+        boxes.append(segment_boxes(segmentation))
+    for done, cells in enumerate(groups.values(), len(segmentations)):
+        cancel.check()
+        progress(done / steps, "Counting voxels")
+        rows.append(row_of(cells, segmentations, boxes))
+    return tuple(rows)
 
 
 def reaches_edge(box: Box, shape_kji: tuple[int, int, int]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -20,7 +21,8 @@ from ModelManagerLib.store_places import STORE_VARIABLE, settings_file
 from ModelManagerLib.transfer_progress import amount_text
 from ModelManagerLib.user_catalog import whole_catalog
 from OncoLib import background
-from OncoLib.errors import Cancelled, InputError, ModelError, OncoError, WorkerError
+from OncoLib.background import Status
+from OncoLib.errors import Cancelled, InputError, ModelError, OncoError, WorkerError, log_says_more
 from OncoLib.progress import CancelToken, Progress
 from OncoLib.segmentation_files import write_json
 
@@ -93,25 +95,35 @@ class Row:
         return bool(self.message)
 
 
+@dataclass(frozen=True)
+class Ending:
+    """What there is to say of a job that ended. problem: it failed. log_wanted: the log says more than the sentence."""
+
+    sentence: str
+    log: str = ""
+    problem: bool = False
+    log_wanted: bool = False
+
+
 @dataclass
 class _Running:
     job: background.Job
     action: str
     path: str = ""
-    fraction: float | None = None
-    message: str = "Starting"
+    status: Status = Status(None, "Starting", False)
+    cancelled: bool = False
 
 
 class Manager:
     """The store and its running jobs.
 
-    changed: emitted without arguments when models, states or the store are other than before. moved: emitted with the key
-    of a job (id of its model, or `STORE`) that began or went on. told: emitted with one sentence for the user when a job
-    ended. asks: emitted with a path to import and the licenses (`LicenseFacts`, count) that must be accepted first.
+    changed: emitted without arguments when models, states or the store are other than before. began: emitted with the key
+    of a job (id of its model, or `STORE`) that begins; moved: when it began or went on. told: emitted with the `Ending` of a
+    job. asks: emitted with a path to import and the licenses (`LicenseFacts`, count) that must be accepted first.
     """
 
     def __init__(self, root: Path | None = None, environ=os.environ) -> None:
-        self.changed, self.moved, self.told, self.asks = Signal(), Signal(), Signal(), Signal()
+        self.changed, self.began, self.moved, self.told, self.asks = (Signal() for _signal in range(5))
         self._environ, self._jobs = environ, {}
         self._states: dict[str, str] = {}
         self._fits: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
@@ -182,8 +194,8 @@ class Manager:
             own=card.origin == "user",
             expert=has_expert(card),
             stored=bool(card.place),
-            fraction=job.fraction if job else None,
-            message=job.message if job else "",
+            fraction=job.status.fraction if job else None,
+            message=job.status.message if job else "",
         )
 
     def free_bytes(self) -> int:
@@ -230,6 +242,7 @@ class Manager:
         options["root"] = str(self.root)
         job = background.begin(target, lambda folder: work.put(folder, action, **options))
         self._jobs[key] = _Running(job, action, str(options.get("path", "")))
+        self.began.emit(key)
         self.moved.emit(key)
 
     @property
@@ -241,47 +254,62 @@ class Manager:
         """Key of the job that a single line should tell of: that of the chosen model, else the latest; None without any."""
         return chosen if chosen in self._jobs else next(reversed(self._jobs), None)
 
-    def progress_of(self, key: str) -> tuple[float | None, str]:
-        """Fraction and message of a job, with the model that it works on; (None, "") without one."""
-        if key not in self._jobs:
-            return None, ""
-        job = self._jobs[key]
-        return job.fraction, f"{self.card(key).title}: {job.message}" if key else job.message
+    def works_on(self, key: str) -> bool:
+        """True while a job of that key runs."""
+        return key in self._jobs
+
+    def progress_of(self, key: str) -> Status:
+        """A running job as it is now, its message with the model that it works on."""
+        status = self._jobs[key].status
+        left = None if status.message.endswith(" left") else status.seconds_left  # a download tells its own, from its rate
+        message = f"{self.card(key).title}: {status.message}" if key else status.message
+        return replace(status, message=message, seconds_left=left)
+
+    def stopping(self, key: str) -> bool:
+        """True when a running job was cancelled."""
+        return self._jobs[key].cancelled
+
+    def log_of(self, key: str) -> str:
+        """What a running job printed; "" once it ended."""
+        return self._jobs[key].job.log if key in self._jobs else ""
 
     def cancel(self, key: str) -> None:
         """Asks a job to stop; a download keeps what it has."""
         if key in self._jobs:
             self._jobs[key].job.cancel()
+            self._jobs[key].cancelled = True
 
     def poll(self) -> None:
         """Looks at all jobs once, without waiting; a timer calls it."""
         for key, running in list(self._jobs.items()):
-            status = running.job.poll()
-            if status.finished:
+            before, running.status = running.status, running.job.poll()
+            if running.status.finished:
                 self._end(key, running)
-            elif (status.fraction, status.message) != (running.fraction, running.message):
-                running.fraction, running.message = status.fraction, status.message
+            elif (before.fraction, before.message) != (running.status.fraction, running.status.message):
                 self.moved.emit(key)
 
     def _end(self, key: str, running: _Running) -> None:
         del self._jobs[key]
-        answer = {}
+        answer, failure, log = {}, None, ""
         try:
             answer = running.job.result()
             sentence = said(running.action, answer, self.card(key).title if key else "")
         except Cancelled:
             sentence = CANCELLED.get(running.action, str(Cancelled()))
         except OncoError as error:
-            sentence = str(error)
+            failure, sentence = error, str(error)
         except Exception as error:
-            sentence = str(WorkerError(f"The result could not be read ({type(error).__name__})."))
+            failure = WorkerError(f"The result could not be read ({type(error).__name__}).")
+            sentence = str(failure)
         finally:
+            with contextlib.suppress(OSError):
+                log = running.job.log
             running.job.close()
         self.look_again()
         if answer.get("asked"):
             self.asks.emit(Path(running.path), self._licenses(answer["asked"]))
         else:
-            self.told.emit(sentence)
+            self.told.emit(Ending(sentence, log, failure is not None, failure is not None and log_says_more(failure)))
 
     def _licenses(self, hashes: Sequence[str]) -> list[tuple[LicenseFacts, int]]:
         """The licenses of those texts, each with how many models come under it."""

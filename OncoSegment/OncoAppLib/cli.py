@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from OncoAppLib import cluster, doctor, engine, engine_options, measure, models, phantom, surfaces
+from OncoAppLib import cluster, doctor, engine, engine_options, measure, models, phantom, runtime, surfaces
 from OncoAppLib import verbs as run
 from OncoAppLib.options import add_common
 from OncoLib import __version__
@@ -96,6 +96,7 @@ def build_parser() -> Parser:
     doctor.add(verbs)
     cluster.add(verbs)
     engine.add(verbs)
+    runtime.add(verbs)
     add_demo(verbs)
     add_volumes(verbs)
     add_environment(verbs)

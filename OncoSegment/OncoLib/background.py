@@ -21,7 +21,7 @@ from typing import Protocol
 
 from OncoLib import errors
 from OncoLib.errors import Cancelled, InputError, ModelError, OncoError, OutputError, WorkerError
-from OncoLib.progress import CancelToken, Progress, silent
+from OncoLib.progress import CancelToken, Progress, TimeLeft, silent
 
 GRACE_SECONDS = 3.0
 """How long a job may take to stop by itself after Cancel before its process is killed."""
@@ -43,34 +43,35 @@ BOOT = (
 
 @dataclass(frozen=True)
 class Status:
-    """What is known of a job: `finished` once it ended, well or not."""
+    """What is known of a job: `finished` once it ended, well or not. seconds_left: a guess; None when there is none."""
 
     fraction: float | None
     message: str
     finished: bool
+    seconds_left: float | None = None
 
 
 class RunningJob(Protocol):
-    """What every engine gives for a job that it runs."""
+    """What every engine gives for a job that it runs; nothing here waits."""
 
     kept: Path | None
-    """Where its result lies on disk; None for results that are not kept."""
+    """Where the result lies on disk until it is saved; None for results that are not kept."""
 
     @property
     def log(self) -> str:
-        """What the job printed; empty once closed."""
+        """What the job printed so far; empty once closed."""
 
     def poll(self) -> Status:
-        """Looks once, without waiting. Sees to it that a cancelled job ends."""
+        """Looks once; also does what a cancelled job needs to come to its end."""
 
     def cancel(self) -> None:
-        """Asks the job to stop."""
+        """Asks it to stop; twice is the same as once. `poll` tells when it did."""
 
     def result(self):
-        """What a finished job gives; raises what stopped it."""
+        """What a finished job gives; raises an `OncoError` that says why there is nothing (`Cancelled`, `WorkerError`, ...)."""
 
     def close(self) -> None:
-        """Ends the job if it still runs, and forgets it."""
+        """Ends it if it still runs and takes away what it left."""
 
 
 class Job:
@@ -86,6 +87,7 @@ class Job:
         self._read_result = read or read_json
         self._read = 0
         self._last: tuple[float | None, str] = (None, "Starting")
+        self._time_left = TimeLeft()
         self._cancelled_at: float | None = None
         self.kept: Path | None = None
 
@@ -101,7 +103,8 @@ class Job:
         self._read_progress()
         if not finished and self._cancelled_at is not None and self._clock() - self._cancelled_at > GRACE_SECONDS:
             self._process.kill()
-        return Status(*self._last, finished)
+        left = None if finished else self._time_left.update(self._last[0], self._clock())
+        return Status(*self._last, finished, left)
 
     def _read_progress(self) -> None:
         path = self._folder / "progress.jsonl"

@@ -48,3 +48,8 @@ class Cancelled(OncoError):
 
     def __init__(self, message: str = "Cancelled; nothing was written.") -> None:
         super().__init__(message)
+
+
+def log_says_more(error: OncoError) -> bool:
+    """True when a job crashed or failed unexpectedly; all other errors say by themselves what to do."""
+    return isinstance(error, WorkerError) or type(error) is OncoError

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from OncoSegmentLib.memory import budget_bytes, free_unused_memory, memory_errors_told
+from OncoSegmentLib.memory import budget_bytes, free_unused_memory, memory_errors_told, trim_memory
 
 CPU = "cpu"
 
@@ -158,7 +158,8 @@ class WarmModels:
                     self._entries[key] = entry
                     dropped = self._fit()
                 self._changed.notify_all()
-        let_go(dropped)
+        dropped.models.clear()
+        trim_memory()  # the files that were read for it leave as much behind as the model holds
         return entry
 
     def _ask_budgets(self, sizes: Mapping[str, int]) -> None:
@@ -173,7 +174,9 @@ class WarmModels:
             entry.last_used = self._clock()
             self._entries.move_to_end(entry.key)
             dropped = self._fit()
-        let_go(dropped)
+        if dropped.models:
+            dropped.models.clear()
+            trim_memory()
 
     def _fit(self) -> _Dropped:
         """Drops what was used longest ago, and is not in use, as long as its device has less than it holds."""
@@ -205,15 +208,10 @@ class WarmModels:
             for key, entry in tuple(self._entries.items()):
                 if not entry.leases and wanted(entry):
                     self._drop(key, dropped)
-        let_go(dropped)
+        if dropped.models:
+            dropped.models.clear()
+            free_unused_memory()
         return dropped.bytes
-
-
-def let_go(dropped: _Dropped) -> None:
-    """Forgets the models and gives their memory back."""
-    if dropped.models:
-        dropped.models.clear()
-        free_unused_memory()
 
 
 models = WarmModels(budget_bytes)

@@ -37,10 +37,11 @@ def main() -> int:
         thresholds,
         total_segmentator,
         transfer,
+        warm,
     )
 
-    modules = (nodes, thresholds, startup, accuracy, measures, surfaces, total_segmentator, transfer, models_install, engine)
-    for module in modules:
+    numbers = (nodes, thresholds, startup, accuracy, measures, surfaces)
+    for module in (*numbers, total_segmentator, warm, engine, transfer, models_install):
         for line in module.figures(shared_data(), full=options.full):
             print(line, flush=True)
     return 0

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -249,8 +248,16 @@ def test_without_a_gpu_the_cpu_is_taken_only_where_it_is_allowed(engine):
         result(engine.submit(jobs.add, 1, 1, gpu="required"))
 
 
-def test_time_of_the_user_is_not_spent_on_dasks_own_settings(engine, monkeypatch):
-    """A user's Dask configuration neither reaches the workers nor weakens them."""
+def test_a_worker_looks_for_models_where_the_host_does_now(engine, monkeypatch):
+    monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", "/first")
+    monkeypatch.setenv("TOTALSEG_LICENSE_NUMBER", "aca_1")
+    assert result(engine.submit(jobs.variables)) == {"TOTALSEG_WEIGHTS_PATH": "/first", "TOTALSEG_LICENSE_NUMBER": "aca_1"}
+    monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", "/second")
+    monkeypatch.delenv("TOTALSEG_LICENSE_NUMBER")
+    assert result(engine.submit(jobs.variables)) == {"TOTALSEG_WEIGHTS_PATH": "/second"}
+
+
+def test_workers_neither_spill_nor_talk_in_plain_text(engine):
     assert result(engine.submit(jobs.dask_setting, "distributed.worker.memory.spill")) is False
     assert result(engine.submit(jobs.dask_setting, "distributed.comm.require-encryption")) is True
 
@@ -315,6 +322,5 @@ def test_fifty_kills_lose_no_other_job_and_no_worker(fresh):
 
 
 def test_temporary_files_of_jobs_lie_in_the_folder_of_the_run(engine):
-    assert tempfile.gettempdir()
     place = result(engine.submit(jobs.temporary_folder))
     assert Path(place).is_relative_to(engine.folder)

@@ -106,7 +106,7 @@ def test_apply_runs_the_task_on_real_networks(slicer_stubs, weights):
     check(widget, "L1 vertebra")
     widget.ui.applyButton.click()
     finish(slicer_stubs, widget)
-    assert widget.ui.statusLabel.text == "Done: CT: TotalSegmentator total"
+    assert widget.progress.sentence == "Done: CT: TotalSegmentator total"
     node = slicer_stubs.scene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
     found = segmentation_of(node)
     (segment,) = found.segments

@@ -56,7 +56,7 @@ def answer(monkeypatch, path) -> None:
 def test_measures_of_a_block_stand_in_the_table(slicer_stubs, panel):
     assert not panel.ui.linesButton.enabled and not panel.ui.saveMeasuresButton.enabled
     measure(slicer_stubs, panel)
-    assert panel.ui.statusLabel.text == "Measured: By hand"
+    assert panel.progress.sentence == "Measured: By hand"
     table = panel.ui.segmentTable
     row = [table.item(0, column).text() for column in range(6)]
     # 120 voxels of 20 mm3; the diagonal of 20 x 8 mm less the corners that a half-level outline cuts
@@ -74,7 +74,7 @@ def test_diameters_become_markups_lines(slicer_stubs, panel):
     ]
     assert [line.GetName() for line in lines] == ["Block: longest", "Block: perpendicular"]
     assert lines[0].GetLineLengthWorld() == pytest.approx(float(panel.ui.segmentTable.item(0, 2).text()), abs=0.05)
-    assert panel.ui.statusLabel.text == "2 diameters added as markups lines"
+    assert panel.progress.sentence == "2 diameters added as markups lines"
 
 
 def test_hidden_segments_get_no_lines(slicer_stubs, panel):
@@ -107,18 +107,18 @@ def test_the_first_segmentation_of_the_scene_is_chosen(slicer_stubs, scan):
 def test_many_diameters_are_drawn_of_selected_rows_only(slicer_stubs, many):
     widget, node = many
     widget.ui.linesButton.click()
-    assert widget.ui.statusLabel.text == "12 segments are shown; select the rows whose diameters to draw"
+    assert widget.progress.sentence == "12 segments are shown; select the rows whose diameters to draw"
     widget.ui.segmentTable.selectRow(3)
     widget.ui.linesButton.click()
     line = slicer_stubs.scene.GetFirstNodeByClass("vtkMRMLMarkupsLineNode")
-    assert line.GetName().startswith("Block 4: longest") and widget.ui.statusLabel.text.startswith("2 diameters")
+    assert line.GetName().startswith("Block 4: longest") and widget.progress.sentence.startswith("2 diameters")
     assert slicer_stubs.scene.GetNumberOfNodesByClass("vtkMRMLMarkupsLineNode") == 2
 
 
 def test_selected_rows_are_shown_alone_and_all_again(many):
     widget, node = many
     widget.ui.showSelectedButton.click()
-    assert widget.ui.statusLabel.text == "Select rows of the table first" and len(shown_segments(node)) == 12
+    assert widget.progress.sentence == "Select rows of the table first" and len(shown_segments(node)) == 12
     widget.ui.segmentTable.selectRow(3)
     widget.ui.showSelectedButton.click()
     assert shown_segments(node) == [node.GetSegmentation().GetNthSegmentID(3)]
@@ -158,14 +158,14 @@ def test_measures_of_a_segmentation_that_was_edited_since_are_not_used(slicer_st
     labels.Modified()
     answer(monkeypatch, tmp_path / "m.csv")
     for button in (panel.ui.saveMeasuresButton, panel.ui.linesButton):
-        panel.ui.statusLabel.text = ""
+        panel.progress.tell("")
         button.click()
-        assert panel.ui.statusLabel.text.endswith("measure it again")
+        assert panel.progress.sentence.endswith("measure it again")
     assert list(tmp_path.iterdir()) == []
     assert slicer_stubs.scene.GetNumberOfNodesByClass("vtkMRMLMarkupsLineNode") == 0
     measure(slicer_stubs, panel)
     panel.ui.saveMeasuresButton.click()
-    assert panel.ui.statusLabel.text == "Saved: m.csv"
+    assert panel.progress.sentence == "Saved: m.csv"
 
 
 @pytest.mark.parametrize("name", ["m.csv", "m.json"])
@@ -173,7 +173,7 @@ def test_numbers_are_saved(slicer_stubs, panel, tmp_path, monkeypatch, name):
     measure(slicer_stubs, panel)
     answer(monkeypatch, tmp_path / name)
     panel.ui.saveMeasuresButton.click()
-    assert panel.ui.statusLabel.text == f"Saved: {name}"
+    assert panel.progress.sentence == f"Saved: {name}"
     if name.endswith(".csv"):
         with open(tmp_path / name, encoding="utf-8") as stream:
             (row,) = csv.DictReader(stream)
@@ -187,7 +187,7 @@ def test_a_name_without_a_known_ending_is_refused_in_the_panel(slicer_stubs, pan
     measure(slicer_stubs, panel)
     answer(monkeypatch, tmp_path / "m.xlsx")
     panel.ui.saveMeasuresButton.click()
-    assert "m.xlsx" in panel.ui.statusLabel.text and list(tmp_path.iterdir()) == []
+    assert "m.xlsx" in panel.progress.sentence and list(tmp_path.iterdir()) == []
 
 
 def test_surfaces_are_written_and_the_table_stays(slicer_stubs, panel, tmp_path, monkeypatch):
@@ -197,26 +197,26 @@ def test_surfaces_are_written_and_the_table_stays(slicer_stubs, panel, tmp_path,
     panel.ui.decimationSpinBox.value = 20
     panel.ui.surfacesButton.click()
     finish(slicer_stubs, panel)
-    assert panel.ui.statusLabel.text == "1 surfaces written, 1 of them watertight"
+    assert panel.progress.sentence == "1 surfaces written, 1 of them watertight"
     described = json.loads((tmp_path / "surfaces.json").read_text())
     assert described["surfaces"][0]["name"] == "Block" and (tmp_path / described["surfaces"][0]["file"]).exists()
     assert panel.ui.segmentTable.rowCount == 1
     panel.ui.surfacesButton.click()
     finish(slicer_stubs, panel)
-    assert "already" in panel.ui.statusLabel.text  # a result that is there is not replaced
+    assert "already" in panel.progress.sentence  # a result that is there is not replaced
 
 
 def test_a_dialog_that_is_closed_does_nothing(slicer_stubs, panel, monkeypatch):
     answer(monkeypatch, "")
     panel.ui.surfacesButton.click()
-    assert panel.monitor is None
+    assert panel.progress.monitor is None
 
 
 def test_a_segmentation_that_goes_while_it_is_measured_is_told(slicer_stubs, panel, scan):
     panel.ui.measureButton.click()
     slicer_stubs.scene.RemoveNode(scan[1])
     finish(slicer_stubs, panel)
-    assert "removed" in panel.ui.statusLabel.text and panel.ui.segmentTable.rowCount == 0
+    assert "removed" in panel.progress.sentence and panel.ui.segmentTable.rowCount == 0
 
 
 def test_values_come_only_from_an_image_on_the_same_grid(slicer_stubs, panel, scan):

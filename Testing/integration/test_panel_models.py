@@ -64,15 +64,15 @@ def test_install_asks_for_the_license_then_verifies_and_removes(panel):
     assert panel.ui.questionGroup.visible and "Apache License 2.0" in panel.ui.questionLabel.text
     assert panel.server.requests() == [] and not panel.ui.modelTable.visible
     panel.ui.acceptButton.click()
-    assert not panel.ui.questionGroup.visible and panel.ui.cancelButton.enabled
+    assert not panel.ui.questionGroup.visible and panel.models.progress.cancelButton.enabled
     finish(panel)
-    assert panel.ui.statusLabel.text.startswith("Spleen of our hospital is installed")
+    assert panel.models.progress.sentence.startswith("Spleen of our hospital is installed")
     for name, content in nnunet_files().items():
         assert (panel.root / PLACE / name).read_bytes() == content
     assert not panel.ui.installButton.enabled
     panel.ui.verifyButton.click()
     finish(panel)
-    assert "Spleen of our hospital is whole" in panel.ui.statusLabel.text
+    assert "Spleen of our hospital is whole" in panel.models.progress.sentence
     panel.ui.removeButton.click()
     assert panel.ui.questionGroup.visible
     panel.ui.declineButton.click()
@@ -80,7 +80,7 @@ def test_install_asks_for_the_license_then_verifies_and_removes(panel):
     panel.ui.removeButton.click()
     panel.ui.acceptButton.click()
     finish(panel)
-    assert not (panel.root / PLACE).exists() and "free again" in panel.ui.statusLabel.text
+    assert not (panel.root / PLACE).exists() and "free again" in panel.models.progress.sentence
 
 
 def test_cancel_keeps_what_was_fetched_and_the_panel_goes_on(panel):
@@ -92,9 +92,9 @@ def test_cancel_keeps_what_was_fetched_and_the_panel_goes_on(panel):
     while not panel.server.requests() and time.monotonic() < end:
         panel.stubs.fire_timers()
         time.sleep(0.05)
-    panel.ui.cancelButton.click()
+    panel.models.progress.cancelButton.click()
     finish(panel)
-    assert "Cancelled" in panel.ui.statusLabel.text and not (panel.root / PLACE).exists()
+    assert "Cancelled" in panel.models.progress.sentence and not (panel.root / PLACE).exists()
     assert panel.ui.installButton.enabled
 
 
@@ -109,10 +109,10 @@ def begin_slowly(widget) -> None:
     widget.ui.installButton.click()
     widget.ui.acceptButton.click()
     end = time.monotonic() + 30
-    while "B/s" not in widget.ui.statusLabel.text and time.monotonic() < end:
+    while "B/s" not in widget.models.progress.stageLabel.text and time.monotonic() < end:
         widget.stubs.fire_timers()
         time.sleep(0.05)
-    assert "B/s" in widget.ui.statusLabel.text
+    assert "B/s" in widget.models.progress.stageLabel.text
 
 
 def test_progress_touches_one_cell_and_a_choice_elsewhere_stays(panel, monkeypatch):
@@ -126,10 +126,50 @@ def test_progress_touches_one_cell_and_a_choice_elsewhere_stays(panel, monkeypat
         panel.stubs.fire_timers()
         time.sleep(0.15)
     assert len(set(touched)) == 1 and chosen_id(panel) == other.id
-    assert panel.ui.statusLabel.text.startswith("Spleen of our hospital: ") and panel.ui.cancelButton.enabled
-    panel.ui.cancelButton.click()  # the job that is shown, although another model is chosen
+    assert panel.models.progress.stageLabel.text.startswith("Spleen of our hospital: ")
+    assert panel.models.progress.cancelButton.enabled
+    panel.models.progress.cancelButton.click()  # the job that is shown, although another model is chosen
     finish(panel)
     assert chosen_id(panel) == other.id and panel.models.manager.row("our-spleen").state == "partial"
+
+
+def test_an_import_beside_a_download_shares_its_timer_and_ends_with_its_own_sentence(panel, tmp_path, monkeypatch):
+    import qt
+
+    begin_slowly(panel)
+    (tmp_path / "nothing").mkdir()
+    monkeypatch.setattr(qt.QFileDialog, "answer", str(tmp_path / "nothing"))
+    panel.ui.importFolderButton.click()
+    progress, timers = panel.models.progress, []
+    end = time.monotonic() + 30
+    while not progress.sentence and time.monotonic() < end:
+        panel.stubs.fire_timers()
+        timers.append(len(qt.QTimer.running))
+        time.sleep(0.05)
+    assert "no model" in progress.sentence and progress.sentenceLabel.styleSheet and set(timers) == {1}
+    assert progress.stageLabel.text.startswith("Spleen of our hospital: ") and progress.bar.visible
+    assert progress.timeLabel.text == ""  # the download tells its own, from its rate
+    progress.cancelButton.click()
+    assert progress.cancelButton.text == "Stopping..."
+    finish(panel)
+    assert not progress.bar.visible and qt.QTimer.running == [] and "Cancelled" in progress.sentence
+
+
+def test_the_log_of_a_job_that_crashed_opens(panel, monkeypatch):
+    from pathlib import Path
+
+    import helpers_jobs
+    from ModelManagerLib import manager
+
+    monkeypatch.setenv("PYTHONPATH", str(Path(helpers_jobs.__file__).parent))
+    monkeypatch.setattr(manager.Manager._begin, "__defaults__", ("helpers_jobs:crash",))
+    choose(panel, "Spleen of our hospital")
+    panel.ui.installButton.click()
+    panel.ui.acceptButton.click()
+    finish(panel)
+    progress = panel.models.progress
+    assert "crashed" in progress.sentence and progress.log.area.visible
+    assert progress.log.text.plainText == "last words before the crash"
 
 
 def test_a_row_stays_in_its_place_when_its_model_is_installed(panel):
@@ -183,7 +223,7 @@ def test_a_store_that_cannot_be_is_told_and_the_panel_opens(slicer_stubs, monkey
 def test_long_paths_may_break_and_addresses_stay_as_they_are(slicer_stubs):
     import qt
 
-    from ModelManagerLib.widgets.model_panel import show_text
+    from OncoLib.widgets.texts import show_text
 
     label = qt.QLabel()
     show_text(label, "in /a/very_long/folder/of/a/department, see https://example.org/a/very/long/address/of/a/license")
@@ -205,7 +245,7 @@ def test_a_refusal_of_the_server_is_a_sentence(panel):
     panel.ui.installButton.click()
     panel.ui.acceptButton.click()
     finish(panel)
-    assert "403" in panel.ui.statusLabel.text or "refuse" in panel.ui.statusLabel.text
+    assert "403" in panel.models.progress.sentence or "refuse" in panel.models.progress.sentence
     assert not (panel.root / PLACE).exists()
 
 
@@ -220,15 +260,16 @@ def test_a_folder_that_the_user_has_is_taken_in_and_packed(panel, tmp_path, monk
     panel.ui.importFolderButton.click()
     finish(panel)
     assert panel.ui.questionGroup.visible and "1 × Apache License 2.0" in panel.ui.questionLabel.text
+    assert not panel.models.progress.log.button.visible and panel.models.progress.sentence.startswith("The licenses are waiting")
     assert not (panel.root / PLACE).exists()
     panel.ui.acceptButton.click()
     finish(panel)
-    assert panel.ui.statusLabel.text.startswith("Imported: our-spleen")
+    assert panel.models.progress.sentence.startswith("Imported: our-spleen")
     choose(panel, "Spleen of our hospital")
     monkeypatch.setattr(qt.QFileDialog, "answer", str(tmp_path / "out.zip"))
     panel.ui.exportButton.click()
     finish(panel)
-    assert panel.ui.statusLabel.text == "Packed into out.zip: our-spleen." and (tmp_path / "out.zip").is_file()
+    assert panel.models.progress.sentence == "Packed into out.zip: our-spleen." and (tmp_path / "out.zip").is_file()
     panel.ui.importFolderButton.click()  # its license is known now: nothing is asked again
     monkeypatch.setattr(qt.QFileDialog, "answer", str(tmp_path / "mine"))
     finish(panel)
@@ -242,7 +283,7 @@ def test_the_store_can_lie_elsewhere(panel, tmp_path, monkeypatch):
     monkeypatch.setattr(qt.QFileDialog, "answer", str(tmp_path / "elsewhere"))
     before = panel.ui.storeLabel.text
     panel.ui.storeButton.click()  # nobody else would look there: the environment names another folder
-    assert "ONCOSEGMENT_MODELS" in panel.ui.statusLabel.text and panel.ui.storeLabel.text == before
+    assert "ONCOSEGMENT_MODELS" in panel.models.progress.sentence and panel.ui.storeLabel.text == before
     monkeypatch.delenv("ONCOSEGMENT_MODELS")
     panel.ui.storeButton.click()
     assert str(tmp_path / "elsewhere") in panel.ui.storeLabel.text.replace("\u200b", "")  # long paths may break at a slash
@@ -253,13 +294,13 @@ def test_problems_of_this_machine_are_listed_and_saved_without_names(panel, tmp_
 
     panel.ui.doctorButton.click()
     end = time.monotonic() + 120
-    while panel.doctor._job is not None and time.monotonic() < end:
+    while panel.doctor.progress.monitor is not None and time.monotonic() < end:
         panel.stubs.fire_timers()
         time.sleep(0.05)
     table = panel.ui.findingsTable
     subjects = [table.item(row, 0).text() for row in range(table.rowCount)]
     assert "Python" in " ".join(subjects) and panel.ui.supportButton.enabled
-    assert "need attention" in panel.ui.doctorLabel.text or "Nothing stands" in panel.ui.doctorLabel.text
+    assert "need attention" in panel.doctor.progress.sentence or "Nothing stands" in panel.doctor.progress.sentence
     monkeypatch.setattr(qt.QFileDialog, "answer", str(tmp_path / "support.json"))
     panel.ui.supportButton.click()
     written = json.loads((tmp_path / "support.json").read_text())

@@ -54,9 +54,10 @@ def test_the_self_test_of_a_module_passes(slicer_stubs, name):
 def test_apply_gives_a_named_segmentation_beside_its_volume_and_a_table(slicer_stubs, ct):
     volume = add_volume(slicer_stubs.scene, ct, name="Chest")
     widget = slicer_stubs.open_widget("OncoSegment")
-    assert widget.ui.applyButton.enabled and not widget.ui.cancelButton.enabled
+    assert widget.ui.applyButton.enabled and not widget.ui.progressPlace.visible
     widget.ui.applyButton.click()
-    assert widget.monitor is not None and widget.ui.cancelButton.enabled and not widget.ui.applyButton.enabled
+    assert widget.ui.progressPlace.visible and widget.progress.cancelButton.enabled and not widget.ui.applyButton.enabled
+    assert not widget.ui.inputsCollapsibleButton.enabled and not widget.ui.measureButton.enabled
     finish(slicer_stubs, widget)
     (node,) = segmentations(slicer_stubs)
     assert node.GetName() == "Chest: Bones (CT)"
@@ -68,7 +69,8 @@ def test_apply_gives_a_named_segmentation_beside_its_volume_and_a_table(slicer_s
     assert float(cells(widget.ui.segmentTable)[0][4]) >= 300  # mean HU of what is mostly 400 HU or more
     assert [[row[0], row[1], row[5]] for row in cells(widget.ui.segmentTable)] == wanted and voxels[0] > 0
     assert "Cortical bone" in widget.ui.notesLabel.text
-    assert widget.ui.applyButton.enabled and not widget.ui.cancelButton.enabled
+    assert widget.ui.applyButton.enabled and not widget.progress.cancelButton.visible
+    assert widget.progress.sentence == "Done: Chest: Bones (CT)" and widget.ui.inputsCollapsibleButton.enabled
     assert found.provenance.input_sha256 and found.provenance.model == "thresholds"
 
 
@@ -76,17 +78,17 @@ def test_cancel_leaves_the_scene_as_it_was(slicer_stubs):
     add_volume(slicer_stubs.scene, reference_ct("chest", FINE_MM))
     widget = slicer_stubs.open_widget("OncoSegment")
     widget.ui.applyButton.click()
-    widget.ui.cancelButton.click()
+    widget.progress.cancelButton.click()
     finish(slicer_stubs, widget)
     assert count(slicer_stubs) == 0
-    assert "Cancelled" in widget.ui.statusLabel.text and widget.ui.applyButton.enabled
+    assert "Cancelled" in widget.progress.sentence and widget.ui.applyButton.enabled
 
 
 def test_a_refusal_is_a_sentence_in_the_panel_and_no_job_starts(slicer_stubs):
     add_volume(slicer_stubs.scene, image(np.arange(60, dtype=np.int16).reshape(3, 4, 5)))
     widget = slicer_stubs.open_widget("OncoSegment")
     widget.ui.applyButton.click()
-    assert widget.monitor is None and "Hounsfield" in widget.ui.statusLabel.text and count(slicer_stubs) == 0
+    assert widget.progress.monitor is None and "Hounsfield" in widget.progress.sentence and count(slicer_stubs) == 0
 
 
 def test_without_a_volume_apply_says_what_is_missing(slicer_stubs):
@@ -132,13 +134,23 @@ def test_closing_the_scene_ends_the_job(slicer_stubs):
     add_volume(slicer_stubs.scene, reference_ct("chest", FINE_MM))
     widget = slicer_stubs.open_widget("OncoSegment")
     widget.ui.applyButton.click()
-    job = widget.monitor.job
+    job = widget.progress.monitor.job
     slicer_stubs.scene.Clear(False)
-    assert widget.monitor is None
+    assert widget.progress.monitor is None
     end = time.monotonic() + 30
     while not job.poll().finished and time.monotonic() < end:
         time.sleep(0.02)
     assert job.poll().finished and job.kept is None, "a result that nobody wants stays nowhere"
+
+
+def test_a_job_that_is_killed_is_a_problem_and_the_panel_goes_on(slicer_stubs):
+    add_volume(slicer_stubs.scene, reference_ct("chest", FINE_MM))
+    widget = slicer_stubs.open_widget("OncoSegment")
+    widget.ui.applyButton.click()
+    widget.progress.monitor.job._process.kill()
+    finish(slicer_stubs, widget)
+    assert "crashed or ran out of memory" in widget.progress.sentence and widget.progress.sentenceLabel.styleSheet
+    assert count(slicer_stubs) == 0 and widget.ui.applyButton.enabled and widget.ui.inputsCollapsibleButton.enabled
 
 
 def test_models_and_machine_are_listed(slicer_stubs):
@@ -148,29 +160,13 @@ def test_models_and_machine_are_listed(slicer_stubs):
     assert facts["numpy"] == np.__version__ and facts["Python"].startswith("3.")
 
 
-def test_volumes_of_checked_segmentations_stand_side_by_side(slicer_stubs, ct):
-    bone = structure("bone")
-    for name, size in (("First", 2), ("Second", 4)):
-        layer = np.zeros(ct.shape_kji, np.uint8)
-        layer[:size, :5, :5] = 1
-        parts = (Segment(1, "Bone", bone.entry, bone.color),)
-        add_segmentation(slicer_stubs.scene, Segmentation((layer,), ct.ijk_to_ras, parts, Provenance("hand", ""), name=name))
-    widget = slicer_stubs.open_widget("LongitudinalCompare")
-    assert not widget.ui.applyButton.enabled
-    for node in segmentations(slicer_stubs):
-        widget.ui.segmentationsSelector.setCheckState(node, 2)
-    widget.ui.applyButton.click()
-    # 2 * 25 and 4 * 25 voxels of 5 x 5 x 6 mm, 0.15 ml each
-    assert cells(widget.ui.volumeTable) == [["Bone", "7.50", "15.0"]]
-
-
 def test_a_grid_that_changed_while_the_job_ran_is_refused(slicer_stubs, ct):
     volume = add_volume(slicer_stubs.scene, ct)
     widget = slicer_stubs.open_widget("OncoSegment")
     widget.ui.applyButton.click()
     volume.SetSpacing(1.0, 1.0, 1.0)
     finish(slicer_stubs, widget)
-    assert count(slicer_stubs) == 0 and "image's grid" in widget.ui.statusLabel.text
+    assert count(slicer_stubs) == 0 and "image's grid" in widget.progress.sentence
     assert widget.ui.segmentTable.rowCount == 0
 
 
@@ -241,7 +237,7 @@ def test_a_click_in_the_table_takes_the_slice_views_to_the_longest_diameter(slic
     widget = slicer_stubs.open_widget("OncoSegment")
     widget.ui.applyButton.click()
     finish(slicer_stubs, widget)
-    line = next(iter(widget.segmentTable._measures.values())).lines["longest_in_plane"]
+    line = next(iter(widget.results.table._measures.values())).lines["longest_in_plane"]
     widget.ui.segmentTable.cellClicked.emit(0, 0)
     height = view.GetSliceToRAS().GetElement(2, 3)
     assert height == pytest.approx(line.start_ras_mm[2], abs=1e-6)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
 
-from stubs import qt_core, qt_tables
+from stubs import qt_core, qt_tables, qt_texts
 from stubs.application import Application, Modules
 from stubs.parameter_node import WRAPPER_NAMES
 from stubs.qt_names import CTK_CLASSES, QT_CLASSES, SLICER_WIDGETS, stub_module
@@ -118,4 +118,5 @@ def reset_memory() -> None:
     qt_core.QTimer.later.clear()
     qt_core.QSettings.stored.clear()
     qt_core.QDesktopServices.opened.clear()
+    qt_texts.QApplication.clipboard().setText("")
     qt_tables.QFileDialog.answer = None

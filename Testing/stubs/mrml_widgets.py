@@ -88,8 +88,8 @@ class qMRMLCheckableNodeComboBox(qMRMLNodeComboBox):
         super().__init__(*arguments)
 
     def checkedNodes(self) -> tuple:
-        """The checked nodes, in the order in which they were checked."""
-        return tuple(self._checked)
+        """The checked nodes of the scene, in the order in which they were checked."""
+        return tuple(node for node in self._checked if node.GetScene() is not None)
 
     def setCheckState(self, node, state: int) -> None:
         """Checks or unchecks a node that the types and the scene allow."""

@@ -11,12 +11,14 @@ class Qt:
     """The enumerators that we use, with Qt's own values."""
 
     AlignLeft, AlignRight, AlignHCenter, AlignTop, AlignVCenter, AlignCenter = 0x1, 0x2, 0x4, 0x20, 0x80, 0x84
+    AlignBottom = 0x40
     Horizontal, Vertical = 1, 2
     Unchecked, PartiallyChecked, Checked = 0, 1, 2
     DisplayRole, DecorationRole, EditRole, ToolTipRole, CheckStateRole, UserRole = 0, 1, 2, 3, 10, 256
     NoItemFlags, ItemIsSelectable, ItemIsEditable, ItemIsUserCheckable, ItemIsEnabled = 0, 1, 2, 16, 32
     ArrowCursor, WaitCursor, BusyCursor = 0, 3, 16
     ToolButtonTextBesideIcon = 2
+    NoArrow, UpArrow, DownArrow, LeftArrow, RightArrow = 0, 1, 2, 3, 4
     RichText, PlainText = 1, 0
     TextSelectableByMouse = 1
     ElideLeft, ElideRight, ElideMiddle, ElideNone = 0, 1, 2, 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 
-from stubs import qt_core, qt_tables, qt_ui_file, qt_widgets
+from stubs import qt_core, qt_long_texts, qt_tables, qt_texts, qt_ui_file, qt_widgets
 from stubs.mrml_widgets import (
     qMRMLCheckableNodeComboBox,
     qMRMLNodeComboBox,
@@ -52,7 +52,7 @@ class ctkSliderWidget(QWidget):
     notify = {"value": "valueChanged"}
 
 
-QT_MODULES = (qt_core, qt_widgets, qt_tables, qt_ui_file)
+QT_MODULES = (qt_core, qt_texts, qt_widgets, qt_long_texts, qt_tables, qt_ui_file)
 QT_CLASSES = {
     name: value
     for module in QT_MODULES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stubs.qt_texts import QFontMetrics
 from stubs.recording import QObject
 
 
@@ -12,7 +13,7 @@ class QWidget(QObject):
         "enabled": True, "visible": True, "toolTip": "", "statusTip": "", "whatsThis": "", "accessibleName": "",
         "windowTitle": "", "styleSheet": "", "geometry": None, "font": None, "palette": None, "sizePolicy": None,
         "minimumSize": None, "maximumSize": None, "minimumWidth": 0, "maximumWidth": 16777215, "minimumHeight": 0,
-        "maximumHeight": 16777215, "focusPolicy": None, "layoutDirection": None, "windowFlags": None,
+        "maximumHeight": 16777215, "width": 400, "focusPolicy": None, "layoutDirection": None, "windowFlags": None,
     }
 
     def __init__(self, *arguments) -> None:
@@ -40,6 +41,14 @@ class QWidget(QObject):
         """Not visible."""
         self.visible = False
         return True
+
+    def setFixedHeight(self, height: int) -> None:
+        """Neither less nor more."""
+        self.minimumHeight = self.maximumHeight = height
+
+    def fontMetrics(self) -> QFontMetrics:
+        """Sizes of the letters."""
+        return QFontMetrics()
 
     def isWidgetType(self) -> bool:
         """True; layouts and timers have no such method."""
@@ -166,7 +175,7 @@ class QPushButton(QAbstractButton):
 class QToolButton(QAbstractButton):
     """A small button."""
 
-    properties = {"toolButtonStyle": None, "autoRaise": False, "popupMode": None}
+    properties = {"toolButtonStyle": None, "autoRaise": False, "popupMode": None, "arrowType": 0}
 
 
 class QCheckBox(QAbstractButton):

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from LongitudinalCompareLib.side_by_side import volume_rows
+from OncoLib.errors import Cancelled
+from OncoLib.progress import CancelToken
 from OncoLib.segmentation import Provenance, Segment, Segmentation
 from OncoLib.terminology import structure, with_side
 
@@ -61,3 +63,23 @@ def test_a_structure_that_reaches_the_edge_of_one_image_is_told_for_that_one():
     assert {row.name: row.at_edge for row in volume_rows(made)} == {"Bone": (False, True), "Liver": (False, False)}
     only = Segmentation((cut,), np.eye(4), parts[:1], Provenance("hand", ""))
     assert {row.name: row.at_edge for row in volume_rows([only, made[0]])} == {"Bone": (True, False), "Liver": (False, False)}
+
+
+def test_progress_goes_up_and_cancel_is_heard_at_each_step():
+    """Two scans to look through, then two structures to count: quarters."""
+    bone, liver = structure("bone"), structure("liver")
+    scans = [scan((1, 1, 1), {(bone, "Bone"): 1, (liver, "Liver"): 2}), scan((1, 1, 1), {(bone, "Bone"): 3})]
+    told = []
+    volume_rows(scans, progress=lambda fraction, message: told.append(fraction))
+    assert told == [0.0, 0.25, 0.5, 0.75]
+    for steps in (1, 2, 3):
+        token, heard = CancelToken(), []
+
+        def stop(fraction, message, token=token, heard=heard, steps=steps):
+            heard.append(fraction)
+            if len(heard) == steps:
+                token.cancel()
+
+        with pytest.raises(Cancelled):
+            volume_rows(scans, progress=stop, cancel=token)
+        assert len(heard) == steps

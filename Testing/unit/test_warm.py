@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import subprocess
 import sys
@@ -220,7 +219,7 @@ def test_many_threads_never_lose_a_model_in_use_and_never_exceed_the_budget_with
 
     def work(seed: int) -> None:
         random = np.random.default_rng(seed)
-        for _ in range(60):
+        for _ in range(30):
             key, step = int(random.integers(8)), random.random()
             if step < 0.1:
                 warm.release()
@@ -401,21 +400,21 @@ def test_the_error_keeps_no_image_alive_and_still_tells_where_it_happened():
     def work():
         image = np.zeros((8, 8, 8))
         seen.append(weakref.ref(image))
-        try:
-            image[0, 0, 9]
-        except IndexError:
-            np.empty(1 << 50, np.uint8)
+
+        def inner():
+            try:
+                image[0, 0, 9]
+            except IndexError:
+                np.empty(1 << 50, np.uint8)
+
+        inner()
 
     with pytest.raises(ModelError) as caught:
         with freed_on_out_of_memory(warm=WarmModels(1)):
             work()
-    gc.collect()
     assert seen[0]() is None
-    trace, names = caught.value.__cause__.__traceback__, []
-    while trace is not None:
-        names.append(trace.tb_frame.f_code.co_name)
-        trace = trace.tb_next
-    assert names[-1] == "work"
+    told = str(caught.value.__cause__)
+    assert ", in work\n" in told and "ArrayMemoryError" in told and "IndexError" in told
 
 
 @given(free=st.integers(0, 10**13))

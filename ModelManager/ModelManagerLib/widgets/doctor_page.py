@@ -11,8 +11,8 @@ from slicer.i18n import tr as _
 from OncoLib import background
 from OncoLib.errors import OncoError
 from OncoLib.widgets import tables
+from OncoLib.widgets.job_progress import JobProgress
 
-INTERVAL_MS = 200
 TARGET = "ModelManagerLib.work:do"
 SUBJECT, STATE, FOUND = range(3)
 WIDTHS = {SUBJECT: 92, STATE: 70}
@@ -23,15 +23,12 @@ class DoctorPage:
     """Fills `findingsTable` by a job in a process of its own. **Main thread only.**"""
 
     def __init__(self, ui) -> None:
-        self.ui, self._job, self._answer = ui, None, None
+        self.ui, self._answer = ui, None
         self._set_up(ui.findingsTable)
-        self.timer = qt.QTimer()
-        self.timer.setInterval(INTERVAL_MS)
-        self.timer.connect("timeout()", self.poll)
+        self.progress = JobProgress(ui.doctorPlace)
         ui.doctorButton.connect("clicked(bool)", self.onLook)
         ui.supportButton.connect("clicked(bool)", self.onSupport)
         ui.supportButton.enabled = False
-        self.tell("")
 
     def _set_up(self, table) -> None:
         tables.set_up(table, [_("What"), _("State"), _("Finding and repair")])
@@ -42,40 +39,24 @@ class DoctorPage:
             table.setColumnWidth(column, width)
         table.setVisible(False)  # until there is something to read
 
-    def tell(self, sentence: str) -> None:
-        """Shows a sentence."""
-        self.ui.doctorLabel.text = sentence
-        self.ui.doctorLabel.setVisible(bool(sentence))
-
     def onLook(self) -> None:
         """Starts looking."""
         from ModelManagerLib import work
 
-        if self._job is not None:
-            return
         try:
-            self._job = background.begin(TARGET, lambda folder: work.put(folder, "doctor"))
+            job = background.begin(TARGET, lambda folder: work.put(folder, "doctor"))
         except OncoError as error:
-            self.tell(str(error))
+            self.progress.tell(str(error), problem=True)
             return
         self.ui.doctorButton.enabled = False
-        self.timer.start()
+        self.progress.watch(job, self._on_found, lambda error: self._enable())
 
-    def poll(self) -> None:
-        """Looks at the job."""
-        status = self._job.poll()
-        self.tell(status.message)
-        if not status.finished:
-            return
-        self.timer.stop()
-        try:
-            self._show(self._job.result())
-        except OncoError as error:
-            self.tell(str(error))
-        finally:
-            self._job.close()
-            self._job = None
-            self.ui.doctorButton.enabled = True
+    def _enable(self) -> None:
+        self.ui.doctorButton.enabled = True
+
+    def _on_found(self, answer: dict) -> None:
+        self._enable()
+        self._show(answer)
 
     def _show(self, answer: dict) -> None:
         """Worst first."""
@@ -90,7 +71,7 @@ class DoctorPage:
         self.ui.supportButton.enabled = True
         bad = sum(one["state"] in ("fail", "warn") for one in findings)
         count = _("{count} of {all} things need attention").format(count=bad, all=len(findings))
-        self.tell(count if bad else _("Nothing stands in the way"))
+        self.progress.tell(count if bad else _("Nothing stands in the way"))
 
     def onSupport(self) -> None:
         """Writes what was found."""
@@ -101,16 +82,13 @@ class DoctorPage:
             return
         try:
             write_support_file(Path(name), self._answer["support"], overwrite=True)
-            self.tell(_("Written: {name}").format(name=Path(name).name))
+            self.progress.tell(_("Written: {name}").format(name=Path(name).name))
         except OncoError as error:
-            self.tell(str(error))
+            self.progress.tell(str(error), problem=True)
 
     def close(self) -> None:
         """Ends a job that runs."""
-        self.timer.stop()
-        if self._job is not None:
-            self._job.close()
-            self._job = None
+        self.progress.abandon()
 
 
 def state_texts() -> dict[str, str]:

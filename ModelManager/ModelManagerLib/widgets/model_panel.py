@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,12 +9,14 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ModelManagerLib.manager import HERE, STORE, Manager
+from ModelManagerLib.manager import HERE, STORE, Ending, Manager
 from ModelManagerLib.transfer_progress import amount_text
 from ModelManagerLib.widgets.model_table import ModelTable, remarks
 from OncoLib.errors import OncoError
+from OncoLib.widgets.job_progress import JobProgress
+from OncoLib.widgets.job_timer import job_timer
+from OncoLib.widgets.texts import show_text
 
-INTERVAL_MS = 200
 MODALITIES = ("", "CT", "MR")
 
 
@@ -27,8 +28,8 @@ class ModelPanel:
         self.table = ModelTable(ui.modelTable)
         for title in (_("All images"), "CT", "MR"):
             ui.modalitySelector.addItem(title)
-        self.timer = qt.QTimer()
-        self.timer.setInterval(INTERVAL_MS)
+        self.progress = JobProgress(ui.progressPlace, self.onCancel)
+        self.progress.cancelButton.toolTip = _("Stop; what was fetched is kept and taken up again.")
         self._connect()
         self._ask("", "", None)
         self.refresh()
@@ -42,7 +43,6 @@ class ModelPanel:
             getattr(ui, name).connect("toggled(bool)", self.onFilter)
         for name, slot in (
             ("installButton", self.onInstall),
-            ("cancelButton", self.onCancel),
             ("verifyButton", self.onVerify),
             ("removeButton", self.onRemove),
             ("acceptButton", self.onYes),
@@ -53,20 +53,30 @@ class ModelPanel:
             ("storeButton", self.onStore),
         ):
             getattr(ui, name).connect("clicked(bool)", slot)
-        self.manager.changed.connect(self.refresh)
-        self.manager.moved.connect(self.onMoved)
-        self.manager.told.connect(self.tell)
-        self.manager.asks.connect(self.onAsked)
-        self.timer.connect("timeout()", self.manager.poll)
+        for signal, slot in self._heard():
+            signal.connect(slot)
+
+    def _heard(self):
+        manager = self.manager
+        return (
+            (manager.changed, self.refresh),
+            (manager.began, self.onBegan),
+            (manager.moved, self.onMoved),
+            (manager.told, self.onTold),
+            (manager.asks, self.onAsked),
+        )
 
     def close(self) -> None:
-        """Ends jobs and timer, for when the panel goes away."""
-        self.timer.stop()
-        self.manager.changed.disconnect(self.refresh)
-        self.manager.moved.disconnect(self.onMoved)
-        self.manager.told.disconnect(self.tell)
-        self.manager.asks.disconnect(self.onAsked)
+        """Ends all jobs, for when the panel goes away."""
+        job_timer().leave(self.tick)
+        for signal, slot in self._heard():
+            signal.disconnect(slot)
         self.manager.abandon()
+
+    def tick(self) -> None:
+        """Looks at all jobs; the time left goes on without news of them."""
+        self.manager.poll()
+        self._show_progress()
 
     @property
     def chosen(self):
@@ -88,10 +98,17 @@ class ModelPanel:
         self._show_store()
         self.onSelected()
 
+    def onBegan(self, _key: str) -> None:
+        """A job begins."""
+        self.progress.begin()
+        job_timer().watch(self.tick)
+
+    def onTold(self, ending: Ending) -> None:
+        """A job ended."""
+        self.progress.close_with(ending.sentence, ending.log, problem=ending.problem, wanted=ending.log_wanted)
+
     def onMoved(self, key: str) -> None:
         """A job began or went on."""
-        if not self.timer.active:
-            self.timer.start()
         if key != STORE:
             self.table.update(self.manager.row(key))
         self.onSelected()
@@ -112,7 +129,7 @@ class ModelPanel:
 
     def onSelected(self) -> None:
         """Buttons, remarks and progress for the chosen model."""
-        row, store_works = self.chosen, bool(self.manager.progress_of(STORE)[1])
+        row, store_works = self.chosen, self.manager.works_on(STORE)
         idle = row is not None and row.stored and not row.running and not store_works
         ui = self.ui
         show_text(ui.modelLabel, "\n".join(remarks(row)) if row else "")
@@ -128,20 +145,16 @@ class ModelPanel:
         self._show_progress()
 
     def _show_progress(self) -> None:
-        key = self.manager.job_to_show(self.chosen.id if self.chosen else "")
-        self.ui.cancelButton.enabled = key is not None
-        self.ui.progressBar.setVisible(key is not None)
+        manager, key = self.manager, self.manager.job_to_show(self.chosen.id if self.chosen else "")
         if key is None:
-            self.timer.stop()
-            return
-        fraction, message = self.manager.progress_of(key)
-        self.ui.progressBar.setRange(0, 0 if fraction is None else 100)
-        self.ui.progressBar.setValue(0 if fraction is None else int(100 * fraction))
-        self.tell(message)
+            job_timer().leave(self.tick)
+            self.progress.idle()
+        else:
+            self.progress.show(manager.progress_of(key), stopping=manager.stopping(key), log=lambda: manager.log_of(key))
 
-    def tell(self, sentence: str) -> None:
+    def tell(self, sentence: str, *, problem: bool = False) -> None:
         """Shows a sentence."""
-        show_text(self.ui.statusLabel, sentence)
+        self.progress.tell(sentence, problem=problem)
 
     def onInstall(self) -> None:
         """Shows the license first, unless it was accepted before."""
@@ -244,7 +257,7 @@ class ModelPanel:
         try:
             work()
         except OncoError as error:
-            self.tell(str(error))
+            self.tell(str(error), problem=True)
 
 
 def license_text(license) -> str:
@@ -255,9 +268,3 @@ def license_text(license) -> str:
 def button_text(state: str) -> str:
     """What Install does with a model in that state."""
     return {"partial": _("Resume"), "damaged": _("Repair")}.get(state, _("Install"))
-
-
-def show_text(label, text: str) -> None:
-    """Shows a text; an empty label takes no room. Long names and paths may break after a separator, addresses not."""
-    label.text = re.sub(r"(?<!\S)(?!https?:)\S{30,}", lambda word: re.sub(r"([/\\_-])", "\\1\u200b", word[0]), text)
-    label.setVisible(bool(text))

@@ -55,7 +55,11 @@ class DaskEngine:
         identifier = uuid.uuid4().hex
         where = self.session.new_folder() if keep else None
         packed = self._pack(arguments, identifier)
-        call = on_worker.Call(identifier, name_of(function), packed, self.topic, str(where or "") if self.arrays else "")
+        call = on_worker.Call(
+            identifier, name_of(function), packed, self.topic,
+            keep=str(where or "") if self.arrays else "",
+            environment=on_worker.own_variables() if self.arrays else None,
+        )  # fmt: skip
         job = DaskJob(self, call, gpu, where)
         self._jobs[identifier] = job
         with suppress(RuntimeError):  # closed meanwhile

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from OncoLib.background import GRACE_SECONDS, Status
 from OncoLib.errors import Cancelled, OncoError, WorkerError
+from OncoLib.progress import TimeLeft
 from OncoLib.segmentation import Prediction
 from OncoSegmentLib.engine import on_worker
 from OncoSegmentLib.engine.codec import read_prediction, write_prediction
@@ -28,6 +29,7 @@ class DaskJob:
         self._future, self._begun, self._outcome = None, None, None
         self._sends, self._cancelled_at, self._killed, self._closed = 0, None, False, False
         self._last: tuple[float | None, str] = (None, "Starting")
+        self._time_left = TimeLeft()
 
     # In threads of the engine.
 
@@ -143,7 +145,8 @@ class DaskJob:
         if late and not finished and not self._killed:
             self._killed = True
             self._engine.later(self._kill)
-        return Status(*self._last, finished)
+        left = None if finished or self._cancelled_at is not None else self._time_left.update(self._last[0], self._engine.clock())
+        return Status(*self._last, finished, left)
 
     def cancel(self) -> None:
         """Asks the job to stop; `poll` sees to it that it does."""
@@ -163,6 +166,11 @@ class DaskJob:
         if outcome.error or outcome.kept or not is_prediction:
             return outcome.get()
         return outcome.value if self._where is None else read_prediction(self._where)
+
+    @property
+    def needs_threads(self) -> bool:
+        """True while threads of this process work for the job: until it is with the scheduler, and once it came back."""
+        return self._outcome is None and (self._future is None or self._future.done())
 
     @property
     def kept(self) -> Path | None:

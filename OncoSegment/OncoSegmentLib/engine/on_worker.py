@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,13 +28,17 @@ BETWEEN_SECONDS = 0.1
 
 @dataclass(frozen=True)
 class Call:
-    """One job as it travels. arguments: a tuple, or where they lie on this machine. topic: where progress is told."""
+    """One job as it travels. arguments: a tuple, or where they lie on this machine. topic: where progress is told.
+
+    environment: what the host has of the variables that say where models are; None to leave the worker's own.
+    """
 
     job: str
     function: str
     arguments: tuple | Packed
     topic: str
     keep: str = ""
+    environment: dict | None = None
 
     def unpacked(self) -> tuple:
         """The arguments."""
@@ -56,7 +61,8 @@ def run(call: Call) -> Outcome:
         tell(event="begun", pid=os.getpid(), log=log_path, at=log_size())
         progress = throttled(lambda fraction, message: tell(fraction=fraction, message=message))
         arguments = call.unpacked()
-        return perform(call.function, arguments, progress, token, Path(call.keep) if call.keep else None)
+        with environment_of(call.environment):
+            return perform(call.function, arguments, progress, token, Path(call.keep) if call.keep else None)
     except Exception as error:
         from OncoSegmentLib.engine.perform import failure
 
@@ -65,6 +71,34 @@ def run(call: Call) -> Outcome:
         TOKENS.pop(call.job, None)
         sys.stdout.flush()
         sys.stderr.flush()
+
+
+PASSED_ON = ("TOTALSEG_", "ONCOSEGMENT_", "nnUNet_")
+"""Beginnings of the names of variables that say where models and settings are."""
+
+
+def own_variables(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Those of this process; a worker that was started long ago has the ones of then."""
+    mine = (LOGS_VARIABLE, IDLE_VARIABLE)
+    return {name: value for name, value in environ.items() if name.startswith(PASSED_ON) and name not in mine}
+
+
+@contextlib.contextmanager
+def environment_of(wanted: dict | None) -> Iterator[None]:
+    """Sets a job's variables, and puts the worker's own back."""
+    if wanted is None:
+        yield
+        return
+    before = own_variables()
+    try:
+        for name in before.keys() - wanted.keys():
+            os.environ.pop(name)
+        os.environ.update(wanted)
+        yield
+    finally:
+        for name in own_variables().keys() - before.keys():
+            os.environ.pop(name)
+        os.environ.update(before)
 
 
 def teller(worker, call: Call) -> Callable[..., None]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from OncoLib.errors import InputError
+from OncoLib.audit import image_sha256
+from OncoLib.errors import InputError, OncoError
 from OncoLib.image import Image
 from OncoLib.scene.regions import parent_to_world, require_same_transform, roi_mask, segment_mask
 from OncoLib.scene.segmentations import add_segmentation
@@ -42,6 +43,19 @@ def region_of(volume, image: Image, roi, host, host_segment_id: str) -> Region |
         return None
     mask = masks[0] if len(masks) == 1 else masks[0] & masks[1]
     return Region(" and ".join(sources), mask=mask, ijk_to_ras=image.ijk_to_ras, rough=not host)
+
+
+def volume_with(scene, sha256: str):
+    """The scalar volume whose image has this hash (`audit.image_sha256`); None when there is none. **Main thread only.**"""
+    found = scene.GetNodesByClass("vtkMRMLScalarVolumeNode")
+    for position in range(found.GetNumberOfItems()):
+        volume = found.GetItemAsObject(position)
+        try:
+            if sha256 and image_sha256(image_of(volume)) == sha256:
+                return volume
+        except OncoError:
+            continue  # an empty volume, or one whose grid cannot be used
+    return None
 
 
 def publish(scene, prediction: Prediction, volume=None, *, surface: bool = False):

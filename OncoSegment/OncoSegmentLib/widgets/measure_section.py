@@ -30,8 +30,8 @@ class MeasureSection:
     `showSelectedButton`, `showAllButton`, `surfaceFormatSelector`, `smoothingSelector`, `frameSelector`,
     `decimationSpinBox` and `surfacesButton`.
 
-    table: the panel's `SegmentTable`. begin(job, onResult, notes) starts watching a job; tell(sentence) shows a sentence;
-    show(prediction, node) fills the table.
+    table: the panel's `SegmentTable`. begin(job, onResult, notes) starts watching a job; tell(sentence, problem=False) shows
+    a sentence; show(prediction, node) fills the table.
     """
 
     def __init__(self, ui, table, begin, tell, show) -> None:
@@ -72,7 +72,7 @@ class MeasureSection:
         _measured, measures, state = self._measured
         if state == labels_state(node):
             return measures
-        self._tell(_("The segmentation was changed since it was measured; measure it again"))
+        self._tell(_("The segmentation was changed since it was measured; measure it again"), problem=True)
         return None
 
     def onShowSelected(self) -> None:
@@ -104,7 +104,7 @@ class MeasureSection:
 
     def _on_measured(self, node, prediction, state) -> None:
         if node.GetScene() is None:
-            self._tell(_("The segmentation was removed while it was measured"))
+            self._tell(_("The segmentation was removed while it was measured"), problem=True)
             return
         self.keep(node, prediction.measures, state)
         self._show(prediction, node)
@@ -189,7 +189,7 @@ class MeasureSection:
         try:
             work()
         except OncoError as error:
-            self._tell(str(error))
+            self._tell(str(error), problem=True)
         else:
             if done:
                 self._tell(done)

@@ -6,6 +6,9 @@ import threading
 from collections.abc import Iterator
 from functools import lru_cache
 
+STOP_SECONDS = 10.0
+"""At most; cutting a tile takes milliseconds."""
+
 
 class Tiles(list):
     """Tiles that are handed out one ahead of the network.
@@ -18,8 +21,10 @@ class Tiles(list):
     def __init__(self, tiles) -> None:
         super().__init__(tiles)
         self._turn, self._stopped = threading.Semaphore(1), False
+        self._cutting: threading.Thread | None = None
 
     def __iter__(self) -> Iterator:
+        self._cutting = threading.current_thread()
         for tile in super().__iter__():
             self._turn.acquire()
             if self._stopped:
@@ -31,9 +36,11 @@ class Tiles(list):
         self._turn.release()
 
     def stop(self) -> None:
-        """No more tiles are wanted."""
+        """No more tiles are wanted; waits until the thread that cuts them has let go of the image."""
         self._stopped = True
         self._turn.release()
+        if self._cutting is not None:
+            self._cutting.join(STOP_SECONDS)
 
 
 @lru_cache(maxsize=1)
