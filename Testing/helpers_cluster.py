@@ -1,4 +1,4 @@
-"""A running `oncosegment cluster slurm` or `cluster workstation`, as its user has it, and engines that send it jobs."""
+"""A running `oncosegment cluster slurm` or `cluster serve`, as its user has it, and engines that send it jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`oncosegment cluster`: keys of a cluster, and a scheduler for it with workers as jobs of SLURM or on this machine."""
+"""`oncosegment cluster`: keys of a cluster, and a scheduler for it, with workers as jobs of SLURM or on this machine."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ PORT = 8786
 
 
 def add(verbs) -> None:
-    """`cluster keys|slurm|workstation`."""
-    verb = verbs.add_parser("cluster", help="run jobs elsewhere: keys, workers as jobs of SLURM, workers of a workstation")
+    """`cluster keys|slurm|serve`."""
+    verb = verbs.add_parser("cluster", help="run jobs elsewhere: keys, workers as jobs of SLURM, a scheduler that stands")
     actions = verb.add_subparsers(title="actions", metavar="ACTION", required=True)
     add_keys(actions)
     add_slurm(actions)
-    add_workstation(actions)
+    add_serve(actions)
 
 
 def add_keys(actions) -> None:
@@ -60,13 +60,14 @@ def add_slurm(actions) -> None:
     action.set_defaults(run=slurm)
 
 
-def add_workstation(actions) -> None:
-    """`cluster workstation`."""
-    action = actions.add_parser("workstation", help="a scheduler and workers of this machine, one a GPU, until Ctrl-C")
+def add_serve(actions) -> None:
+    """`cluster serve`."""
+    action = actions.add_parser("serve", help="on a workstation: a scheduler and workers of this machine, until Ctrl-C")
     add_listening(action)
     action.add_argument("--port", type=int, default=PORT, help=f"of the scheduler (default: {PORT})")
+    action.add_argument("--workers", type=int, metavar="N", help="count (default: one a GPU, else one); 0: scheduler alone")
     action.add_argument("--memory", default="", metavar="32GB", help="most memory of each worker (default: no limit)")
-    action.set_defaults(run=workstation)
+    action.set_defaults(run=serve)
     add_common(action)
 
 
@@ -167,13 +168,13 @@ def told_again(options, shown: str, workers: int, found) -> str:
     return line
 
 
-def workstation(options) -> int:
+def serve(options) -> int:
     """Until Ctrl-C."""
-    from OncoSegmentLib.engine.workstation import serve
+    from OncoSegmentLib.engine import serve as engine
 
     cancel = until_told(options)
-    serve(
-        options.keys, options.host, options.port, options.memory,
+    engine.serve(
+        options.keys, options.host, options.port, options.workers, options.memory,
         ready=lambda address, workers: tell_address(options, address, workers=workers), cancelled=lambda: cancel.cancelled,
     )  # fmt: skip
     return 0

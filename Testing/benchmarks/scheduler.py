@@ -27,7 +27,7 @@ def figures(data, *, full: bool):
     with tempfile.TemporaryDirectory() as folder:
         keys = Path(folder) / "keys"
         make_keys(keys)
-        with running_cluster("workstation", "--keys", keys, "--port", 0, env={"CUDA_VISIBLE_DEVICES": ""}) as made:
+        with running_cluster("serve", "--keys", keys, "--port", 0, env={"CUDA_VISIBLE_DEVICES": ""}) as made:
             with connected(made.address, keys, Path(folder) / "results") as engine:
                 yield line("empty jobs of our engine", JOBS, measured(made, engine, of_engine, JOBS))
                 count = JOBS if full else QUICK_DASK_JOBS

@@ -12,6 +12,7 @@ import pytest
 from helpers_cli import environment, run_cli
 from OncoLib.errors import InputError
 from OncoSegmentLib.engine.node import Node, build_parser
+from OncoSegmentLib.engine.serve import devices
 from OncoSegmentLib.engine.slurm import SlurmJobs, last_words, options_of, path_lines
 
 
@@ -114,8 +115,28 @@ def test_the_workers_find_our_packages_where_they_are_not_installed(tmp_path):
 
 def test_workers_of_a_node_are_named_as_dask_jobqueue_expects():
     assert Node("w").workers == [("w", "")]
+    assert Node("w", ()).workers == []
     assert Node("w", ("3",)).workers == [("w", "3")]
     assert Node("w", ("0", "1")).workers == [("w-0", "0"), ("w-1", "1")]
+
+
+@pytest.mark.parametrize(
+    ("workers", "gpus", "expected"),
+    [
+        (None, [], ("",)),
+        (None, ["0", "1"], ("0", "1")),
+        (0, ["0"], ()),
+        (1, ["0", "1"], ("0",)),
+        (3, ["0"], ("0", "", "")),
+    ],
+)
+def test_workers_that_stand_share_the_gpus(workers, gpus, expected):
+    assert devices(workers, gpus) == expected
+
+
+def test_fewer_than_no_workers_cannot_be():
+    with pytest.raises(InputError, match="^the number of workers is -1; wanted at least 0$"):
+        devices(-1, [])
 
 
 def test_a_node_without_the_gpus_that_it_should_have_says_so(tmp_path):

@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 
 import pytest
@@ -147,6 +148,39 @@ def test_a_key_that_others_can_read_is_refused(copied):
     with pytest.raises(InputError, match=r"^client-key\.pem can be read or changed by other users \(mode 640\)"):
         checked_keys(copied)
     checked_keys(copied, "cluster")
+
+
+@POSIX
+def test_a_key_that_root_mounts_for_a_group_is_taken_and_that_of_another_user_is_not(keys):
+    """By the one who reads it, as in a container; only root can give a file away."""
+    if os.getuid() != 0:
+        pytest.skip("only root can act as another user")
+    with tempfile.TemporaryDirectory() as open_to_all:
+        os.chmod(open_to_all, 0o755)
+        folder = shutil.copytree(keys, f"{open_to_all}/keys")
+        os.chmod(folder, 0o755)
+        for name in os.listdir(folder):
+            os.chown(f"{folder}/{name}", 0, 65534)
+            os.chmod(f"{folder}/{name}", 0o440)
+        key = f"{folder}/client-key.pem"
+        assert tried(folder) == "taken"
+        os.chmod(key, 0o444)
+        assert tried(folder).startswith("client-key.pem can be read or changed by other users (mode 444)")
+        os.chmod(key, 0o440)
+        os.chown(key, 65533, 65534)
+        assert tried(folder) == "client-key.pem belongs to another user; wanted keys of your own"
+
+
+def tried(folder) -> str:
+    """What the user "nobody" makes of the keys. The interpreter may lie where that user cannot read, so imports come first."""
+    code = (
+        "import calendar, os\nfrom OncoSegmentLib.engine.keys import checked_keys\nfrom OncoLib.errors import InputError\n"
+        f"os.setgid(65534)\nos.setuid(65534)\ntry:\n    checked_keys({str(folder)!r})\n    print('taken')\n"
+        "except InputError as error:\n    print(error)"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
+    return done.stdout.strip() or done.stderr
 
 
 @POSIX

@@ -204,9 +204,14 @@ def _check_readable(path: Path) -> None:
 
 
 def _check_private(path: Path) -> None:
-    """As ssh does with its own keys."""
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if os.name == "posix" and mode & 0o077:
+    """As PostgreSQL does with its keys: mode 600, or 640 where root owns them, as Kubernetes mounts its secrets."""
+    if os.name != "posix":
+        return
+    found = path.stat()
+    mode, mine = stat.S_IMODE(found.st_mode), found.st_uid == os.geteuid()
+    if not mine and found.st_uid != 0:
+        raise InputError(f"{path.name} belongs to another user; wanted keys of your own")
+    if mode & (0o077 if mine else 0o027):
         raise InputError(f"{path.name} can be read or changed by other users (mode {mode:o}); wanted mode 600: chmod 600")
 
 

@@ -27,14 +27,14 @@ CLOSE_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Node:
-    """What the workers of a node are like. gpus: as `CUDA_VISIBLE_DEVICES` names them, one worker for each; none: one worker.
+    """What the workers of a node are like. gpus: of each worker, as `CUDA_VISIBLE_DEVICES` names it; "" for one without.
 
     memory_bytes: most memory of each worker; 0 for no limit. host: where they listen; by default the address of this
     machine from which the scheduler is reached. death_s: they end when the scheduler does not answer for so long.
     """
 
     name: str
-    gpus: tuple[str, ...] = ()
+    gpus: tuple[str, ...] = ("",)
     memory_bytes: int = 0
     local_directory: str = ""
     host: str = ""
@@ -43,8 +43,8 @@ class Node:
     @property
     def workers(self) -> list[tuple[str, str]]:
         """Name and GPU of each worker, named as dask-jobqueue expects those of one job."""
-        if len(self.gpus) < 2:
-            return [(self.name, "".join(self.gpus))]
+        if len(self.gpus) == 1:
+            return [(self.name, self.gpus[0])]
         return [(f"{self.name}-{at}", gpu) for at, gpu in enumerate(self.gpus)]
 
 
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     memory = parse_bytes(options.memory_limit)
     with tempfile.TemporaryDirectory(prefix="oncosegment-node-", dir=options.local_directory, ignore_cleanup_errors=True) as own:
-        return asyncio.run(serve(Node(options.name, found, memory, own, death_s=options.death_timeout), options))
+        return asyncio.run(serve(Node(options.name, found or ("",), memory, own, death_s=options.death_timeout), options))
 
 
 def use_cluster_configuration() -> None:

@@ -16,9 +16,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from OncoLib.background import own_path
 from OncoLib.errors import InputError, WorkerError
 from OncoSegmentLib.engine.keys import security_of
+from OncoSegmentLib.engine.paths import worker_path
 
 NODE_MODULE = "OncoSegmentLib.engine.node"
 PROGRAMS_ANSWER_SECONDS = 30
@@ -150,7 +150,7 @@ def options_of(jobs: SlurmJobs) -> dict:
 def path_lines() -> list[str]:
     """So that the workers import our packages where they are not installed; the nodes share the folder."""
     installed = {Path(one).resolve() for one in (*site.getsitepackages(), site.getusersitepackages())}
-    folders = [one for one in own_path() if Path(one).resolve() not in installed]
+    folders = [one for one in worker_path() if Path(one).resolve() not in installed]
     if not folders:
         return []
     return [f'export PYTHONPATH={shlex.quote(":".join(folders))}"${{PYTHONPATH:+:$PYTHONPATH}}"']

@@ -1,4 +1,4 @@
-"""A scheduler and workers of this machine for jobs that come from elsewhere, such as through ssh: one worker a GPU."""
+"""A scheduler that stands, with workers of this machine, for jobs that come from elsewhere, such as through ssh."""
 
 from __future__ import annotations
 
@@ -17,13 +17,21 @@ LOOK_SECONDS = 0.2
 
 
 def serve(
-    keys: Path, host: str, port: int, memory: str, *, ready: Callable[[str, int], None], cancelled: Callable[[], bool]
+    keys: Path,
+    host: str,
+    port: int,
+    workers: int | None,
+    memory: str,
+    *,
+    ready: Callable[[str, int], None],
+    cancelled: Callable[[], bool],
 ) -> None:
     """Serves until `cancelled` says so.
 
-    host: where to listen; by default loopback alone, which ssh reaches. memory: most of each worker, such as "32GB", or "".
-    ready: told the address and the count of workers. Raises InputError for keys or memory that cannot be used, WorkerError
-    when the scheduler cannot start.
+    host: where to listen; by default loopback alone, which ssh reaches. workers: None for one a GPU, or one without; 0 for
+    the scheduler alone, whose workers come from elsewhere. memory: most of each worker, such as "32GB", or "". ready: told
+    the address and the count of workers. Raises InputError for keys, workers or memory that cannot be used, WorkerError when
+    the scheduler cannot start.
     """
     from OncoSegmentLib.engine.beside import use_own_configuration
     from OncoSegmentLib.engine.gpus import gpus
@@ -34,8 +42,17 @@ def serve(
     use_cluster_configuration()
     logging.getLogger("distributed").setLevel(logging.ERROR)
     security = security_of(keys, "cluster")
-    node = Node("worker", tuple(gpus()), bytes_of(memory), host=host or LOOPBACK)
+    node = Node("worker", devices(workers, gpus()), bytes_of(memory), host=host or LOOPBACK)
     asyncio.run(_serve(node, port, security, ready, cancelled))
+
+
+def devices(workers: int | None, gpus: list[str]) -> tuple[str, ...]:
+    """The GPU of each worker, "" for those without; InputError for a count that cannot be."""
+    if workers is None:
+        return tuple(gpus) or ("",)
+    if workers < 0:
+        raise InputError(f"the number of workers is {workers}; wanted at least 0")
+    return tuple((gpus + [""] * workers)[:workers])
 
 
 def bytes_of(memory: str) -> int:

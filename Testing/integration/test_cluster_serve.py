@@ -1,4 +1,4 @@
-"""`oncosegment cluster keys` and `cluster workstation`: a scheduler that stands, for jobs that come through a tunnel."""
+"""`oncosegment cluster keys` and `cluster serve`: a scheduler that stands, for jobs that come through a tunnel."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 
 import pytest
 
 import helpers_jobs as jobs
-from helpers_cli import run_here
-from helpers_cluster import connected, laptop_keys, running_cluster
+from helpers_cli import environment, run_cli, run_here
+from helpers_cluster import TESTING, connected, laptop_keys, running_cluster
 from helpers_engine import POSIX, result, until
 from OncoLib.errors import InputError, OutputError, WorkerError
 
@@ -39,7 +41,7 @@ def test_keys_as_json_and_never_over_others(tmp_path):
 
 @POSIX
 def test_a_job_runs_on_the_workstation_and_ctrl_c_leaves_nothing(keys, tmp_path):
-    with running_cluster("workstation", "--keys", keys, "--port", 0, env={"CUDA_VISIBLE_DEVICES": ""}) as made:
+    with running_cluster("serve", "--keys", keys, "--port", 0, env={"CUDA_VISIBLE_DEVICES": ""}) as made:
         assert made.address.startswith("tls://127.0.0.1:"), "loopback alone, unless told otherwise"
         with connected(made.address, laptop_keys(keys, tmp_path / "laptop"), tmp_path / "results") as engine:
             assert result(engine.submit(jobs.add, 20, 2)) == 22
@@ -62,7 +64,7 @@ def listens(pid: int) -> list[tuple[str, int]]:
 @POSIX
 def test_each_gpu_has_a_worker(keys, tmp_path):
     """Named, not there: the workers compute nothing on them here."""
-    with running_cluster("workstation", "--keys", keys, "--port", 0, "--json", env={"CUDA_VISIBLE_DEVICES": "2,5"}) as made:
+    with running_cluster("serve", "--keys", keys, "--port", 0, "--json", env={"CUDA_VISIBLE_DEVICES": "2,5"}) as made:
         facts = json.loads(made.line("{"))
         assert facts["workers"] == 2
         with connected(facts["scheduler"], keys, tmp_path / "results", workers=2) as engine:
@@ -75,7 +77,7 @@ def test_through_a_tunnel_the_scheduler_is_all_that_must_be_reached(keys, tmp_pa
     """A relay stands for ssh: the client names another port, and reaches nothing but the scheduler."""
     from helpers_relay import relay
 
-    with running_cluster("workstation", "--keys", keys, "--port", 0) as made:
+    with running_cluster("serve", "--keys", keys, "--port", 0) as made:
         port = int(made.address.rpartition(":")[2])
         with relay(port) as (entrance, opened):
             with connected(f"tls://localhost:{entrance}", keys, tmp_path / "results") as engine:
@@ -85,6 +87,39 @@ def test_through_a_tunnel_the_scheduler_is_all_that_must_be_reached(keys, tmp_pa
             assert opened(), "the connection went through the relay"
 
 
+def node(keys, address: str, *options: str) -> list[str]:
+    """The command of a node, as a container of Kubernetes has it."""
+    files = {"ca-file": "ca.pem", "cert": "cluster.pem", "key": "cluster-key.pem"}
+    tls = [f"--tls-{name}={keys / file}" for name, file in files.items()]
+    return [sys.executable, "-m", "OncoSegmentLib.engine.node", address, "--name=node", *options, *tls]
+
+
+@POSIX
+def test_workers_come_from_elsewhere_by_the_name_of_the_host(keys, tmp_path):
+    """As in Kubernetes: a scheduler alone, and nodes that know its name and the files of the keys."""
+    with running_cluster("serve", "--keys", keys, "--port", 0, "--workers", 0, "--json") as made:
+        facts = json.loads(made.line("{"))
+        assert facts["workers"] == 0
+        command = node(keys, facts["scheduler"].replace("127.0.0.1", "localhost"), "--memory-limit=2GiB")
+        path = os.pathsep.join([environment()["PYTHONPATH"], TESTING])
+        with subprocess.Popen(command, env={**environment(), "PYTHONPATH": path, "TMPDIR": str(tmp_path)}) as process:
+            with connected(facts["scheduler"], keys, tmp_path / "results") as engine:
+                assert result(engine.submit(jobs.add, 3, 4)) == 7
+                assert {one["memory_limit"] for one in engine.workers().values()} == {2 * 2**30}
+            process.terminate()
+            assert process.wait(20) == 0
+    assert not list(tmp_path.glob("oncosegment-node-*"))
+
+
+@POSIX
+def test_a_node_whose_scheduler_is_gone_ends_by_itself(keys, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"tls://127.0.0.1:{taken.getsockname()[1]}"
+    done = subprocess.run(node(keys, address, "--death-timeout=2"), env=environment(), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert f"The scheduler at {address} could not be reached" in done.stderr
+
+
 def ports_of(made) -> set[int]:
     """Ports of scheduler, nannies and workers."""
     family = [made.process.pid, *(one.pid for one in psutil.Process(made.process.pid).children(recursive=True))]
@@ -92,11 +127,9 @@ def ports_of(made) -> set[int]:
 
 
 def test_a_port_that_is_taken_is_one_sentence(keys, tmp_path):
-    from helpers_cli import run_cli
-
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = run_cli("cluster", "workstation", "--keys", keys, "--port", port)
+        done = run_cli("cluster", "serve", "--keys", keys, "--port", port)
     assert done.code == WorkerError.exit_code
     assert done.sentence == f"the scheduler could not listen at 127.0.0.1, port {port}; is one running already?"
 
@@ -110,22 +143,19 @@ def test_a_port_that_is_taken_is_one_sentence(keys, tmp_path):
     ],
 )
 def test_what_cannot_be_used_is_one_sentence(keys, tmp_path, damage, complaint):
-    from helpers_cli import run_cli
-
     damage(keys)
-    done = run_cli("cluster", "workstation", "--keys", keys, "--port", 0, "--memory", "much")
+    done = run_cli("cluster", "serve", "--keys", keys, "--port", 0, "--memory", "much")
     assert (done.code, done.sentence) == (InputError.exit_code, complaint)
 
 
 def test_expired_keys_start_nothing(tmp_path):
     import datetime
 
-    from helpers_cli import run_cli
     from OncoSegmentLib.engine.keys import make_keys
 
     made = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=3)
     make_keys(tmp_path / "keys", days=1, now=made)
-    for action in (["workstation"], ["slurm", "--memory", "1GB"]):
+    for action in (["serve"], ["slurm", "--memory", "1GB"]):
         done = run_cli("cluster", *action, "--keys", tmp_path / "keys")
         assert done.code == InputError.exit_code
         assert done.sentence.startswith("the keys in keys expired on")
