@@ -21,7 +21,7 @@ from pathlib import Path
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sinfo", "squeue", "sbatch", "scancel", "srun")
 SEARCH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 START_SECONDS, STOP_SECONDS = 20.0, 15.0
-CPUS, MEMORY_MB, GPUS = 4, 4000, 2
+CPUS, MEMORY_MB, GPUS = 8, 16000, 2
 
 CONFIGURATION = """
 ClusterName=oncosegment

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -47,12 +48,16 @@ def test_a_job_runs_on_the_workstation_and_ctrl_c_leaves_nothing(keys, tmp_path)
             assert result(engine.submit(jobs.add, 20, 2)) == 22
             facts = result(engine.submit(jobs.where))
             assert (facts["gpu"], facts["umask"]) == ("", 0o077)
+            temporary = Path(result(engine.submit(jobs.temporary_folder)))
+            assert temporary.name.startswith("oncosegment-node-")
+            assert temporary.stat().st_mode & 0o777 == 0o700
         processes = psutil.Process(made.process.pid).children(recursive=True)
         listening = [one for process in (made.process.pid, *(one.pid for one in processes)) for one in listens(process)]
         assert len(listening) == 3, "scheduler, nanny, worker"
         assert {address for address, _port in listening} == {"127.0.0.1"}
         assert made.end(signal.SIGINT) == 0
         until(lambda: not any(one.is_running() for one in processes), 10, "the end of the workers")
+    assert not temporary.exists()
 
 
 def listens(pid: int) -> list[tuple[str, int]]:

@@ -17,6 +17,7 @@ from helpers_cli import run_cli
 from helpers_cluster import connected, laptop_keys, running_cluster
 from helpers_engine import finished, result, says, until
 from helpers_slurm import NoSlurm, running_slurm
+from helpers_total_segmentator import NO_PACKAGE, blocks
 from OncoLib.errors import Cancelled, ModelError, WorkerError
 from OncoLib.image_files import read_image, write_image
 
@@ -33,7 +34,7 @@ CT = ("--profile", "bones", "--modality", "CT", "--units", "HU")
 
 @pytest.fixture(scope="module")
 def slurm():
-    """A node of four CPUs and two GPUs that do not compute."""
+    """A node of eight CPUs and two GPUs that do not compute."""
     try:
         with running_slurm() as found:
             yield found
@@ -98,6 +99,42 @@ def test_a_segmentation_on_the_cluster_is_that_of_this_process(cluster, laptop, 
     np.testing.assert_array_equal(labels(tmp_path / "here"), labels(tmp_path / "there"))
     assert here.json["segments"] == there.json["segments"]
     assert here.json["geometry"] == there.json["geometry"]
+
+
+def test_a_network_runs_on_the_cluster_with_the_weights_that_lie_there(slurm, keys, laptop, tmp_path):
+    """Tiny networks in a folder that the node reads; the process that asks does not know where it is."""
+    pytest.importorskip("totalsegmentator", reason=NO_PACKAGE)
+    pytest.importorskip("torch")
+    import tiny_totalsegmentator as tiny
+    from OncoSegmentLib.experts.total_segmentator import tasks
+
+    weights = slurm.folder / "weights"
+    for one in tasks.weights_of(tasks.task("total"), "fastest"):
+        tiny.build(weights, [one])
+    write_image(tmp_path / "blocks.nii.gz", blocks().voxels, blocks().ijk_to_ras)
+    asked = ["segment", tmp_path / "blocks.nii.gz", "--model", "totalsegmentator", "--speed", "fastest", "--modality", "CT"]
+    asked += ["--units", "HU", "--device", "cpu", "--nifti", "--output"]
+    found = {"TOTALSEG_WEIGHTS_PATH": str(weights)}
+    with running_cluster("slurm", "--keys", keys, "--memory", "3GB", *LOOPBACK, env={**slurm.environment, **found}) as made:
+        there = run_cli(*asked, tmp_path / "there", "--scheduler", made.address, "--keys", laptop, timeout=300)
+    assert there.code == 0, there.err
+    os.environ.update(found)
+    try:
+        here = run_cli(*asked, tmp_path / "here", timeout=300)
+    finally:
+        os.environ.pop("TOTALSEG_WEIGHTS_PATH")
+    assert here.code == 0, here.err
+    assert labels(tmp_path / "here").any()
+    np.testing.assert_array_equal(labels(tmp_path / "here"), labels(tmp_path / "there"))
+
+
+def test_weights_that_the_workers_do_not_have_are_named(cluster, laptop, image_file, tmp_path):
+    pytest.importorskip("totalsegmentator", reason=NO_PACKAGE)
+    asked = ["segment", image_file, "--model", "totalsegmentator", "--speed", "fastest", "--modality", "CT", "--units", "HU"]
+    done = run_cli(*asked, "--output", tmp_path / "out", "--scheduler", cluster.address, "--keys", laptop)
+    assert done.code == ModelError.exit_code
+    assert "oncosegment models install totalsegmentator-298" in done.sentence
+    assert not (tmp_path / "out").exists()
 
 
 def test_cancel_stops_a_job_and_the_worker_does_the_next(engine, tmp_path):

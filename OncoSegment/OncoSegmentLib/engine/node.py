@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 CONFIG = {"distributed.worker.memory.terminate": 0.95}
@@ -67,8 +68,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from dask.utils import parse_bytes
 
     memory = parse_bytes(options.memory_limit)
-    with tempfile.TemporaryDirectory(prefix="oncosegment-node-", dir=options.local_directory, ignore_cleanup_errors=True) as own:
+    with private_temporary(options.local_directory) as own:
         return asyncio.run(serve(Node(options.name, found or ("",), memory, own, death_s=options.death_timeout), options))
+
+
+@contextlib.contextmanager
+def private_temporary(parent: str | None = None) -> Iterator[str]:
+    """A folder for whatever the workers write, theirs and their libraries', which goes with them."""
+    with tempfile.TemporaryDirectory(prefix="oncosegment-node-", dir=parent, ignore_cleanup_errors=True) as own:
+        os.environ.update(dict.fromkeys(("TMPDIR", "TEMP", "TMP"), own))
+        yield own
 
 
 def use_cluster_configuration() -> None:

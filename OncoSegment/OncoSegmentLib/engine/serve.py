@@ -35,15 +35,17 @@ def serve(
     """
     from OncoSegmentLib.engine.beside import use_own_configuration
     from OncoSegmentLib.engine.gpus import gpus
-    from OncoSegmentLib.engine.node import Node, use_cluster_configuration
+    from OncoSegmentLib.engine.node import Node, private_temporary, use_cluster_configuration
 
     os.umask(0o077)
     use_own_configuration()
     use_cluster_configuration()
     logging.getLogger("distributed").setLevel(logging.ERROR)
     security = security_of(keys, "cluster")
-    node = Node("worker", devices(workers, gpus()), bytes_of(memory), host=host or LOOPBACK)
-    asyncio.run(_serve(node, port, security, ready, cancelled))
+    found, limit = devices(workers, gpus()), bytes_of(memory)
+    with private_temporary() as own:
+        node = Node("worker", found, limit, own, host=host or LOOPBACK)
+        asyncio.run(_serve(node, port, security, ready, cancelled))
 
 
 def devices(workers: int | None, gpus: list[str]) -> tuple[str, ...]:
