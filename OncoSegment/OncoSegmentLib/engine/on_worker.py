@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from OncoLib.progress import CancelToken
-from OncoSegmentLib.engine.perform import Outcome, perform
+from OncoSegmentLib.engine.perform import Outcome, failure, perform, release_warm
 from OncoSegmentLib.engine.shared import Packed, unpack
 
 LOGS_VARIABLE = "ONCOSEGMENT_WORKER_LOGS"
@@ -64,8 +64,6 @@ def run(call: Call) -> Outcome:
         with environment_of(call.environment):
             return perform(call.function, arguments, progress, token, Path(call.keep) if call.keep else None)
     except Exception as error:
-        from OncoSegmentLib.engine.perform import failure
-
         return failure(error)
     finally:
         TOKENS.pop(call.job, None)
@@ -222,8 +220,7 @@ def describe() -> dict:
 
 def release_here() -> int:
     """Releases all warm models of this worker; returns their bytes."""
-    warm = sys.modules.get("OncoSegmentLib.warm")
-    return warm.models.release() if warm else 0
+    return release_warm()
 
 
 def memory_of(pid: int) -> int:
