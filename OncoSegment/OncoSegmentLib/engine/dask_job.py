@@ -92,10 +92,8 @@ class DaskJob:
     def _why_killed(self) -> str:
         stopped = self._engine.stopped.get((self._begun or {}).get("worker", ""))
         if stopped is None:
-            return (
-                "The job's process ended without a result: it crashed or was killed. The log tells more; another process"
-                " has taken its place."
-            )
+            more = " The log tells more." if self.log else ""
+            return f"The job's process ended without a result: it crashed or was killed.{more} Another has taken its place."
         left, what = (stopped["limit"], "allowed") if stopped["limit"] else (stopped["free"], "left")
         return (
             f"The job was stopped when it held {stopped['bytes'] / 1e9:.1f} GB of memory and {left / 1e9:.1f} GB were {what}:"
