@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from OncoAppLib import doctor, engine, engine_options, measure, models, phantom, runtime, surfaces
+from OncoAppLib import cluster, doctor, engine, engine_options, measure, models, phantom, runtime, surfaces
 from OncoAppLib import verbs as run
 from OncoAppLib.options import add_common
 from OncoLib import __version__
@@ -94,6 +94,7 @@ def build_parser() -> Parser:
     surfaces.add(verbs)
     phantom.add(verbs, add_common)
     doctor.add(verbs)
+    cluster.add(verbs)
     engine.add(verbs)
     runtime.add(verbs)
     add_demo(verbs)
