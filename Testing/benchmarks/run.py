@@ -32,6 +32,7 @@ def main() -> int:
         measures,
         models_install,
         nodes,
+        scheduler,
         startup,
         surfaces,
         thresholds,
@@ -41,7 +42,7 @@ def main() -> int:
     )
 
     numbers = (nodes, thresholds, startup, accuracy, measures, surfaces)
-    for module in (*numbers, total_segmentator, warm, engine, transfer, models_install):
+    for module in (*numbers, total_segmentator, warm, engine, scheduler, transfer, models_install):
         for line in module.figures(shared_data(), full=options.full):
             print(line, flush=True)
     return 0
