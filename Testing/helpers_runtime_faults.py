@@ -18,7 +18,6 @@ import time
 from pathlib import Path
 
 from helpers_runtime import TINY, Shop
-
 from ModelManagerLib import runtime
 from ModelManagerLib.runtime_sets import SETS
 from OncoLib.errors import OncoError

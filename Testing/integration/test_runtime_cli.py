@@ -11,9 +11,9 @@ import sys
 import time
 
 import pytest
-from helpers_runtime import TINY, index_of, make_wheel, only_index, shop_in
 
 from helpers_cli import command, environment, run_cli, run_here
+from helpers_runtime import TINY, index_of, make_wheel, only_index, shop_in
 from ModelManagerLib import runtime_locks
 from ModelManagerLib.runtime_sets import SETS
 

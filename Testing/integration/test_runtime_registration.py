@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers_runtime import in_worker
 
+from helpers_runtime import in_worker
 from ModelManagerLib import runtime
 from ModelManagerLib.runtime_locks import lock_path
 from OncoLib.errors import ModelError

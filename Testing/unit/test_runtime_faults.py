@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers_runtime import TINY, shop_in
 
+from helpers_runtime import TINY, shop_in
 from ModelManagerLib import runtime
 from ModelManagerLib.runtime_sets import SETS
 from OncoLib.errors import OutputError

@@ -8,8 +8,8 @@ import venv
 from pathlib import Path
 
 import pytest
-from helpers_runtime import QUICK_LOCKS, SETTINGS, TINY, index_of, make_wheel, only_index, shop_in, write_lock
 
+from helpers_runtime import QUICK_LOCKS, SETTINGS, TINY, index_of, make_wheel, only_index, shop_in, write_lock
 from ModelManagerLib import runtime
 from ModelManagerLib.runtime_host import Host, host_kind, look
 from ModelManagerLib.runtime_sets import SETS, set_named

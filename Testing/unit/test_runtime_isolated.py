@@ -13,8 +13,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from helpers_runtime import QUICK_LOCKS, SETTINGS, TINY, in_worker, index_of, make_wheel, only_index, shop_in, write_lock
 
+from helpers_runtime import QUICK_LOCKS, SETTINGS, TINY, in_worker, index_of, make_wheel, only_index, shop_in, write_lock
 from ModelManagerLib import runtime, runtime_places
 from ModelManagerLib.runtime_sets import SETS
 from ModelManagerLib.transfer_settings import OfflineError, TransferSettings
