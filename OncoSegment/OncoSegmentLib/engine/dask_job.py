@@ -108,7 +108,8 @@ class DaskJob:
                 write_prediction(self._where, outcome.value)
             except OSError as error:
                 outcome = lost(f"The result could not be kept on disk ({(error.strerror or 'write error').lower()}).")
-        self._outcome = outcome
+        if self._outcome is None:  # the first end counts
+            self._outcome = outcome
 
     def _ask_to_stop(self) -> None:
         if self._begun is None:
@@ -137,7 +138,7 @@ class DaskJob:
     def poll(self) -> Status:
         """Looks once, without waiting; after Cancel it also has a job killed that does not stop in `GRACE_SECONDS`."""
         if self._outcome is None and (problem := self._engine.problem()):
-            self._outcome = lost(problem)
+            self.fail(problem)
         finished = self._outcome is not None
         late = self._cancelled_at is not None and self._engine.clock() - self._cancelled_at > GRACE_SECONDS
         if late and not finished and not self._killed:
@@ -145,6 +146,11 @@ class DaskJob:
             self._engine.later(self._kill)
         left = None if finished or self._cancelled_at is not None else self._time_left.update(self._last[0], self._engine.clock())
         return Status(*self._last, finished, left)
+
+    def fail(self, why: str) -> None:
+        """Ends with that sentence, unless it ended already."""
+        if self._outcome is None:
+            self._outcome = lost(why)
 
     def cancel(self) -> None:
         """Asks the job to stop; `poll` sees to it that it does."""

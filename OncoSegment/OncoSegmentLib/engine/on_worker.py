@@ -67,6 +67,7 @@ def run(call: Call) -> Outcome:
         return failure(error)
     finally:
         TOKENS.pop(call.job, None)
+        give_back_memory()
         sys.stdout.flush()
         sys.stderr.flush()
 
@@ -216,6 +217,13 @@ def describe() -> dict:
         "warm_bytes": warm.models.held_bytes if warm else 0,
         "warm_models": len(warm.models) if warm else 0,
     }
+
+
+def give_back_memory() -> None:
+    """What a run freed goes back to the system: about 100 MB stay in the heaps of glibc after a network ran."""
+    memory = sys.modules.get("OncoSegmentLib.memory")
+    if memory is not None and "torch" in sys.modules:
+        memory.trim_memory()
 
 
 def release_here() -> int:

@@ -68,11 +68,11 @@ def perform(name: str, arguments: tuple, progress: Progress, cancel: CancelToken
             return Outcome(kept=str(keep))  # done before, by a worker that was lost before it could tell
         result = loaded(name)(*arguments, progress=progress, cancel=cancel)
         return kept(result, keep)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # programs that are run as a library like to exit
         return failure(error)
 
 
-def failure(error: Exception) -> Outcome:
+def failure(error: BaseException) -> Outcome:
     """The outcome of a job that raised."""
     if isinstance(error, OncoError):
         log = "" if isinstance(error, Cancelled) else trace(error)
