@@ -90,7 +90,7 @@ $(VENV)/.installed-dev: pyproject.toml Makefile
 	$(call make-environment,$(VENV))
 	$(VENV)/bin/python -m pip install --quiet $(TORCH)
 	$(VENV)/bin/python -c "import torch; print('torch==' + torch.__version__.split('+')[0])" > $(VENV)/constraints.txt
-	$(VENV)/bin/python -m pip install --quiet --constraint $(VENV)/constraints.txt --editable '.[dev,ai,keyring]'
+	$(VENV)/bin/python -m pip install --quiet --constraint $(VENV)/constraints.txt --editable '.[dev,ai,keyring,cluster]'
 	$(VENV)/bin/python Testing/tools/heal_torchvision.py
 	touch $@ $(VENV)/.installed
 

@@ -36,11 +36,13 @@ class ModelManagerWidget(ScriptedLoadableModuleWidget):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         self.models = None
         self.doctor = None
+        self.packages = None
 
     def setup(self):
         """Loads the panel and fills its tables."""
         from ModelManagerLib.widgets.doctor_page import DoctorPage
         from ModelManagerLib.widgets.model_panel import ModelPanel
+        from ModelManagerLib.widgets.runtime_page import RuntimePage
 
         ScriptedLoadableModuleWidget.setup(self)
         uiWidget = slicer.util.loadUI(self.resourcePath("UI/ModelManager.ui"))
@@ -50,6 +52,7 @@ class ModelManagerWidget(ScriptedLoadableModuleWidget):
         self.logic = ModelManagerLogic()
         self.models = ModelPanel(self.ui)
         self.doctor = DoctorPage(self.ui)
+        self.packages = RuntimePage(self.ui)
         self.ui.refreshButton.connect("clicked(bool)", self.refresh)
         self.refresh()
 
@@ -58,12 +61,14 @@ class ModelManagerWidget(ScriptedLoadableModuleWidget):
         if self.models:
             self.models.close()
             self.doctor.close()
+            self.packages.close()
 
     def refresh(self, clicked=False):
         """Looks again at models and machine."""
         from OncoLib.widgets.tables import fill
 
         self.models.manager.look_again()
+        self.packages.refresh()
         fill(self.ui.environmentTable, [_("What"), _("Found")], self.logic.environment())
 
 

@@ -161,3 +161,15 @@ def wait_with_array(array, path, *, progress, cancel):
 def variables(*, progress, cancel):
     """What the environment says of TotalSegmentator."""
     return {name: value for name, value in os.environ.items() if name.startswith("TOTALSEG_")}
+
+
+def exits(*, progress, cancel):
+    """What a program does that is run as a library."""
+    sys.exit("wrong arguments")
+
+
+def slow_prediction(size, *, progress, cancel):
+    """A prediction that comes although it was cancelled just before."""
+    progress(0.9, "About to be done")
+    time.sleep(0.5)
+    return ball_prediction(size, progress=progress, cancel=cancel)

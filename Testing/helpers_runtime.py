@@ -35,7 +35,10 @@ TINY = RuntimeSet(
 )
 
 FILES = {
-    "oncotiny-first": {"oncotiny_first/__init__.py": "from oncotiny_second import VALUE\n", "oncotiny_first/data.bin": "x" * 5000},
+    "oncotiny-first": {
+        "oncotiny_first/__init__.py": "from oncotiny_second import VALUE\n",
+        "oncotiny_first/data.bin": "x" * 5000,
+    },
     "oncotiny-second": {"oncotiny_second.py": "VALUE = 42\n"},
 }
 
@@ -46,7 +49,9 @@ def digest_line(name: str, content: bytes) -> str:
     return f"{name},sha256={digest},{len(content)}\n"
 
 
-def make_wheel(folder: Path, name: str, version: str, files: dict[str, str] | None = None, requires: tuple[str, ...] = ()) -> Path:
+def make_wheel(
+    folder: Path, name: str, version: str, files: dict[str, str] | None = None, requires: tuple[str, ...] = ()
+) -> Path:
     """A wheel for every Python, with its RECORD."""
     folder.mkdir(parents=True, exist_ok=True)
     stem = f"{name.replace('-', '_')}-{version}"
@@ -71,7 +76,9 @@ def write_lock(folder: Path, wheels: list[Path], set_name: str = "tiny") -> Path
     lines = []
     for wheel in wheels:
         name, version = wheel.name.split("-")[:2]
-        lines.append(f"{name.replace('_', '-')}=={version} \\\n    --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n")
+        lines.append(
+            f"{name.replace('_', '-')}=={version} \\\n    --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
+        )
     path = folder / f"{folder_name(set_name)}.txt"
     path.write_text("# made by a test\n" + "".join(lines))
     return path

@@ -1,4 +1,4 @@
-"""Kills an installation, with its pip, at every change that it makes and at moments in between; looks at what is left.
+"""Kills an installation, and so its pip, at every change that it makes and at moments in between; looks at what is left.
 
 Run as a program (POSIX): it forks one child for each point. Python's audit events tell each opening for writing, rename,
 removal, new folder and start of a process before it happens; pip itself is killed at chosen times.
@@ -44,7 +44,7 @@ def killed_at(job: dict, shop: Shop, point: float) -> str:
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        counted = [0]
+        counted, counting = [0], [False]
 
         def die(what: str) -> None:
             os.write(writing, what.encode())
@@ -53,8 +53,9 @@ def killed_at(job: dict, shop: Shop, point: float) -> str:
         def hook(event: str, arguments: tuple) -> None:
             opens = event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITES
             if opens or event in EVENTS:
-                counted[0] += 1
-                if counted[0] == point:
+                counting[0] = counting[0] or job.get("since", "") in str(arguments[0])
+                counted[0] += counting[0]
+                if counting[0] and counted[0] == point:
                     die(f"{event} {Path(str(arguments[0])).name}")
 
         if point < 0:

@@ -121,7 +121,7 @@ def _isolated_state(one: RuntimeSet, places: Places, lock: Lock | None, host: Ho
         return _of_folder(one, OUTDATED, top, why, size, *facts)
     clash = runtime_host.clash_of(one, lock, host)
     kept = f"in {host.called} it would need {' and '.join(clash)}" if clash else one.reason
-    return _of_folder(one, ISOLATED, top, f"only workers see this folder; {kept}", size, *facts)
+    return _of_folder(one, ISOLATED, top, f"in a folder of its own that only workers see; {kept}", size, *facts)
 
 
 def _of_folder(one: RuntimeSet, kind: str, versions: dict, why: str, size: int, folder: Path, lock: Lock | None) -> SetState:

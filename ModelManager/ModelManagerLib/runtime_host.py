@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -175,12 +176,22 @@ def planned(
     constraints = pip.folder / "constraints.txt"
     own = {pin.name: pin.version for pin in lock.pins} if lock else {}
     with told(one.name):
-        constraints.write_text("".join(f"{name}=={version}\n" for name, version in {**own, **before}.items()), encoding="utf-8")
+        constraints.write_text(constraints_of({**own, **before}), encoding="utf-8")
     report = pip.folder / "report.json"
     arguments = ["install", "--dry-run", "--only-binary", ":all:", "--constraint", str(constraints), "--report", str(report)]
     arguments += ["--no-index", "--find-links", str(wheels)] if wheels is not None else []
     pip.run([*arguments, *found.missing], one.name)
     return pins_of(json.loads(report.read_text(encoding="utf-8")), before, one.name)
+
+
+def constraints_of(versions: dict[str, str]) -> str:
+    """One line a package. Versions of old packages that pip cannot read are left out: it would refuse the whole file, and
+    the look at its plan keeps those packages too."""
+    Requirement, lines = requirement_class(), []
+    for name, version in versions.items():
+        with contextlib.suppress(ValueError):
+            lines.append(f"{Requirement(f'{name}=={version}')}\n")
+    return "".join(lines)
 
 
 def pins_of(report: dict, before: dict[str, str], what: str) -> tuple[Pin, ...]:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 
 from OncoLib.measure import volume_text
+from OncoLib.progress import TimeLeft, time_left_text
 
 WIDTH = 28
 
@@ -20,7 +21,7 @@ class ProgressBar:
     def __init__(self, stream=None, clock=time.monotonic, quiet: bool = False) -> None:
         self._stream = stream or sys.stderr
         self._live = self._stream.isatty()
-        self._clock, self._began, self._quiet = clock, clock(), quiet
+        self._clock, self._time_left, self._quiet = clock, TimeLeft(), quiet
         self._stage = ""
 
     def __call__(self, fraction: float | None, message: str) -> None:
@@ -33,16 +34,11 @@ class ProgressBar:
         self._stage = message
 
     def _line(self, fraction: float | None, message: str) -> str:
+        left = time_left_text(self._time_left.update(fraction, self._clock()))
         if fraction is None:
             return f"[{' ' * WIDTH}]      {message}"
         filled = int(round(WIDTH * fraction))
-        return f"[{'#' * filled}{'.' * (WIDTH - filled)}] {fraction:4.0%} {message}{self._left(fraction)}"
-
-    def _left(self, fraction: float) -> str:
-        spent = self._clock() - self._began
-        if not 0.05 < fraction < 1 or spent < 2:
-            return ""
-        return f", about {spent / fraction * (1 - fraction):.0f} s left"
+        return f"[{'#' * filled}{'.' * (WIDTH - filled)}] {fraction:4.0%} {message}{', ' if left else ''}{left}"
 
     def _write(self, text: str) -> None:
         """A reader of the progress who has gone away stops no work."""

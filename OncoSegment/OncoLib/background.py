@@ -146,11 +146,14 @@ class Job:
         return WorkerError(f"The job's process ended without a result (status {code}): it crashed or ran out of memory.")
 
     def close(self) -> None:
-        """Ends the process if it still runs and removes the job's folder."""
+        """Ends the process if it still runs and removes the job's folder; what was kept of a job that nobody wants goes too."""
+        unwanted = self._cancelled_at is not None or self._process.poll() is None
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
+        if unwanted and self.kept is not None:
+            shutil.rmtree(self.kept, ignore_errors=True)
 
 
 def begin(

@@ -58,7 +58,7 @@ def segment(
         peak_memory_mb=audit.peak_memory_mb(),
     )
     segmentation.require_grid_of(image)
-    return replace(prediction, segmentation=segmentation, notes=image.notes)
+    return replace(prediction, segmentation=segmentation, notes=tuple(dict.fromkeys(image.notes)))
 
 
 def measured(

@@ -179,9 +179,24 @@ def test_close_ends_everything(fresh, tmp_path):
     engine.close()
     until(lambda: not any(alive(pid) for pid in pids), what="the end of all processes")
     assert not any(folder.exists() for folder in folders)
+    assert job.poll().finished, "nobody waits for ever"
+    with pytest.raises(Cancelled):
+        job.result()
     with pytest.raises(WorkerError, match="was closed"):
         engine.submit(jobs.add, 1, 2)
     engine.close()
+
+
+@POSIX
+def test_a_job_that_nobody_looked_at_ends_too_when_its_engine_is_replaced(fresh, tmp_path):
+    engine = fresh()
+    first = engine.submit(jobs.wait_for_file, str(tmp_path / "never"))
+    says(first, "Waiting for the file")
+    os.kill(engine.process.pid, signal.SIGKILL)
+    engine.process.wait()
+    assert result(engine.submit(jobs.add, 1, 2)) == 3
+    with pytest.raises(WorkerError, match="engine's process ended"):
+        result(first)
 
 
 ORPHAN = """

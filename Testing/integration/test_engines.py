@@ -132,6 +132,7 @@ def test_errors_keep_their_kind_and_their_sentence(engine, what):
     [
         (helpers_jobs.refuse, InputError, "the value is 4; wanted 3"),
         (helpers_jobs.fail, WorkerError, r"The job failed unexpectedly \(KeyError\)\."),
+        (helpers_jobs.exits, WorkerError, r"The job failed unexpectedly \(SystemExit\)\."),
         (helpers_jobs.no_memory, WorkerError, "ran out of memory"),
         (helpers_jobs.full_disk, OutputError, "The job stopped: no space left on device"),
     ],
@@ -144,7 +145,7 @@ def test_what_goes_wrong_inside_a_job_is_one_sentence_and_the_next_job_runs(engi
     with pytest.raises(kind, match=sentence):
         job.result()
     job.close()
-    assert "Error" in log
+    assert "Error" in log or "SystemExit" in log
     assert done(engine, helpers_jobs.add, 2, 3) == 5
 
 
@@ -170,6 +171,22 @@ def test_a_result_is_on_disk_before_it_is_given_out(engine):
     job.close()
     assert prediction.segmentation.layers[0].sum() == 6**3
     assert (job.kept / "prediction.json").is_file(), "it stays until the scene has it"
+
+
+def test_a_result_that_was_cancelled_does_not_stay_on_disk(engine):
+    if engine.name == "inline":
+        pytest.skip("an inline job is over when it can be cancelled")
+    before = list(engine.session.folder.glob("result-*/prediction.json"))
+    job = engine.submit(helpers_jobs.slow_prediction, 8, keep=True)
+    while job.poll().message != "About to be done":
+        pass
+    job.cancel()
+    while not job.poll().finished:
+        pass
+    with pytest.raises(Cancelled):
+        job.result()
+    job.close()
+    assert list(engine.session.folder.glob("result-*/prediction.json")) == before
 
 
 def test_progress_has_fraction_and_stage(engine):

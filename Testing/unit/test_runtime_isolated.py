@@ -21,9 +21,7 @@ from ModelManagerLib.transfer_settings import OfflineError, TransferSettings
 from OncoLib.errors import Cancelled, InputError, ModelError, OutputError
 from OncoLib.progress import CancelToken
 
-VALUES = (
-    "import json, oncotiny_first, oncotiny_second; print(json.dumps([oncotiny_first.VALUE, oncotiny_second.__file__]))"
-)
+VALUES = "import json, oncotiny_first, oncotiny_second; print(json.dumps([oncotiny_first.VALUE, oncotiny_second.__file__]))"
 
 
 @pytest.fixture
@@ -232,7 +230,9 @@ def test_two_at_once_wait_for_each_other(shop):
             "print(json.dumps([state.kind, said]))"
         )
         path = os.pathsep.join(entry for entry in sys.path if entry)
-        done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
+        )
         results.append((done.returncode, done.stderr))
         if done.returncode == 0:
             kind, messages = json.loads(done.stdout)

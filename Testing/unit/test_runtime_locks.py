@@ -47,7 +47,14 @@ def test_lists_name_no_index_and_no_other_option():
 
 @pytest.mark.parametrize(
     "line",
-    ["--index-url https://example.org/simple", "numpy", "numpy>=2 --hash=sha256:" + "0" * 64, "numpy==2.0", "-e .", "numpy==2 ; x"],
+    [
+        "--index-url https://example.org/simple",
+        "numpy",
+        "numpy>=2 --hash=sha256:" + "0" * 64,
+        "numpy==2.0",
+        "-e .",
+        "numpy==2 ; x",
+    ],
 )
 def test_a_list_with_anything_else_is_refused(tmp_path, line):
     path = tmp_path / "tiny-cp312-linux_x86_64.txt"

@@ -54,7 +54,9 @@ def test_an_unknown_share_is_an_empty_bar_and_close_ends_the_line():
 def test_the_time_left_is_in_proportion():
     """10 s for a quarter: 30 s are left."""
     stream = Terminal()
-    bar_on(stream, [0.0, 10.0])(0.25, "Segmenting")
+    bar = bar_on(stream, [0.0, 10.0])
+    bar(0.0, "Reading")
+    bar(0.25, "Segmenting")
     assert "about 30 s left" in stream.getvalue()
 
 

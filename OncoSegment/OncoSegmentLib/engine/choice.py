@@ -94,7 +94,7 @@ def make_engine(settings: dict) -> Engine:
         from OncoSegmentLib.engine.remote import RemoteEngine
 
         keys = settings.get("keys")
-        return RemoteEngine(str(settings.get("scheduler", "")), Path(keys) if keys else None)
+        return RemoteEngine(str(settings.get("scheduler", "")), Path(keys).expanduser() if keys else None)
     return _local(settings)
 
 

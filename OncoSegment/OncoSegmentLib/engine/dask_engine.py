@@ -119,7 +119,7 @@ class DaskEngine:
 
     def problem(self) -> str:
         """Why no job can be done any more; "" while all is well. Does not wait."""
-        return ""
+        return "The engine was closed; the job did not finish." if self.closed else ""
 
     def forget(self, job: DaskJob) -> None:
         """A job that was closed."""
@@ -137,6 +137,11 @@ class DaskEngine:
     def _on_stopped(self, event: tuple) -> None:
         _when, facts = event
         self.stopped[facts["worker"]] = facts
+
+    def fail_all(self, why: str) -> None:
+        """Ends every open job with that sentence."""
+        for job in list(self._jobs.values()):
+            job.fail(why)
 
     def close(self) -> None:
         """Ends running jobs and the connection, and removes results that were kept."""

@@ -92,10 +92,8 @@ class DaskJob:
     def _why_killed(self) -> str:
         stopped = self._engine.stopped.get((self._begun or {}).get("worker", ""))
         if stopped is None:
-            return (
-                "The job's process ended without a result: it crashed or was killed. The log tells more; another process"
-                " has taken its place."
-            )
+            more = " The log tells more." if self.log else ""
+            return f"The job's process ended without a result: it crashed or was killed.{more} Another has taken its place."
         left, what = (stopped["limit"], "allowed") if stopped["limit"] else (stopped["free"], "left")
         return (
             f"The job was stopped when it held {stopped['bytes'] / 1e9:.1f} GB of memory and {left / 1e9:.1f} GB were {what}:"
@@ -110,7 +108,8 @@ class DaskJob:
                 write_prediction(self._where, outcome.value)
             except OSError as error:
                 outcome = lost(f"The result could not be kept on disk ({(error.strerror or 'write error').lower()}).")
-        self._outcome = outcome
+        if self._outcome is None:  # the first end counts
+            self._outcome = outcome
 
     def _ask_to_stop(self) -> None:
         if self._begun is None:
@@ -139,7 +138,7 @@ class DaskJob:
     def poll(self) -> Status:
         """Looks once, without waiting; after Cancel it also has a job killed that does not stop in `GRACE_SECONDS`."""
         if self._outcome is None and (problem := self._engine.problem()):
-            self._outcome = lost(problem)
+            self.fail(problem)
         finished = self._outcome is not None
         late = self._cancelled_at is not None and self._engine.clock() - self._cancelled_at > GRACE_SECONDS
         if late and not finished and not self._killed:
@@ -147,6 +146,11 @@ class DaskJob:
             self._engine.later(self._kill)
         left = None if finished or self._cancelled_at is not None else self._time_left.update(self._last[0], self._engine.clock())
         return Status(*self._last, finished, left)
+
+    def fail(self, why: str) -> None:
+        """Ends with that sentence, unless it ended already."""
+        if self._outcome is None:
+            self._outcome = lost(why)
 
     def cancel(self) -> None:
         """Asks the job to stop; `poll` sees to it that it does."""

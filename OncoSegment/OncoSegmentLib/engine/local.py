@@ -51,6 +51,7 @@ class LocalEngine(DaskEngine):
     def submit(self, function, *arguments, keep=False, gpu=""):
         """See `DaskEngine.submit`. An engine that ended, of idleness or by a crash, is started anew."""
         if self.process is not None and self.process.poll() is not None:
+            self.fail_all(self.problem())
             self._drop()
         if self.arrays is None and not self.closed:
             self._make_folders(arguments)
@@ -142,7 +143,7 @@ class LocalEngine(DaskEngine):
         """One sentence when the engine's process is gone that once ran; one that never did is told by who starts it."""
         if self._client is not None and self.process is not None and self.process.poll() is not None:
             return f"The engine's process ended (status {self.process.returncode}); the next job starts another."
-        return ""
+        return super().problem()
 
     def _drop(self) -> None:
         """Forgets an engine that ended."""

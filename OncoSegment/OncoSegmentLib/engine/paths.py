@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from ModelManagerLib import runtime
 from OncoLib.background import interpreter, own_path
 
 
 def worker_path() -> list[str]:
-    """Our packages, where they lie."""
-    return own_path()
+    """The isolated packages of the runtime first, then our own, where they lie."""
+    return [*runtime.worker_path(), *own_path()]
 
 
 BOOT = "import sys; sys.path[:0] = {path!r}; import runpy; runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"

@@ -16,6 +16,7 @@ from OncoLib.errors import Cancelled, OncoError, WorkerError
 from OncoLib.progress import CancelToken, Progress
 from OncoLib.segmentation import Prediction
 from OncoSegmentLib.engine.codec import DONE, read_prediction, write_prediction
+from OncoSegmentLib.memory import forget_traces, out_of_memory
 
 OUT_OF_MEMORY = "The job ran out of memory; close other programs, or choose a smaller region or a faster model."
 
@@ -67,21 +68,30 @@ def perform(name: str, arguments: tuple, progress: Progress, cancel: CancelToken
             return Outcome(kept=str(keep))  # done before, by a worker that was lost before it could tell
         result = loaded(name)(*arguments, progress=progress, cancel=cancel)
         return kept(result, keep)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # programs that are run as a library like to exit
         return failure(error)
 
 
-def failure(error: Exception) -> Outcome:
+def failure(error: BaseException) -> Outcome:
     """The outcome of a job that raised."""
     if isinstance(error, OncoError):
         log = "" if isinstance(error, Cancelled) else trace(error)
         return Outcome(error=type(error).__name__, message=str(error), exit_code=error.exit_code, log=log)
-    if isinstance(error, MemoryError):
-        return Outcome(error="WorkerError", message=OUT_OF_MEMORY, exit_code=WorkerError.exit_code, log=trace(error))
+    if out_of_memory(error):
+        log = trace(error)
+        forget_traces(error)  # they hold the arrays for which there was no room
+        release_warm()
+        return Outcome(error="WorkerError", message=OUT_OF_MEMORY, exit_code=WorkerError.exit_code, log=log)
     if isinstance(error, OSError) and error.strerror:
         return Outcome(error="OutputError", message=f"The job stopped: {error.strerror.lower()}.", exit_code=3, log=trace(error))
     message = f"The job failed unexpectedly ({type(error).__name__})."
     return Outcome(error="WorkerError", message=message, exit_code=1, log=trace(error))
+
+
+def release_warm() -> int:
+    """Releases the warm models of this process, when it has any; returns their bytes."""
+    warm = sys.modules.get("OncoSegmentLib.warm")
+    return warm.models.release() if warm else 0
 
 
 def kept(result, keep: Path | None) -> Outcome:
