@@ -125,6 +125,18 @@ class Slurm:
                     found.append(int(entry.name))
         return [pid for pid in found if pid != os.getpid()]
 
+    def worker_processes(self) -> list[int]:
+        """Nannies and workers: programs of Python below the steps of jobs."""
+        import psutil
+
+        found = []
+        for pid in self.processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process = psutil.Process(pid)
+                if "python" in process.name() and "slurmstepd" in {one.name() for one in process.parents()}:
+                    found.append(pid)
+        return found
+
     def _configure(self) -> None:
         for name in ("state", "spool"):
             (self.folder / name).mkdir(mode=0o755)

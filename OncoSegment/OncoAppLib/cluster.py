@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -99,17 +101,20 @@ def slurm(options) -> int:
 
 
 def slurm_with_logs(options, logs: Path) -> int:
-    """The scheduler, its jobs, and their end."""
+    """The scheduler, its jobs, and their end. SLURM makes the logs with the file mode mask of this process."""
     from OncoSegmentLib.engine.slurm import SlurmJobs, end, numbers, slurm_cluster
 
     jobs = SlurmJobs(
         options.keys, logs, options.memory, options.jobs, options.cores, options.gpus, options.queue, options.account,
         options.walltime, tuple(options.directive), tuple(options.prologue), options.host, options.port,
     )  # fmt: skip
+    os.umask(0o077)
     cancel = until_told(options)
     cluster = slurm_cluster(jobs)
     try:
         tell_address(options, cluster.scheduler_address, jobs=numbers(cluster), name=jobs.name)
+        if cluster.scheduler_address.startswith("tls://127.") and not options.host:
+            print("Note: other nodes cannot reach that address; name one that they can with --host.", file=sys.stderr)
         watch_jobs(options, cluster, jobs, cancel)
     finally:
         end(cluster, jobs)

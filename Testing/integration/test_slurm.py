@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import http.client
-import json
 import os
-import signal
-import time
 
 import numpy as np
 import pytest
 
 import helpers_jobs as jobs
-from helpers import reference_ct, tree
+from helpers import reference_ct
 from helpers_cli import run_cli
 from helpers_cluster import connected, laptop_keys, running_cluster
 from helpers_engine import finished, result, says, until
@@ -196,7 +193,7 @@ def test_the_command_line_says_in_one_sentence_that_the_keys_do_not_fit(cluster,
 def test_scheduler_nannies_and_workers_listen_once_each_and_to_nobody_without_tls(cluster, slurm):
     """And where the scheduler was told to listen alone: no dashboard, no web server, no other interface."""
     found = []
-    for pid in {cluster.process.pid, *processes_of_workers(slurm)}:
+    for pid in {cluster.process.pid, *slurm.worker_processes()}:
         for one in psutil.Process(pid).net_connections(kind="tcp"):
             if one.status == psutil.CONN_LISTEN:
                 found.append((one.laddr.ip, one.laddr.port))
@@ -209,23 +206,13 @@ def test_scheduler_nannies_and_workers_listen_once_each_and_to_nobody_without_tl
             connection.getresponse()
 
 
-def processes_of_workers(slurm) -> list[int]:
-    """Nannies and workers: what runs below the steps of SLURM."""
-    found = []
-    for pid in slurm.processes():
-        process = psutil.Process(pid)
-        if "python" in process.name() and "slurmstepd" in {one.name() for one in process.parents()}:
-            found.append(pid)
-    return found
-
-
 def test_the_job_script_holds_no_key_and_only_the_owner_reads_what_the_jobs_write(cluster, keys, slurm):
     scripts = [slurm.run("scontrol", "write", "batch_script", number, "-") for number in slurm.jobs()]
     assert len(scripts) == 2
     assert all(f"--tls-key {keys / 'cluster-key.pem'}" in text and "PRIVATE" not in text for text in scripts)
     logs = [path for folder in keys.glob("logs-*") for path in (folder, *folder.iterdir())]
     assert len(logs) > 2
-    assert keys.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o077 for path in (keys, *logs)} == {0}
 
 
 def test_each_worker_of_a_job_with_two_gpus_has_one(slurm, keys, laptop, tmp_path):
@@ -235,6 +222,7 @@ def test_each_worker_of_a_job_with_two_gpus_has_one(slurm, keys, laptop, tmp_pat
             assert engine.gpu_workers() == 2
             both = [engine.submit(jobs.where, gpu="required") for _ in range(2)]
             assert sorted(result(job)["gpu"] for job in both) == ["0", "1"]
+            assert set(engine.client().run(os.environ.get, "OMP_NUM_THREADS").values()) == {"1"}, "two cores for two workers"
 
 
 def test_without_a_gpu_a_job_that_must_have_one_is_refused(engine):
@@ -264,77 +252,3 @@ def job_of(pid: int) -> str:
     """Number of the SLURM job that a process belongs to."""
     variables = dict(one.partition("=")[::2] for one in open(f"/proc/{pid}/environ").read().split("\0"))
     return variables["SLURM_JOB_ID"]
-
-
-def test_when_slurm_ends_all_jobs_the_command_says_so_and_ends(slurm, keys):
-    with running_cluster("slurm", "--keys", keys, "--memory", MEMORY, *LOOPBACK, env=slurm.environment) as made:
-        made.line("Workers: 1")
-        slurm.run("scancel", "--name", slurm_name(made))
-        assert made.process.wait(60) == WorkerError.exit_code
-        assert "all jobs of SLURM have ended" in made.process.stderr.read()
-
-
-def slurm_name(made) -> str:
-    """Of the jobs, as the command told it."""
-    return next(line for line in made.lines if line.startswith("Jobs of SLURM")).partition("named ")[2].rstrip(").")
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_ctrl_c_ends_the_jobs_and_leaves_nothing(slurm, keys, number):
-    before, running = tree(keys), set(slurm.jobs())
-    with running_cluster("slurm", "--keys", keys, "--memory", MEMORY, *LOOPBACK, env=slurm.environment) as made:
-        made.line("Workers: 1")
-        assert set(slurm.jobs()) > running
-        mine = {pid for pid in processes_of_workers(slurm) if slurm_name(made) in environment_of(pid)}
-        assert len(mine) >= 2, "a nanny and a worker"
-        assert made.end(number) == 0
-    until(lambda: set(slurm.jobs()) == running, 20, "the end of the job")
-    assert tree(keys) == before
-    until(lambda: not any(slurm_name(made) in environment_of(pid) for pid in mine), 20, "the end of the job's processes")
-
-
-def environment_of(pid: int) -> str:
-    """Of a process, as text; empty when it is gone."""
-    try:
-        return open(f"/proc/{pid}/environ").read()
-    except OSError:
-        return ""
-
-
-def test_workers_end_by_themselves_when_the_scheduler_was_killed(slurm, keys):
-    running = set(slurm.jobs())
-    with running_cluster("slurm", "--keys", keys, "--memory", MEMORY, *LOOPBACK, env=slurm.environment) as made:
-        made.line("Workers: 1")
-        made.end(signal.SIGKILL)
-    began = time.monotonic()
-    until(lambda: set(slurm.jobs()) == running, 60, "the end of the job")
-    print(f"a job without its scheduler ended after {time.monotonic() - began:.1f} s")
-
-
-@pytest.mark.parametrize(
-    ("options", "complaint"),
-    [
-        (["--queue", "nowhere"], "invalid partition"),
-        (["--memory", "900GB"], "requested node configuration is not available"),
-        (["--walltime", "soon"], "invalid --time specification"),
-        (["--gpus", "9"], "requested node configuration is not available"),
-    ],
-)
-def test_what_slurm_refuses_is_told_in_its_words_and_nothing_is_left(slurm, keys, options, complaint):
-    before, running = tree(keys), slurm.jobs()
-    os.environ["SLURM_CONF"] = slurm.environment["SLURM_CONF"]
-    try:
-        done = run_cli("cluster", "slurm", "--keys", keys, "--memory", MEMORY, *LOOPBACK, *options)
-    finally:
-        os.environ.pop("SLURM_CONF")
-    assert done.code == WorkerError.exit_code, done.out
-    assert complaint in done.sentence.lower()
-    assert (tree(keys), slurm.jobs()) == (before, running)
-
-
-def test_facts_as_json_while_it_runs(slurm, keys):
-    options = ["--keys", keys, "--memory", MEMORY, "--json", *LOOPBACK]
-    with running_cluster("slurm", *options, env=slurm.environment) as made:
-        facts = json.loads(made.line("{"))
-        assert facts["scheduler"].startswith("tls://127.0.0.1:")
-        assert set(facts["jobs"]) <= set(slurm.jobs())

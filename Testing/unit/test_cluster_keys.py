@@ -174,7 +174,8 @@ def test_a_key_that_root_mounts_for_a_group_is_taken_and_that_of_another_user_is
 def tried(folder) -> str:
     """What the user "nobody" makes of the keys. The interpreter may lie where that user cannot read, so imports come first."""
     code = (
-        "import _strptime, calendar, os\nfrom OncoSegmentLib.engine.keys import checked_keys\nfrom OncoLib.errors import InputError\n"
+        "import _strptime, calendar, os\nfrom OncoSegmentLib.engine.keys import checked_keys\n"
+        "from OncoLib.errors import InputError\n"
         f"os.setgid(65534)\nos.setuid(65534)\ntry:\n    checked_keys({str(folder)!r})\n    print('taken')\n"
         "except InputError as error:\n    print(error)"
     )

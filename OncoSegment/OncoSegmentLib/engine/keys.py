@@ -173,7 +173,7 @@ def security_of(folder: Path, part: str = "client", *, now: datetime.datetime | 
 
 def checked_keys(folder: Path, part: str = "client", *, now: datetime.datetime | None = None) -> dict[str, Path]:
     """Paths of ca, certificate and key, absolute; InputError as `security_of`."""
-    folder = Path(folder).absolute()
+    folder = Path(folder).expanduser().absolute()
     if not folder.is_dir():
         raise InputError(f"{folder.name} is no folder; wanted the folder of the cluster's keys")
     names = {"ca": AUTHORITY, "certificate": certificate_name(part), "key": key_name(part)}

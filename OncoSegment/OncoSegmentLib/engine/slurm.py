@@ -6,6 +6,7 @@ in a folder that the nodes share; SLURM keeps the scripts, so no key is in them.
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import shlex
@@ -167,12 +168,14 @@ def end(cluster, jobs: SlurmJobs) -> None:
     except (OSError, TimeoutError):
         pass  # SLURM or the scheduler does not answer; what matters follows
     finally:
-        _told(["scancel", f"--name={jobs.name}", "--me"])
+        _told(["scancel", f"--name={jobs.name}", f"--user={own_name()}"])
 
 
 def states(jobs: SlurmJobs) -> Counter | None:
     """How many of the jobs are in which state, such as "running" or "pending (Resources)"; None when SLURM does not answer."""
-    text = _told(["squeue", f"--name={jobs.name}", "--me", "--noheader", "--array", "--format=%T|%r"])
+    text = _told(
+        ["squeue", f"--name={jobs.name}", f"--user={own_name()}", "--noheader", "--array", "--format=%T|%r"]
+    )
     if text is None:
         return None
     found: Counter = Counter()
@@ -182,6 +185,16 @@ def states(jobs: SlurmJobs) -> Counter | None:
             told = state == "PENDING" and reason != "None"
             found[f"{state.lower()} ({reason})" if told else state.lower()] += 1
     return found
+
+
+def own_name() -> str:
+    """Of this user, as SLURM knows it; `--me` is not known to older ones."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def _told(command: list[str]) -> str | None:
