@@ -137,6 +137,8 @@ class Places:
         try:
             replace_patiently(self.folder, old)
         except PermissionError as error:
+            if os.name != "nt":
+                raise
             raise OutputError(
                 f"{self.set_name}: the packages are in use and cannot be taken away now; end the running jobs, or restart the"
                 " program, and try again"
