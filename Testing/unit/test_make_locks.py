@@ -8,23 +8,24 @@ from ModelManagerLib.runtime_locks import PLATFORMS, read_lock
 from ModelManagerLib.runtime_sets import SETS
 from tools import make_locks
 
-ANSWER = """
+SOURCE, TWO, THREE = "1" * 64, "2" * 64, "3" * 64
+ANSWER = f"""
 name = "a-b"
 version = "1.2"
-sdist = { url = "https://example.org/a_b-1.2.tar.gz", hashes = { sha256 = "%s" } }
+sdist = {{ url = "https://example.org/a_b-1.2.tar.gz", hashes = {{ sha256 = "{SOURCE}" }} }}
 wheels = [
-    { url = "https://example.org/a_b-1.2-cp312-cp312-win_amd64.whl", upload-time = 2026-01-01T00:00:00Z, hashes = { sha256 = "%s" } },
-    { url = "https://example.org/a_b-1.2-py3-none-any.whl", hashes = { sha256 = "%s" } },
+    {{ url = "https://example.org/a_b-1.2-cp312-cp312-win_amd64.whl", size = 7, hashes = {{ sha256 = "{THREE}" }} }},
+    {{ url = "https://example.org/a_b-1.2-py3-none-any.whl", hashes = {{ sha256 = "{TWO}" }} }},
 ]
-""" % ("1" * 64, "3" * 64, "2" * 64)
+"""
 
 
 def test_wheels_are_listed_and_sources_and_addresses_are_not(tmp_path):
     text = make_locks.lines_of(ANSWER)
-    assert text == f"a-b==1.2 \\\n    --hash=sha256:{'2' * 64} \\\n    --hash=sha256:{'3' * 64}\n"
+    assert text == f"a-b==1.2 \\\n    --hash=sha256:{TWO} \\\n    --hash=sha256:{THREE}\n"
     path = tmp_path / "tiny.txt"
     path.write_text(make_locks.HEAD + text)
-    assert read_lock(path).pins[0].sha256 == {"2" * 64, "3" * 64}
+    assert read_lock(path).pins[0].sha256 == {TWO, THREE}
     assert make_locks.versions_of(path) == "a-b==1.2\n"
     assert make_locks.versions_of(tmp_path / "none.txt") == ""
 
