@@ -25,8 +25,8 @@ from OncoLib.background import interpreter
 from OncoLib.errors import ModelError
 from OncoLib.progress import CancelToken, Progress, part_of
 
-PYTORCH_EXTENSION = "PyTorchUtils"
-"""The module of Slicer's extension "PyTorch", which picks the build that fits the graphics card."""
+LAST_STEP = "Installing; this step goes on to its end"
+"""pip cannot take a half installation back, so nobody is offered to stop it."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def install(
             new = Lock(lock.path if lock else Path(f"{one.name}.txt"), pins, "")
             source = gather(new, places, runner, settings, wheels, part_of(progress, 0.1, 0.8), cancel)
             cancel.check()
-            progress(0.8, "Installing; this step goes on to its end")
+            progress(0.8, LAST_STEP)
             add(new, folder, source, runner)
         remove_tree(places.parts)
     importlib.invalidate_caches()

@@ -47,6 +47,7 @@ REASONS = (
     (r"DO NOT MATCH THE HASHES", ModelError, "a file of the index is not the one that was listed (another SHA-256)"),
     (r"externally-managed-environment", ModelError, "this Python belongs to the system; use a virtual environment"),
     (r"No module named pip\b", ModelError, "this Python has no pip; `python -m ensurepip` brings it"),
+    (r"no such option: --report", ModelError, "the pip of this Python is older than 22.2; `python -m pip install --upgrade pip`"),
     (r"ResolutionImpossible|conflicting dependencies", ModelError, WOULD_CHANGE),
     (r"outside the target directory|path traversal", ModelError, "a file of the index is hostile: it leads out of its folder"),
     (
