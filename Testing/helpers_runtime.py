@@ -119,7 +119,7 @@ class Shop:
 
 def shop_in(folder: Path) -> Shop:
     """New folders; the set "tiny" must be put into `runtime_sets.SETS`."""
-    return Shop(folder / "runtime", folder / "wheels", folder / "locks")
+    return Shop(folder / "packages of a user ü", folder / "wheels", folder / "locks")
 
 
 @dataclass

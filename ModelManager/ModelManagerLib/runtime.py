@@ -95,7 +95,7 @@ def state(name: str, root: Path | None = None, host: Host | None = None, *, lock
         return found
     there = runtime_host.look(one, host)
     if there.satisfied:
-        why = f"{host.called} has all of it already; nothing needs to be installed"
+        why = f"{host.called} has all of it; nothing needs to be installed"
         return SetState(name, one.title, host.kind, there.versions, _sentence(why), 0, "", _name(lock))
     return found or SetState(name, one.title, MISSING, there.versions, _why_missing(one, lock, there, host), 0, "", _name(lock))
 
@@ -173,7 +173,7 @@ def install(
     settings = settings or user_transfer_settings()
 
     def pip(folder: Path) -> Pip:
-        temporary = folder / "tmp"
+        temporary = folder / "t"
         temporary.mkdir()
         return Pip(host.python, pip_environment(host.python, temporary, settings), folder, log, cancel)
 

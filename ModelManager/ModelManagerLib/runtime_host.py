@@ -16,17 +16,17 @@ from ModelManagerLib.disk import remove_tree
 from ModelManagerLib.doctor_packages import installed, normal, requirement_class
 from ModelManagerLib.runtime_isolated import gather, write_requirements
 from ModelManagerLib.runtime_locks import Lock, Pin
-from ModelManagerLib.runtime_pip import Pip
+from ModelManagerLib.runtime_pip import WOULD_CHANGE, Pip
 from ModelManagerLib.runtime_places import Places, require_room, told
 from ModelManagerLib.runtime_records import versions_of
-from ModelManagerLib.runtime_sets import HOST, SLICER, RuntimeSet
+from ModelManagerLib.runtime_sets import HOST, ISOLATED, SLICER, RuntimeSet
 from ModelManagerLib.transfer_settings import TransferSettings
 from OncoLib.background import interpreter
 from OncoLib.errors import ModelError
 from OncoLib.progress import CancelToken, Progress, part_of
 
-PYTORCH_EXTENSION = "PyTorchUtils"
-"""The module of Slicer's extension "PyTorch", which picks the build that fits the graphics card."""
+LAST_STEP = "Installing; this step goes on to its end"
+"""pip cannot take a half installation back, so nobody is offered to stop it."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def install(
             new = Lock(lock.path if lock else Path(f"{one.name}.txt"), pins, "")
             source = gather(new, places, runner, settings, wheels, part_of(progress, 0.1, 0.8), cancel)
             cancel.check()
-            progress(0.8, "Installing; this step goes on to its end")
+            progress(0.8, LAST_STEP)
             add(new, folder, source, runner)
         remove_tree(places.parts)
     importlib.invalidate_caches()
@@ -180,7 +180,12 @@ def planned(
     report = pip.folder / "report.json"
     arguments = ["install", "--dry-run", "--only-binary", ":all:", "--constraint", str(constraints), "--report", str(report)]
     arguments += ["--no-index", "--find-links", str(wheels)] if wheels is not None else []
-    pip.run([*arguments, *found.missing], one.name)
+    try:
+        pip.run([*arguments, *found.missing], one.name)
+    except ModelError as error:
+        if WOULD_CHANGE in str(error) and ISOLATED in one.kinds:
+            raise ModelError(f"{error}; install it as {ISOLATED}, where it changes nothing") from error
+        raise
     return pins_of(json.loads(report.read_text(encoding="utf-8")), before, one.name)
 
 

@@ -160,8 +160,10 @@ def examined(one: RuntimeSet, lock: Lock, new: Path, progress: Progress, cancel:
     listed = {pin.name: pin.version for pin in lock.pins}
     wrong = sorted(name for name in listed if versions.get(name) != listed[name])
     count = len(list(new.glob("*.dist-info")))
-    if wrong or count != len(listed):
-        raise ModelError(f"{one.name}: {', '.join(wrong) or count} came in another version than listed; nothing was changed")
+    if wrong:
+        raise ModelError(f"{one.name}: {', '.join(wrong)} came in another version than listed; nothing was changed")
+    if count != len(listed):
+        raise ModelError(f"{one.name}: {count} packages came and {len(listed)} are listed; nothing was changed")
     problems = problems_of(new, progress=progress, cancel=cancel)
     if problems:
         raise ModelError(f"{one.name}: {sentence_of(problems)}; nothing was changed")

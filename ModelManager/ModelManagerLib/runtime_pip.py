@@ -40,12 +40,15 @@ runpy.run_module("pip", run_name="__main__", alter_sys=True)
 
 POLL_S = 0.05
 
+WOULD_CHANGE = "it would change a package that is there"
+
 REASONS = (
     (r"No space left on device|Errno 28\]|not enough space on the disk|Errno 122\]", OutputError, "the disk is full; free some"),
     (r"DO NOT MATCH THE HASHES", ModelError, "a file of the index is not the one that was listed (another SHA-256)"),
     (r"externally-managed-environment", ModelError, "this Python belongs to the system; use a virtual environment"),
     (r"No module named pip\b", ModelError, "this Python has no pip; `python -m ensurepip` brings it"),
-    (r"ResolutionImpossible|conflicting dependencies", ModelError, "it would change a package that is there"),
+    (r"no such option: --report", ModelError, "the pip of this Python is older than 22.2; `python -m pip install --upgrade pip`"),
+    (r"ResolutionImpossible|conflicting dependencies", ModelError, WOULD_CHANGE),
     (r"outside the target directory|path traversal", ModelError, "a file of the index is hostile: it leads out of its folder"),
     (
         r"NewConnectionError|Name or service not known|NameResolutionError|ProxyError|SSLError|ConnectTimeout|ReadTimeout"

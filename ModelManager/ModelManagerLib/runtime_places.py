@@ -9,6 +9,7 @@ trash/                        what is on its way out
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import tempfile
@@ -26,7 +27,7 @@ RUNTIME_VARIABLE = "ONCOSEGMENT_RUNTIME"
 MANIFEST = "oncosegment-set.json"
 FORMAT = 1
 MARK = "~"
-"""Between a set's folder name and the unique part of what is under way."""
+"""Between the sign of a set and the unique part of what is under way."""
 
 
 def runtime_root(environ: Mapping[str, str] = os.environ, home: Path | None = None) -> Path:
@@ -51,6 +52,11 @@ class Places:
     def folder(self) -> Path:
         """Of the set, for this Python and platform."""
         return self.root / folder_name(self.set_name)
+
+    @property
+    def prefix(self) -> str:
+        """Of what is under way for this set: short, since Windows takes 259 signs and packages lie deep (statsmodels 106)."""
+        return hashlib.sha256(folder_name(self.set_name).encode()).hexdigest()[:6] + MARK
 
     @property
     def parts(self) -> Path:
@@ -86,14 +92,14 @@ class Places:
     def clean_up(self) -> None:
         """Removes what a crash left of this set; call it under the lock."""
         for folder in (self.staging, self.trash):
-            for path in folder.glob(f"{folder_name(self.set_name)}{MARK}*") if folder.is_dir() else ():
+            for path in folder.glob(f"{self.prefix}*") if folder.is_dir() else ():
                 remove_tree(path)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Path]:
         """A private folder on the same volume; gone at the end."""
         with told(self.set_name):
-            path = Path(tempfile.mkdtemp(prefix=f"{folder_name(self.set_name)}{MARK}", dir=self.staging))
+            path = Path(tempfile.mkdtemp(prefix=self.prefix, dir=self.staging))
         try:
             yield path
         finally:
@@ -127,10 +133,12 @@ class Places:
 
     def _aside(self) -> Path:
         """Moves the set to the trash. On Windows that is refused while a process has one of its libraries loaded."""
-        old = Path(tempfile.mkdtemp(prefix=f"{folder_name(self.set_name)}{MARK}", dir=self.trash)) / "old"
+        old = Path(tempfile.mkdtemp(prefix=self.prefix, dir=self.trash)) / "old"
         try:
             replace_patiently(self.folder, old)
         except PermissionError as error:
+            if os.name != "nt":
+                raise
             raise OutputError(
                 f"{self.set_name}: the packages are in use and cannot be taken away now; end the running jobs, or restart the"
                 " program, and try again"

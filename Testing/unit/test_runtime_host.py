@@ -11,7 +11,7 @@ import pytest
 
 from helpers_runtime import QUICK_LOCKS, SETTINGS, TINY, index_of, make_wheel, only_index, shop_in, write_lock
 from ModelManagerLib import runtime
-from ModelManagerLib.runtime_host import Host, host_kind, look
+from ModelManagerLib.runtime_host import Host, constraints_of, host_kind, look
 from ModelManagerLib.runtime_sets import SETS, set_named
 from OncoLib.errors import ModelError
 
@@ -91,7 +91,7 @@ def test_an_older_package_that_would_have_to_change_stops_it(shop, host):
     first = make_wheel(shop.wheels, "oncotiny-first", "1.0", requires=("oncotiny-second>=1",))
     write_lock(shop.locks, [first, make_wheel(shop.wheels, "oncotiny-second", "1.0")])
     before = freeze(host)
-    with pytest.raises(ModelError, match="tiny: it would change a package that is there; nothing was changed"):
+    with pytest.raises(ModelError, match="it would change a package that is there; nothing was changed; install it as isolated"):
         install(shop, host)
     assert freeze(host) == before
     assert runtime.install("tiny", wheels=shop.wheels, host=host, **shop.common).kind == "isolated"  # there it can be
@@ -133,6 +133,11 @@ def test_in_slicer_pytorch_comes_from_its_extension(shop, host):
     with pytest.raises(ModelError, match="install Slicer's extension PyTorch"):
         runtime.install("segmentation", host=inside, root=shop.root, settings=SETTINGS, lock_options=QUICK_LOCKS)
     assert look(set_named("segmentation"), inside).missing[0].startswith("torch")
+
+
+def test_versions_that_pip_cannot_read_do_not_spoil_the_constraints():
+    versions = {"numpy": "2.4.6", "old": "0.1-of yesterday", "torch": "2.13.0+cpu"}
+    assert constraints_of(versions) == "numpy==2.4.6\ntorch==2.13.0+cpu\n"
 
 
 def test_how_a_host_is_recognized(tmp_path):

@@ -10,7 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ModelManagerLib import runtime, runtime_work
-from ModelManagerLib.runtime_host import this_host
+from ModelManagerLib.runtime_host import LAST_STEP, this_host
 from ModelManagerLib.runtime_places import runtime_root
 from ModelManagerLib.runtime_sets import DAMAGED, HOST, ISOLATED, MISSING, OUTDATED, SETS, SLICER
 from ModelManagerLib.widgets.model_panel import show_text
@@ -188,6 +188,7 @@ class RuntimePage:
         bar.setRange(0, 0 if status.fraction is None else 100)
         bar.setValue(0 if status.fraction is None else int(100 * status.fraction))
         self.tell(status.message)
+        self.ui.packagesCancelButton.enabled = status.message != LAST_STEP
         self._show_log(self._job.log)
         if not status.finished:
             return
