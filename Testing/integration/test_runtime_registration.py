@@ -18,13 +18,16 @@ import json, os
 os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"
 import ants, numpy, scipy
 import scipy.ndimage
-k, j, i = numpy.mgrid[:24, :24, :24]
-ball = (numpy.exp(-((k - 11.5) ** 2 / 30 + (j - 10) ** 2 / 15 + (i - 12) ** 2 / 60)) * 1000).astype("float32")
-moved = scipy.ndimage.shift(ball, (0.0, 2.0, -1.0), order=1)
-fixed, moving = ants.from_numpy(ball), ants.from_numpy(moved)
-found = ants.registration(fixed, moving, type_of_transform="Rigid", random_seed=1)
+k, j, i = numpy.mgrid[:32, :32, :32]
+blobs = ((9, 12, 20, 3.0), (20, 9, 11, 4.0), (18, 21, 19, 2.5), (12, 22, 10, 3.5))
+squares = [((k - a) ** 2 + (j - b) ** 2 + (i - c) ** 2) / (2 * s * s) for a, b, c, s in blobs]
+image = sum(1000 * numpy.exp(-one) for one in squares).astype("float32")
+moved = scipy.ndimage.shift(image, (0.0, 2.0, -1.0), order=1)
+fixed, moving = ants.from_numpy(image), ants.from_numpy(moved)
+every_voxel = {"aff_metric": "meansquares", "aff_random_sampling_rate": 1.0, "random_seed": 1}
+found = ants.registration(fixed, moving, type_of_transform="Rigid", **every_voxel)
 transform = ants.read_transform(found["fwdtransforms"][0])
-center = [float(value) for value in transform.apply_to_point((11.5, 10.0, 12.0))]
+center = [float(value) for value in transform.apply_to_point((15.0, 15.0, 15.0))]
 print(json.dumps({"numpy": numpy.__version__, "scipy": scipy.__version__, "numpy_file": numpy.__file__, "center": center}))
 """
 
@@ -56,7 +59,7 @@ def test_workers_get_ants_and_the_host_keeps_its_numpy(tmp_path):
     if sys.version_info >= (3, 11):
         assert (found["numpy"], found["scipy"]) == ("2.3.5", "1.15.3")
     assert Path(found["numpy_file"]).is_relative_to(folders[0])
-    assert found["center"] == pytest.approx([11.5, 12.0, 11.0], abs=0.3)  # shifted by (0, 2, -1) voxels of 1 mm
+    assert found["center"] == pytest.approx([15.0, 17.0, 14.0], abs=0.05)  # shifted by (0, 2, -1) voxels of 1 mm
     assert freeze() == before and in_worker([], HOST) == numbers
     assert runtime.verify("registration", root=tmp_path / "runtime").sound  # after the worker compiled what it used
     assert runtime.remove("registration", root=tmp_path / "runtime") > 3e8
