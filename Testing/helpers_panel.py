@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 
 
@@ -12,3 +14,12 @@ def finish(stubs, widget, seconds=60.0):
         stubs.fire_timers()
         time.sleep(0.02)
     assert widget.progress.monitor is None, "the job did not end"
+
+
+def kill_worker(job, seconds=60.0):
+    """Kills the process that does a job, whichever engine runs it."""
+    end = time.monotonic() + seconds
+    while not hasattr(job, "_process") and job._begun is None and time.monotonic() < end:
+        time.sleep(0.02)
+    pid = job._process.pid if hasattr(job, "_process") else job._begun["pid"]
+    os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))

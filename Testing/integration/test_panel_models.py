@@ -162,11 +162,11 @@ def test_an_import_beside_a_download_shares_its_timer_and_ends_with_its_own_sent
 def test_the_log_of_a_job_that_crashed_opens(panel, monkeypatch):
     from pathlib import Path
 
-    import helpers_jobs
+    import helpers_panel_jobs
     from ModelManagerLib import manager
 
-    monkeypatch.setenv("PYTHONPATH", str(Path(helpers_jobs.__file__).parent))
-    monkeypatch.setattr(manager.Manager._begin, "__defaults__", ("helpers_jobs:crash",))
+    monkeypatch.setenv("PYTHONPATH", str(Path(helpers_panel_jobs.__file__).parent))
+    monkeypatch.setattr(manager.Manager._begin, "__defaults__", ("helpers_panel_jobs:crash",))
     choose(panel, "Spleen of our hospital")
     panel.ui.installButton.click()
     panel.ui.acceptButton.click()

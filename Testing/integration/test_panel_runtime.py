@@ -65,8 +65,10 @@ def finish(widget, seconds: float = 60.0) -> None:
 
 
 def buttons(widget) -> set[str]:
-    names = ("Install", "Verify", "Remove", "Cancel", "Wheels")
-    return {name for name in names if getattr(widget.ui, f"packages{name}Button").enabled}
+    names = ("Install", "Verify", "Remove", "Wheels")
+    found = {name for name in names if getattr(widget.ui, f"packages{name}Button").enabled}
+    cancel = widget.packages.progress.cancelButton
+    return found | ({"Cancel"} if cancel.visible and cancel.enabled else set())
 
 
 def install(widget, monkeypatch):
@@ -93,18 +95,21 @@ def test_install_asks_then_verifies_repairs_and_removes(panel, monkeypatch):
     panel.ui.packagesNoButton.click()
     assert not panel.packages.running and not panel.ui.packagesQuestionGroup.visible
     install(panel, monkeypatch)
-    assert panel.ui.packagesLabel.text == "Tiny packages is installed."
+    assert panel.packages.progress.sentence == "Tiny packages is installed."
     assert cell(panel, 1) == "isolated" and "oncotiny-first 1.0" in cell(panel, 2)
     assert str(panel.shop.folder) in panel.ui.packagesTable.item(3, 2).look["toolTip"]
-    assert "oncotiny" in panel.ui.packagesLogLabel.text and panel.ui.packagesLogButton.visible
+    log = panel.packages.progress.log
+    assert log.button.visible and not log.area.visible
+    log.button.click()
+    assert "oncotiny" in log.text.plainText
     assert buttons(panel) == {"Verify", "Remove"}
     panel.ui.packagesVerifyButton.click()
     finish(panel)
-    assert panel.ui.packagesLabel.text == "tiny: every file is as it came."
+    assert panel.packages.progress.sentence == "tiny: every file is as it came."
     (panel.shop.folder / "oncotiny_second.py").write_text("")
     panel.ui.packagesVerifyButton.click()
     finish(panel)
-    assert "1 changed" in panel.ui.packagesLabel.text
+    assert "1 changed" in panel.packages.progress.sentence
     panel.ui.packagesRemoveButton.click()
     assert "become free" in panel.ui.packagesQuestionLabel.text and panel.shop.folder.is_dir()
     panel.ui.packagesYesButton.click()
@@ -136,12 +141,12 @@ def test_cancel_ends_the_job_and_the_panel_goes_on(panel, monkeypatch):
         while not any(path.endswith(".whl") for path in index.asked) and time.monotonic() < end:
             panel.stubs.fire_timers()
             time.sleep(0.02)
-        assert "Fetching oncotiny-first" in panel.ui.packagesLabel.text
+        assert "Fetching oncotiny-first" in panel.packages.progress.stageLabel.text
         began = time.monotonic()
-        panel.ui.packagesCancelButton.click()
+        panel.packages.progress.cancelButton.click()
         finish(panel, 10)
         assert time.monotonic() - began < 3
-        assert panel.ui.packagesLabel.text == "Cancelled; nothing was written."
+        assert panel.packages.progress.sentence == "Cancelled; nothing was written."
         index.slow_s = 0
     install(panel, monkeypatch)
     assert cell(panel, 1) == "isolated"
@@ -157,7 +162,7 @@ def test_a_folder_of_wheels_is_taken_and_errors_are_one_sentence(panel, monkeypa
     panel.ui.packagesWheelsButton.click()
     panel.ui.packagesYesButton.click()
     finish(panel)
-    assert "the wheels of oncotiny-first 1.0, oncotiny-second 1.0 are not there" in panel.ui.packagesLabel.text
+    assert "the wheels of oncotiny-first 1.0, oncotiny-second 1.0 are not there" in panel.packages.progress.sentence
     monkeypatch.setattr(qt.QFileDialog, "answer", str(panel.shop.wheels), raising=False)
     panel.ui.packagesWheelsButton.click()
     panel.ui.packagesYesButton.click()

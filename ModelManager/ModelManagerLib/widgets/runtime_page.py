@@ -13,19 +13,16 @@ from ModelManagerLib import runtime, runtime_work
 from ModelManagerLib.runtime_host import LAST_STEP, this_host
 from ModelManagerLib.runtime_places import runtime_root
 from ModelManagerLib.runtime_sets import DAMAGED, HOST, ISOLATED, MISSING, OUTDATED, SETS, SLICER
-from ModelManagerLib.widgets.model_panel import show_text
 from OncoLib import background
 from OncoLib.errors import OncoError
 from OncoLib.widgets import tables
+from OncoLib.widgets.job_progress import JobProgress
+from OncoLib.widgets.texts import show_text
 
-INTERVAL_MS = 200
 TARGET = "ModelManagerLib.runtime_work:do"
 TITLE, STATE, WHY = range(3)
 WIDTHS = {TITLE: 110, STATE: 78}
 """Pixels; reasons get the rest, in as many lines as they need."""
-
-LOG_LINES = 15
-"""So many of the last lines are shown while a job runs, and stay after it."""
 
 
 class RuntimePage:
@@ -33,17 +30,14 @@ class RuntimePage:
     the chooser of a folder."""
 
     def __init__(self, ui) -> None:
-        self.ui, self.states, self._job, self._after_yes, self._told_after = ui, (), None, None, None
+        self.ui, self.states, self._after_yes = ui, (), None
+        self.progress = JobProgress(ui.packagesPlace, withoutCancel=(LAST_STEP,))
         self._unsound: set[str] = set()  # what a verification found, which no look at the manifest tells
         self._set_up(ui.packagesTable)
-        self.timer = qt.QTimer()
-        self.timer.setInterval(INTERVAL_MS)
-        self.timer.connect("timeout()", self.poll)
         for name, slot in (
             ("packagesInstallButton", self.onInstall),
             ("packagesVerifyButton", self.onVerify),
             ("packagesRemoveButton", self.onRemove),
-            ("packagesCancelButton", self.onCancel),
             ("packagesWheelsButton", self.onWheels),
             ("packagesYesButton", self.onYes),
             ("packagesNoButton", self.onNo),
@@ -52,8 +46,6 @@ class RuntimePage:
         ui.packagesTable.connect("itemSelectionChanged()", self.onSelected)
         ui.packagesCollapsibleButton.connect("contentsCollapsed(bool)", self.onUnfolded)
         self._ask("", None)
-        self.tell("")
-        self._show_log("")
         self._show_buttons()
 
     def _set_up(self, table) -> None:
@@ -68,7 +60,7 @@ class RuntimePage:
     @property
     def running(self) -> bool:
         """True while a job runs."""
-        return self._job is not None
+        return self.progress.monitor is not None
 
     @property
     def chosen(self):
@@ -119,8 +111,6 @@ class RuntimePage:
         ui.packagesWheelsButton.enabled = bool(idle and one.kind in (MISSING, DAMAGED, OUTDATED) and SETS[one.name].locked)
         ui.packagesVerifyButton.enabled = bool(idle and one.kind != MISSING)
         ui.packagesRemoveButton.enabled = bool(mine)
-        ui.packagesCancelButton.enabled = self.running
-        ui.packagesProgressBar.setVisible(self.running)
 
     def onInstall(self) -> None:
         """Says what comes and where it goes, and asks once."""
@@ -175,44 +165,20 @@ class RuntimePage:
             self.tell(_("Another extension installs packages just now; try again when it is done."))
             return
         root = str(runtime_root())
-        self._job = background.begin(TARGET, lambda folder: runtime_work.put(folder, action, name, root=root, **options))
-        self._told_after = told
-        self._show_log("")
+        job = background.begin(TARGET, lambda folder: runtime_work.put(folder, action, name, root=root, **options))
+
+        def done(answer: dict) -> None:
+            sentence = told(answer)
+            self.refresh()
+            self._show_buttons()
+            self.tell(sentence)
+
+        def failed(error: OncoError) -> None:
+            self.refresh()
+            self._show_buttons()
+
+        self.progress.watch(job, done, failed)
         self._show_buttons()
-        self.timer.start()
-
-    def poll(self) -> None:
-        """Looks at the job."""
-        status = self._job.poll()
-        bar = self.ui.packagesProgressBar
-        bar.setRange(0, 0 if status.fraction is None else 100)
-        bar.setValue(0 if status.fraction is None else int(100 * status.fraction))
-        self.tell(status.message)
-        self.ui.packagesCancelButton.enabled = status.message != LAST_STEP
-        self._show_log(self._job.log)
-        if not status.finished:
-            return
-        self.timer.stop()
-        try:
-            sentence = self._told_after(self._job.result())
-        except OncoError as error:
-            sentence = str(error)
-        finally:
-            self._job.close()
-            self._job = None
-        self.refresh()
-        self._show_buttons()
-        self.tell(sentence)
-
-    def onCancel(self) -> None:
-        """Stops the job."""
-        if self.running:
-            self._job.cancel()
-
-    def _show_log(self, text: str) -> None:
-        lines = [line for line in text.splitlines() if line.strip()]
-        self.ui.packagesLogButton.setVisible(bool(lines))
-        self.ui.packagesLogLabel.text = "\n".join(lines[-LOG_LINES:])
 
     def _ask(self, text: str, after_yes: Callable[[], None] | None) -> None:
         """Shows a question below the table; nothing waits for the answer."""
@@ -240,14 +206,11 @@ class RuntimePage:
 
     def tell(self, sentence: str) -> None:
         """Shows a sentence."""
-        show_text(self.ui.packagesLabel, sentence)
+        self.progress.tell(sentence)
 
     def close(self) -> None:
         """Ends a job that runs, for when the panel goes away."""
-        self.timer.stop()
-        if self._job is not None:
-            self._job.close()
-            self._job = None
+        self.progress.abandon()
 
 
 def other_installation() -> bool:

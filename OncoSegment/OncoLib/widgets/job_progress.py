@@ -25,11 +25,13 @@ class JobProgress:
     """Fills an empty widget of a panel, which is hidden while there is nothing to say. **Main thread only.**
 
     A panel with one job at a time calls `watch`. One with several shows the job of its choice by `begin`, `show`, `idle` and
-    `close_with`, and gives onCancel(), called once a job by the button.
+    `close_with`, and gives onCancel(), called once a job by the button. withoutCancel: stages that cannot be stopped.
     """
 
-    def __init__(self, place, onCancel: Callable[[], None] | None = None) -> None:
-        self.place, self.monitor, self._running = place, None, False
+    def __init__(
+        self, place, onCancel: Callable[[], None] | None = None, withoutCancel: tuple[str, ...] = ()
+    ) -> None:
+        self.place, self.monitor, self._running, self._without_cancel = place, None, False, withoutCancel
         self._on_cancel = onCancel or self.cancel
         self.sentenceLabel, self.stageLabel = wrapped_label(selectable=True), wrapped_label()
         self.timeLabel, self.bar = qt.QLabel(), qt.QProgressBar()
@@ -111,6 +113,8 @@ class JobProgress:
         self.bar.setValue(int(100 * status.fraction) if known else 0)
         self.timeLabel.text = "" if stopping else time_left_text(status.seconds_left, _)
         self._show_cancel(stopping)
+        if status.message in self._without_cancel:
+            self.cancelButton.enabled = False
         self.log.follow(log)
 
     def idle(self) -> None:
