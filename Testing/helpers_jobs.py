@@ -173,3 +173,23 @@ def slow_prediction(size, *, progress, cancel):
     progress(0.9, "About to be done")
     time.sleep(0.5)
     return ball_prediction(size, progress=progress, cancel=cancel)
+
+
+def limits(*, progress, cancel):
+    """Soft and hard limit of core files."""
+    import resource
+
+    return resource.getrlimit(resource.RLIMIT_CORE)
+
+
+def crash_with_files(*, progress, cancel):
+    """Leaves a file in the temporary folder and dies."""
+    Path(tempfile.mkdtemp(prefix="left-"), "patient.nii").write_text("voxels")
+    progress(0.5, tempfile.gettempdir())
+    time.sleep(0.2)
+    os._exit(9)
+
+
+def count_temporary(*, progress, cancel):
+    """Names in the temporary folder that a job left."""
+    return sorted(path.name for path in Path(tempfile.gettempdir()).glob("left-*"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from LongitudinalCompareLib.side_by_side import VolumeRow, volume_rows
@@ -14,6 +15,7 @@ from OncoLib.progress import CancelToken, Progress, part_of
 from OncoLib.segmentation import Prediction, Segmentation
 from OncoLib.segmentation_files import write_json
 from OncoSegmentLib.engine.codec import read_prediction, write_prediction
+from OncoSegmentLib.engine.jobs import NAMELESS
 
 TARGET = "LongitudinalCompareLib.volume_job:do"
 JOB = "job.json"
@@ -30,7 +32,7 @@ def put(folder: Path, segmentations: Sequence[Segmentation]) -> None:
     """Writes a job: one folder a segmentation, in their order."""
     for number, segmentation in enumerate(segmentations):
         (folder / str(number)).mkdir()
-        write_prediction(folder / str(number), Prediction(segmentation))
+        write_prediction(folder / str(number), Prediction(replace(segmentation, name=NAMELESS)))
     write_json(folder / JOB, {"segmentations": len(segmentations)})
 
 

@@ -16,8 +16,8 @@ OURS = frozenset(
 """Packages whose conflicts stop a run of ours; those of others are told as warnings."""
 
 REPAIRS = {
-    ("antspyx", "numpy"): "Keep antspyx out of Slicer's own Python: `oncosegment runtime install registration` puts it where only workers see it.",
-    ("antspyx", "scipy"): "Keep antspyx out of Slicer's own Python: `oncosegment runtime install registration` puts it where only workers see it.",
+    ("antspyx", "numpy"): "Take antspyx out of Slicer's own Python; `oncosegment runtime install registration` keeps it apart.",
+    ("antspyx", "scipy"): "Take antspyx out of Slicer's own Python; `oncosegment runtime install registration` keeps it apart.",
     ("slicer-core", "vtk"): "pip install --force-reinstall --no-deps vtk=={wanted}",
     ("torchvision", "torch"): "Install the torchvision of your torch's version and build; keep torch as it is.",
     ("nnunetv2", "torch"): "Install another torch than 2.9: torch 2.10 or later.",

@@ -85,7 +85,7 @@ def stored_settings(settings: Path | None = None) -> dict:
         values = json.loads(settings.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{settings.name} cannot be read; correct it or remove it") from error
     if not isinstance(values, dict):
         raise InputError(f"{settings.name} is no table of settings; correct it or remove it")

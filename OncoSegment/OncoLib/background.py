@@ -12,7 +12,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,11 +20,13 @@ from typing import Protocol
 
 from OncoLib import errors
 from OncoLib.errors import Cancelled, InputError, ModelError, OncoError, OutputError, WorkerError
+from OncoLib.private_folders import hold, private_folder, sweep
 from OncoLib.progress import CancelToken, Progress, TimeLeft, silent
 
 GRACE_SECONDS = 3.0
 """How long a job may take to stop by itself after Cancel before its process is killed."""
 
+PREFIX = "oncosegment-job-"
 RESULT = "result.json"
 """What a job leaves whose result is no array; also after a Cancel that came too late to take it back."""
 
@@ -89,6 +90,7 @@ class Job:
         self._last: tuple[float | None, str] = (None, "Starting")
         self._time_left = TimeLeft()
         self._cancelled_at: float | None = None
+        self._lock = hold(folder)
         self.kept: Path | None = None
 
     @property
@@ -151,6 +153,9 @@ class Job:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
         shutil.rmtree(self._folder, ignore_errors=True)
         if unwanted and self.kept is not None:
             shutil.rmtree(self.kept, ignore_errors=True)
@@ -169,7 +174,8 @@ def begin(
     read: reads the result; by default that in `RESULT`. python: interpreter; by default PythonSlicer inside Slicer, else
     this one. path: its import path, by default where our packages lie.
     """
-    folder = new_folder()
+    sweep(PREFIX)
+    folder = private_folder(PREFIX, in_memory=None)
     try:
         put(folder)
         command = [
@@ -220,14 +226,6 @@ def wait(job: Job, *, progress: Progress = silent, cancel: CancelToken | None = 
 def read_json(folder: Path):
     """The result that a job left in `RESULT`."""
     return json.loads((folder / RESULT).read_text(encoding="utf-8"))
-
-
-def new_folder() -> Path:
-    """A folder that only its owner can read."""
-    try:
-        return Path(tempfile.mkdtemp(prefix="oncosegment-job-"))
-    except OSError as error:
-        raise WorkerError("The job could not be started: the temporary folder cannot be written.") from error
 
 
 def interpreter() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from helpers_cli import environment
 from helpers_engine import POSIX, alive, finished, left_in, local_engine, processes_below, result, says, until, worker_pids
 from OncoLib.background import GRACE_SECONDS
 from OncoLib.errors import Cancelled, ModelError, WorkerError
+from OncoLib.private_folders import LOCK, sweep
 from OncoSegmentLib.engine.results import left_over
 
 pytest.importorskip("distributed")
@@ -59,10 +61,10 @@ def test_one_worker_does_one_job_after_the_other_and_stays(engine):
 def test_arrays_are_mapped_not_copied_and_cannot_be_written(engine):
     array = np.arange(5_000_000, dtype=np.float64)
     job = engine.submit(jobs.total, array)
-    files = list(engine.arrays.iterdir())
+    files = [path for path in engine.arrays.iterdir() if path.name != LOCK]
     assert [path.stat().st_size for path in files] == [array.nbytes]
     assert result(job) == (float(array.sum()), False)
-    until(lambda: not list(engine.arrays.iterdir()), what="the removal of the job's arrays")
+    until(lambda: [path.name for path in engine.arrays.iterdir()] == [LOCK], what="the removal of the job's arrays")
 
 
 def test_the_submitting_side_never_waits(fresh):
@@ -308,12 +310,88 @@ def test_an_engine_that_cannot_start_says_so(tmp_path, fresh):
 
 
 @POSIX
-def test_a_full_memory_disk_is_told_before_anything_starts(fresh, monkeypatch, tmp_path):
-    engine = fresh()
-    result(engine.submit(jobs.add, 1, 1))
+def test_a_memory_disk_without_room_is_no_hindrance(engine, monkeypatch, tmp_path):
+    """Containers often have 64 MB there: the arrays go to the run's own folder on disk."""
     monkeypatch.setattr(engine, "arrays", tmp_path / "gone")
-    with pytest.raises(WorkerError, match="its images could not be put aside"):
-        engine.submit(jobs.total, np.ones(10))
+    array = np.ones(10)
+    job = engine.submit(jobs.total, array)
+    (path,) = (engine.folder / "arrays").iterdir()
+    assert path.stat().st_size == array.nbytes and (engine.folder / "arrays").stat().st_mode & 0o777 == 0o700
+    assert result(job)[0] == 10.0
+    until(lambda: not list((engine.folder / "arrays").iterdir()), what="the removal of the job's arrays")
+
+
+def test_cancel_in_the_moment_of_the_begin_leaves_nothing_running(engine):
+    """Whatever the moment: the job ends, and the next one runs."""
+    for number in range(30):
+        job = engine.submit(jobs.wait_for_file, "/nowhere/never")
+        time.sleep(number * 0.0005)
+        job.cancel()
+        if number % 3:
+            with pytest.raises(Cancelled):
+                result(job)
+        else:
+            job.close()
+    assert result(engine.submit(jobs.add, 1, 2), 20) == 3
+
+
+@POSIX
+def test_an_engine_that_cannot_start_a_worker_again_is_replaced(fresh):
+    engine = fresh()
+    job = engine.submit(jobs.wait_for_file, "/nowhere/never")
+    says(job, "Waiting for the file")
+    first, pid = engine.process, job._begun["pid"]
+    shutil.rmtree(engine.folder / "logs")
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(WorkerError):
+        result(job)
+    until(lambda: first.poll() is not None, what="the end of the engine without a worker")
+    assert result(engine.submit(jobs.add, 1, 2)) == 3
+
+
+@POSIX
+def test_neither_cores_nor_temporary_files_of_a_crash_stay(engine):
+    assert result(engine.submit(jobs.limits)) == (0, 0)
+    with pytest.raises(WorkerError):
+        result(engine.submit(jobs.crash_with_files))
+    assert result(engine.submit(jobs.count_temporary)) == []
+
+
+GROUP = """
+import os, signal, sys, tempfile
+from pathlib import Path
+import numpy as np
+tempfile.tempdir = sys.argv[1]
+import helpers_jobs as jobs
+from helpers_engine import local_engine, processes_below, says
+engine = local_engine(Path(sys.argv[1]) / "results")
+job = engine.submit(jobs.wait_with_array, np.ones(100000), "/nowhere/never")
+says(job, "Waiting with an array")
+print(engine.process.pid, *processes_below(engine.process.pid), engine.arrays, flush=True)
+{act}
+"""
+GROUP_ACTS = {
+    "a closed terminal": "os.killpg(0, signal.SIGHUP)",
+    "a log-off": "os.killpg(0, signal.SIGTERM)",
+    "all killed": "[os.kill(pid, 9) for pid in (*processes_below(os.getpid()), os.getpid())]",
+}
+
+
+@POSIX
+@pytest.mark.parametrize("what", GROUP_ACTS)
+def test_no_image_stays_when_host_and_engine_end_together(tmp_path, what):
+    environ = environment()
+    environ["PYTHONPATH"] += os.pathsep + str(Path(__file__).resolve().parents[1])
+    command = [sys.executable, "-c", GROUP.format(act=GROUP_ACTS[what]), str(tmp_path)]
+    done = subprocess.run(command, env=environ, stdout=subprocess.PIPE, text=True, timeout=90, start_new_session=True)
+    *pids, arrays = done.stdout.split()
+    until(lambda: not any(alive(int(pid)) for pid in pids), what="the end of all processes")
+    if what == "all killed":
+        assert Path(arrays).exists(), "nobody is left who could remove it"
+        later = time.time() + 100
+        for prefix, place in (("oncosegment-arrays-", Path(arrays).parent), ("oncosegment-engine-", tmp_path)):
+            sweep(prefix, [place], now=lambda: later)
+    until(lambda: left_in(tmp_path) == [] and not Path(arrays).exists(), what="the removal of the folders")
 
 
 @pytest.mark.slow

@@ -280,7 +280,7 @@ def test_the_known_traps_are_found_with_their_repairs(tmp_path):
     distribution(tmp_path, "dynamic_network_architectures", "0.4.4", "timm<1.0.23")
     found = {finding.subject: finding for finding in doctor_packages.package_findings([str(tmp_path)])}
     expected = {
-        "Package antspyx": ("numpy<2.4; 2.4.6 is installed", "environment of its own"),
+        "Package antspyx": ("numpy<2.4; 2.4.6 is installed", "runtime install registration"),
         "Package nnunetv2": ("torch!=2.9.*,>=2.1.2; 2.9.1 is installed", "another torch than 2.9"),
         "Package slicer-core": ("vtk==9.6.0; 9.6.2 is installed", "vtk==9.6.0"),
         "Package torchvision": ("torch==2.13.0; 2.9.1 is installed", "keep torch as it is"),

@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as hnp
 from helpers import ct_phantom
 from helpers_jobs import ball_prediction
 from OncoLib.errors import InputError, OncoError, OutputError, WorkerError
+from OncoLib.private_folders import hold, private_folder, sweep
 from OncoLib.progress import CancelToken, silent
 from OncoSegmentLib.engine import choice, gpus, memory, remote, results, shared
 from OncoSegmentLib.engine.codec import write_prediction
@@ -78,9 +79,9 @@ def test_arrays_that_are_gone_are_told(tmp_path):
 
 
 def test_the_folder_lies_in_memory_only_where_there_is_room(tmp_path):
-    assert shared.private_folder("x-", in_memory=tmp_path).parent == tmp_path
-    assert shared.private_folder("x-", in_memory=tmp_path, need_bytes=1 << 60).parent != tmp_path
-    assert shared.private_folder("x-", in_memory=tmp_path / "none").parent != tmp_path
+    assert private_folder("x-", in_memory=tmp_path).parent == tmp_path
+    assert private_folder("x-", in_memory=tmp_path, need_bytes=1 << 60).parent != tmp_path
+    assert private_folder("x-", in_memory=tmp_path / "none").parent != tmp_path
 
 
 GIB = 1 << 30
@@ -210,7 +211,7 @@ def test_gpus_are_asked_of_the_driver(tmp_path, monkeypatch):
     ("settings", "sentence"),
     [
         ({"kind": "cloud"}, "kind is 'cloud'; wanted one of auto, local, process, scheduler"),
-        ({"kind": "local", "workers": 0}, "workers is 0; wanted a number of at least 1"),
+        ({"kind": "local", "workers": 0}, "workers is 0; wanted a number of 1 to 64"),
         ({"kind": "local", "memory_gb": "8"}, "memory_gb is '8'; wanted a number"),
         ({"kind": "scheduler", "scheduler": "http://host:1"}, "wanted an address like tls://host:8786"),
         ({"kind": "scheduler", "scheduler": "tls://host:8786"}, "needs the folder with its keys"),
@@ -253,3 +254,46 @@ def test_a_job_that_is_run_again_because_its_worker_was_lost_takes_what_is_done(
     (folder / results.DONE).unlink()
     assert perform("helpers_jobs:ball_prediction", (8,), silent, CancelToken(), folder).get().segmentation.layers[0].sum() == 6**3
     session.close()
+
+
+def test_only_folders_that_are_old_unlocked_and_ours_are_swept(tmp_path):
+    old, held, young, other = (tmp_path / name for name in ("x-old", "x-held", "x-young", "y-other"))
+    for folder in (old, held, young, other):
+        folder.mkdir()
+        (folder / "image").write_text("voxels")
+        os.utime(folder, (1000, 1000))
+    os.utime(young)
+    (tmp_path / "x-link").symlink_to(other, target_is_directory=True)
+    descriptor = hold(held)
+    os.utime(held, (1000, 1000))
+    sweep("x-", [tmp_path])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x-held", "x-link", "x-young", "y-other"]
+    assert (other / "image").exists()
+    os.close(descriptor)
+    os.utime(held, (1000, 1000))
+    sweep("x-", [tmp_path])
+    assert not held.exists()
+
+
+def test_links_among_the_results_are_not_followed(tmp_path):
+    session = results.Session(tmp_path / "real")
+    folder = keep(session)
+    abandon(session)
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "session-link").symlink_to(session.folder, target_is_directory=True)
+    assert results.left_over(tmp_path / "results") == [] and folder.exists()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"kind": "local", "memory_gb": float("inf")},
+        {"kind": "local", "memory_gb": 10**400},
+        {"kind": "local", "workers": 100_000},
+        {"kind": "scheduler", "scheduler": "tls://host:1", "keys": 5},
+        {"kind": "scheduler", "scheduler": "tls://[::1:1", "keys": "keys"},
+    ],
+)
+def test_hostile_settings_are_one_sentence(settings):
+    with pytest.raises(InputError):
+        choice.make_engine(settings)

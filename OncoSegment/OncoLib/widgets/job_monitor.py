@@ -65,6 +65,16 @@ class JobMonitor:
             self._log = self.job.log
         with contextlib.suppress(OSError):
             self.job.close()
+        if self._needs_threads():
+            job_timer().watch(self._let_it_end, self._needs_threads)
+
+    def _needs_threads(self) -> bool:
+        return getattr(self.job, "needs_threads", False)
+
+    def _let_it_end(self) -> None:
+        """A job that was given up is ended by threads of its engine, which hardly run in Slicer without the timer."""
+        if not self._needs_threads():
+            job_timer().leave(self._let_it_end)
 
     def cancel(self) -> None:
         """Asks the job to stop; the report comes as `Cancelled` through onError."""

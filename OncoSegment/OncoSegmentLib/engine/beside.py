@@ -7,9 +7,11 @@ ends the host is gone, and everything here ends with it. The address goes into a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
+import signal
 import sys
 import threading
 from contextlib import AsyncExitStack
@@ -26,6 +28,8 @@ CONFIG = {
     # A worker gets the next job when it has done the last: nothing waits behind a job that may end its worker.
     "distributed.scheduler.worker-saturation": 1.0,
     "distributed.scheduler.work-stealing": False,
+    # A job may hold the interpreter lock in compiled code for minutes, and a computer sleeps: no word is no death.
+    "distributed.scheduler.worker-ttl": None,
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
     # Results lie in files, not in workers: nothing is spilled. Memory is watched by `guard`, with that of child processes.
@@ -47,6 +51,10 @@ CONFIG = {
 def main() -> None:
     """Reads the settings, serves until the host ends or nothing was asked for a long time, and cleans up."""
     os.umask(0o077)
+    set_limits()
+    from OncoSegmentLib.engine.on_worker import adopt
+
+    adopt()
     settings = json.loads(sys.stdin.buffer.readline())
     folders = [Path(one) for one in settings["folders"]]
     try:
@@ -54,6 +62,17 @@ def main() -> None:
         asyncio.run(serve(settings))
     finally:
         end(folders)
+
+
+def set_limits() -> None:
+    """No core files, which would hold the keys and the patient's voxels; as many connections as the system allows."""
+    if os.name == "posix":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with contextlib.suppress(OSError, ValueError):  # macOS names no limit and takes less
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def use_own_configuration() -> None:
@@ -74,6 +93,7 @@ async def serve(settings: dict) -> None:
     security = Security(require_encryption=True, **settings["keys"])
     stop = asyncio.Event()
     watch_input(asyncio.get_running_loop(), stop)
+    stop_on_signals(asyncio.get_running_loop(), stop)
     async with AsyncExitStack() as stack:
         scheduler = ClosedScheduler(
             host=LOOPBACK, port=0, protocol="tls", security=security, dashboard=False,
@@ -81,7 +101,7 @@ async def serve(settings: dict) -> None:
         )  # fmt: skip
         await scheduler
         nannies = await asyncio.gather(*(nanny(scheduler, security, settings, one) for one in settings["workers"]))
-        watching = asyncio.create_task(guard(scheduler, nannies, settings["limit_bytes"]))
+        watching = asyncio.create_task(guard(scheduler, nannies, settings["limit_bytes"], stop))
         stack.callback(watching.cancel)
         write_address(Path(settings["folders"][0]), scheduler.address)
         ending = [asyncio.create_task(stop.wait()), asyncio.create_task(scheduler.finished())]
@@ -120,6 +140,13 @@ def watch_input(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
+def stop_on_signals(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    """A closed terminal or a log-off signals this process with its host; the patient's images must not stay behind."""
+    if os.name == "posix":
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+
+
 def write_address(folder: Path, address: str) -> None:
     """Tells the host where the scheduler listens; whole or not at all."""
     partial = folder / (ADDRESS_FILE + ".part")
@@ -127,24 +154,29 @@ def write_address(folder: Path, address: str) -> None:
     partial.replace(folder / ADDRESS_FILE)
 
 
-async def guard(scheduler, nannies, limit: int | None) -> None:
+async def guard(scheduler, nannies, limit: int | None, stop) -> None:
     """Stops a worker that takes more than its limit, and the largest one when the machine runs out of memory."""
+    from distributed.core import Status
+
     from OncoSegmentLib.engine.memory import available_bytes, reserve_bytes, total_bytes
     from OncoSegmentLib.engine.on_worker import memory_of
 
-    reserve = reserve_bytes(total_bytes())
-    stopped: set[int] = set()
+    reserve, stopped = reserve_bytes(total_bytes()), set()
     while True:
         await asyncio.sleep(GUARD_SECONDS if any(one.processing for one in scheduler.workers.values()) else IDLE_GUARD_SECONDS)
+        if any(one.status in (Status.closing, Status.closed, Status.failed) for one in nannies):
+            stop.set()  # it could not start a worker anew (full disk, no descriptor left) and never tries again
+            return
         sizes = {one: memory_of(one.pid) for one in nannies if one.pid and one.pid not in stopped}
         largest = max(sizes, key=sizes.get, default=None)
         if largest is None:
             continue
-        free = available_bytes()
-        over_limit = limit is not None and sizes[largest] > limit
-        if over_limit or (free < reserve and sizes[largest] > reserve):
-            stopped.add(largest.pid)
-            stop_worker(scheduler, largest, sizes[largest], limit if over_limit else None, free)
+        with contextlib.suppress(OSError):  # a look that fails is made again
+            free = available_bytes()
+            over_limit = limit is not None and sizes[largest] > limit
+            if over_limit or (free < reserve and sizes[largest] > reserve):
+                stopped.add(largest.pid)
+                stop_worker(scheduler, largest, sizes[largest], limit if over_limit else None, free)
 
 
 def stop_worker(scheduler, nanny, size: int, limit: int | None, free: int) -> None:
@@ -153,9 +185,11 @@ def stop_worker(scheduler, nanny, size: int, limit: int | None, free: int) -> No
 
     from OncoSegmentLib.engine.on_worker import kill_tree
 
-    facts = {"worker": nanny.worker_address, "pid": nanny.pid, "bytes": size, "limit": limit, "free": free}
-    scheduler.log_event(STOPPED_TOPIC, facts)
-    kill_tree(psutil.Process(nanny.pid))
+    pid = nanny.pid
+    scheduler.log_event(STOPPED_TOPIC, {"worker": nanny.worker_address, "pid": pid, "bytes": size, "limit": limit, "free": free})
+    with contextlib.suppress(psutil.NoSuchProcess):
+        if pid:
+            kill_tree(psutil.Process(pid))
 
 
 def end(folders: list[Path]) -> None:

@@ -94,6 +94,8 @@ def make_engine(settings: dict) -> Engine:
         from OncoSegmentLib.engine.remote import RemoteEngine
 
         keys = settings.get("keys")
+        if keys is not None and not isinstance(keys, str):
+            raise InputError(f"settings.json: the engine's keys are {keys!r}; wanted the path of a folder")
         return RemoteEngine(str(settings.get("scheduler", "")), Path(keys).expanduser() if keys else None)
     return _local(settings)
 
@@ -102,8 +104,8 @@ def _local(settings: dict) -> Engine:
     from OncoSegmentLib.engine.local import LocalEngine
     from OncoSegmentLib.engine.on_worker import IDLE_SECONDS
 
-    workers, memory = number(settings, "workers", 1), number(settings, "memory_gb", 0.5)
-    idle = number(settings, "idle_minutes", 0)
+    workers, memory = number(settings, "workers", 1, 64), number(settings, "memory_gb", 0.5, 100_000)
+    idle = number(settings, "idle_minutes", 0, 1440)
     return LocalEngine(
         workers=None if workers is None else int(workers),
         limit_bytes=None if memory is None else int(memory * 1e9),
@@ -111,13 +113,14 @@ def _local(settings: dict) -> Engine:
     )
 
 
-def number(settings: dict, name: str, smallest: float) -> float | None:
-    """A number of the settings; None when it is not there, InputError when it is none or too small."""
+def number(settings: dict, name: str, smallest: float, largest: float) -> float | None:
+    """A number of the settings; None when it is not there, InputError when it is none or out of range."""
     value = settings.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= smallest:
-        raise InputError(f"settings.json: the engine's {name} is {value!r}; wanted a number of at least {smallest:g}")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not smallest <= value <= largest:
+        told = f"{value!r}"[:20]
+        raise InputError(f"settings.json: the engine's {name} is {told}; wanted a number of {smallest:g} to {largest:g}")
     return value
 
 

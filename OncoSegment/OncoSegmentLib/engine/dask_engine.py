@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
+from OncoLib.background import GRACE_SECONDS
 from OncoLib.errors import ModelError, OncoError, WorkerError
 from OncoSegmentLib.engine import on_worker
 from OncoSegmentLib.engine.beside import STOPPED_TOPIC
@@ -43,6 +44,7 @@ class DaskEngine:
         self._sending = ThreadPoolExecutor(1, thread_name_prefix="oncosegment-send")
         self.stopped: dict[str, dict] = {}
         self.closed = False
+        self._line = None
 
     def submit(self, function: Callable, *arguments, keep: bool = False, gpu: str = "") -> DaskJob:
         """Starts `function(*arguments, progress=, cancel=)` on a worker; returns at once.
@@ -79,8 +81,14 @@ class DaskEngine:
     def client(self):
         """The connected client; blocks, so only for the engine's own threads and for tests. OncoError when it fails."""
         with self._connecting:
+            if self._client is not None and self._line is not self._client.scheduler_comm:
+                # Lost once. Dask connects again for 30 s only, and what was subscribed to is forgotten.
+                old, self._client = self._client, None
+                with suppress(Exception):
+                    old.close(timeout=1)
             if self._client is None:
                 client = self._connect()
+                self._line = client.scheduler_comm
                 client.subscribe_topic(self.topic, self._on_event)
                 client.subscribe_topic(STOPPED_TOPIC, self._on_stopped)
                 self._client = client
@@ -133,6 +141,18 @@ class DaskEngine:
         job = self._jobs.get(facts["job"])
         if job is not None:
             job.told(facts)
+        if facts.get("event") == "begun" and (job is None or job.unwanted):
+            self.later(lambda: self._stop(facts))  # it was cancelled just when a worker began it
+
+    def _stop(self, facts: dict) -> None:
+        """Ends a job that nobody waits for any more, as Cancel does."""
+        client, where, end = self.client(), facts["worker"], self.clock() + GRACE_SECONDS
+        with suppress(Exception):  # the worker is gone
+            while client.run(on_worker.cancel_here, facts["job"], workers=[where])[where]:
+                if self.clock() > end:
+                    client.run(on_worker.kill_worker_tree, workers=[where], nanny=True)
+                    return
+                time.sleep(0.05)
 
     def _on_stopped(self, event: tuple) -> None:
         _when, facts = event
@@ -151,12 +171,26 @@ class DaskEngine:
         for pool in (self._sending, self._pool):
             pool.shutdown(wait=False, cancel_futures=True)
         client, self._client = self._client, None
+        for job in list(self._jobs.values()):
+            job.engine_closed()
         if client is not None:
             with suppress(Exception):  # whatever the other side does, this one ends
                 client.close(timeout=2)
         if self._session is not None:
             self._session.close()
             self._session = None
+
+
+def new_client(address: str, security):
+    """A client of ours: no default of the process, no preload script of the user's Dask configuration."""
+    import logging
+
+    import dask
+    from distributed import Client
+
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what it would print is told by the job
+    with dask.config.set({"distributed.client.preload": [], "distributed.client.preload-argv": []}):
+        return Client(address, security=security, set_as_default=False, timeout=ANSWER_SECONDS, name="oncosegment")
 
 
 def connected(work: Callable, what: str):
@@ -169,5 +203,5 @@ def connected(work: Callable, what: str):
         raise
     except ssl.SSLError as error:
         raise WorkerError(f"{what} refused the connection: the keys do not belong to it.") from error
-    except (OSError, TimeoutError, ValueError) as error:
+    except Exception as error:  # Dask's own, too: an assertion where its thread did not start in time
         raise WorkerError(f"{what} could not be reached ({type(error).__name__}).") from error

@@ -14,7 +14,7 @@ from OncoSegmentLib.engine.codec import read_prediction, write_prediction
 from OncoSegmentLib.engine.perform import Outcome
 from OncoSegmentLib.engine.results import discard
 
-SENDS = 10
+SENDS = 5
 """A job that did not begin before its worker was lost is sent again, so many times in all; one may be the cause itself."""
 
 LOG_BYTES = 200_000
@@ -28,6 +28,7 @@ class DaskJob:
         self.id, self.call, self._engine, self._gpu, self._where = call.job, call, engine, gpu, where
         self._future, self._begun, self._outcome = None, None, None
         self._sends, self._cancelled_at, self._killed, self._closed = 0, None, False, False
+        self._ending = False
         self._last: tuple[float | None, str] = (None, "Starting")
         self._time_left = TimeLeft()
 
@@ -45,6 +46,8 @@ class DaskJob:
             key = f"oncosegment-{self.id}-{self._sends}"
             self._future = client.submit(on_worker.run, self.call, key=key, pure=False, resources=resources)
             self._future.add_done_callback(self._done)
+            if self._outcome is not None:
+                self._future.cancel()  # cancelled meanwhile
             if self._begun is None and self._cancelled_at is None:
                 self._last = (None, "Waiting for a worker")
         except OncoError as error:
@@ -113,16 +116,25 @@ class DaskJob:
 
     def _ask_to_stop(self) -> None:
         if self._begun is None:
-            if self._future is not None:
-                self._future.cancel()
+            self._take_back()
             return
         try:
             self._engine.client().run(on_worker.cancel_here, self.id, workers=[self._begun["worker"]])
         except Exception:
             return  # the worker is busy or gone; the grace time ends it
 
+    def _take_back(self) -> None:
+        """A job that did not begin; `send` sees to it when it is not with the scheduler yet."""
+        if self._future is not None:
+            self._future.cancel()
+        else:
+            self._gone()
+
     def _kill(self) -> None:
         """First taken from the scheduler, which would give it to another worker."""
+        if self._begun is None:
+            self._take_back()
+            return
         try:
             client = self._engine.client()
             if self._future is not None:
@@ -172,8 +184,22 @@ class DaskJob:
         return outcome.value if self._where is None else read_prediction(self._where)
 
     @property
+    def unwanted(self) -> bool:
+        """True once it ended for whoever started it, whatever its worker still does."""
+        return self._outcome is not None
+
+    def engine_closed(self) -> None:
+        """No thread works for it any more."""
+        self._ending = False
+        if self._outcome is None:
+            self._gone()
+
+    @property
     def needs_threads(self) -> bool:
-        """True while threads of this process work for the job: until it is with the scheduler, and once it came back."""
+        """True while threads of this process work for the job: until it is with the scheduler, once it came back, and
+        after `close` until it was ended."""
+        if self._closed:
+            return self._ending
         return self._outcome is None and (self._future is None or self._future.done())
 
     @property
@@ -196,7 +222,7 @@ class DaskJob:
         self._closed = True
         if self._outcome is None:
             self._cancelled_at = self._cancelled_at or self._engine.clock()
-            self._killed = True
+            self._killed = self._ending = True
             self._engine.later(self._stop_and_forget)
         else:
             self._engine.forget(self)
@@ -212,6 +238,7 @@ class DaskJob:
             self._kill()
         self._engine.forget(self)
         self._discard()
+        self._ending = False
 
     def _discard(self) -> None:
         """A result that nobody wants stays nowhere."""

@@ -13,12 +13,20 @@ VARIABLE = "CUDA_VISIBLE_DEVICES"
 ANSWER_SECONDS = 10
 
 
+def driver_program(environ: Mapping[str, str] = os.environ) -> str | None:
+    """NVIDIA's nvidia-smi. Windows looks in the current folder first, where anybody may have put one of that name."""
+    if os.name == "nt":
+        path = os.path.join(environ.get("SystemRoot", ""), "System32", "nvidia-smi.exe")
+        return path if os.path.isabs(path) and os.path.isfile(path) else None
+    return shutil.which("nvidia-smi")
+
+
 def gpus(environ: Mapping[str, str] = os.environ) -> list[str]:
     """Names of NVIDIA's GPUs as `CUDA_VISIBLE_DEVICES` takes them; that variable limits them, as it does for CUDA."""
     if VARIABLE in environ:
         named = [one.strip() for one in environ[VARIABLE].split(",")]
         return [one for one in named if one and one != "-1"]
-    program = shutil.which("nvidia-smi")
+    program = driver_program(environ)
     if program is None:
         return []
     command = [program, "--query-gpu=index", "--format=csv,noheader"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from OncoLib import background
@@ -14,6 +15,9 @@ from OncoLib.surface_settings import SurfaceSettings
 from OncoSegmentLib.engine import work
 from OncoSegmentLib.engine.choice import Engine, engine_here, own_engine
 from OncoSegmentLib.request import Request
+
+NAMELESS = "Segmentation"
+"""A segmentation in the scene is named after its volume, and that often after the patient."""
 
 
 def start(image: Image, request: Request, *, measure: bool = False, engine: Engine | None = None) -> RunningJob:
@@ -32,7 +36,7 @@ def start_measure(
     """Starts measuring a segmentation; the result is a prediction with its measures. organ: where distances go to."""
     engine = engine or engine_here()
     image = None if image is None else without_identity(image)
-    return engine.submit(work.measure_segmentation, segmentation, image, organ)
+    return engine.submit(work.measure_segmentation, replace(segmentation, name=NAMELESS), image, organ)
 
 
 def start_surfaces(
@@ -48,7 +52,8 @@ def start_surfaces(
     """Starts writing surfaces into the folder `output`; see `OncoLib.filters.surface_files.write_surfaces`."""
     engine = engine or engine_here()
     folder = str(Path(output).absolute())
-    return engine.submit(work.surfaces_to_files, segmentation, folder, file_format, frame, settings, overwrite)
+    nameless = replace(segmentation, name=NAMELESS)
+    return engine.submit(work.surfaces_to_files, nameless, folder, file_format, frame, settings, overwrite)
 
 
 def run(

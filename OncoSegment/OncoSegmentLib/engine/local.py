@@ -8,17 +8,19 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from OncoLib.background import interpreter, no_console, private_environment
 from OncoLib.errors import WorkerError
+from OncoLib.private_folders import private_folder
 from OncoSegmentLib.engine import gpus as graphics
 from OncoSegmentLib.engine.beside import ADDRESS_FILE
-from OncoSegmentLib.engine.dask_engine import ANSWER_SECONDS, GPU, DaskEngine, connected
-from OncoSegmentLib.engine.on_worker import IDLE_SECONDS, IDLE_VARIABLE, LOGS_VARIABLE
+from OncoSegmentLib.engine.dask_engine import GPU, DaskEngine, connected, new_client
+from OncoSegmentLib.engine.on_worker import IDLE_SECONDS, IDLE_VARIABLE, LOGS_VARIABLE, TEMPORARY_VARIABLE
 from OncoSegmentLib.engine.paths import command
-from OncoSegmentLib.engine.shared import private_folder
+from OncoSegmentLib.engine.shared import pack
 
 MODULE = "OncoSegmentLib.engine.beside"
 START_SECONDS = 60.0
@@ -40,16 +42,19 @@ class LocalEngine(DaskEngine):
     def __init__(
         self, *, workers: int | None = None, limit_bytes: int | None = None, gpus: list[str] | None = None,
         idle_s: float = IDLE_SECONDS, python: str = "", path: list[str] | None = None, results: Path | None = None,
+        time_of_day: Callable[[], float] = time.time,
     ) -> None:  # fmt: skip
         super().__init__(self._start_and_connect, results=results)
         self._wanted, self._limit, self._gpus, self._idle_s = workers, limit_bytes, gpus, idle_s
         self._python, self._path = python or interpreter(), path
         self.process: subprocess.Popen | None = None
         self.folder: Path | None = None
-        self._ended = ""
+        self._locks: list[int] = []
+        self._time, self._used = time_of_day, time_of_day()
 
     def submit(self, function, *arguments, keep=False, gpu=""):
         """See `DaskEngine.submit`. An engine that ended, of idleness or by a crash, is started anew."""
+        self._end_idle()
         if self.process is not None and self.process.poll() is not None:
             self.fail_all(self.problem())
             self._drop()
@@ -57,13 +62,31 @@ class LocalEngine(DaskEngine):
             self._make_folders(arguments)
         return super().submit(function, *arguments, keep=keep, gpu=gpu)
 
+    def _end_idle(self) -> None:
+        """Ends an engine whose hour of idleness is nearly over, before it ends by itself while a job is on its way."""
+        idle, self._used = self._time() - self._used, self._time()
+        if self.process is not None and not self._jobs and idle > IDLE_TIMEOUT_SECONDS - 60:
+            self._drop()
+
     def _make_folders(self, arguments: tuple) -> None:
+        from OncoLib.private_folders import hold, sweep
         from OncoSegmentLib.engine.shared import bytes_of
 
-        self.folder = private_folder("oncosegment-engine-", in_memory=Path(os.devnull))
+        self.folder = private_folder("oncosegment-engine-", in_memory=None)
         for name in ("logs", "spill", "tmp"):
             (self.folder / name).mkdir(mode=0o700)
         self.arrays = private_folder("oncosegment-arrays-", need_bytes=bytes_of(arguments))
+        self._locks = [hold(folder) for folder in (self.folder, self.arrays)]
+        self.later(lambda: [sweep(prefix) for prefix in ("oncosegment-engine-", "oncosegment-arrays-")])
+
+    def _pack(self, arguments: tuple, identifier: str):
+        """On disk when the memory disk has no room: in containers it often has 64 MB in all."""
+        try:
+            return super()._pack(arguments, identifier)
+        except WorkerError:
+            beside = self.folder / "arrays"
+            beside.mkdir(mode=0o700, exist_ok=True)
+            return pack(arguments, beside, identifier)
 
     def _start_and_connect(self):
         if self.folder is None:
@@ -71,18 +94,15 @@ class LocalEngine(DaskEngine):
         if self.process is None:
             self._start()
         address = self._address()
-        from distributed import Client
-
-        def connect():
-            return Client(address, security=self.security, set_as_default=False, timeout=ANSWER_SECONDS, name="oncosegment")
-
-        return connected(connect, "The engine beside this program")
+        return connected(lambda: new_client(address, self.security), "The engine beside this program")
 
     def _start(self) -> None:
         try:
             from distributed import Security
 
             self.security = Security.temporary()
+        except ValueError as error:
+            raise WorkerError("Dask's configuration in ~/.config/dask cannot be read; correct it or remove it.") from error
         except ImportError as error:
             raise WorkerError(
                 f"The package {error.name or 'cryptography'} is missing; `oncosegment runtime install engine` installs it."
@@ -120,6 +140,9 @@ class LocalEngine(DaskEngine):
     def _worker(self, at: int, gpu: str | None) -> dict:
         environment = {LOGS_VARIABLE: str(self.folder / "logs"), IDLE_VARIABLE: str(self._idle_s)}
         environment[graphics.VARIABLE] = gpu or ""
+        temporary = self.folder / "tmp" / f"worker-{at}"
+        temporary.mkdir(mode=0o700)
+        environment.update(dict.fromkeys(("TMPDIR", "TEMP", "TMP", TEMPORARY_VARIABLE), str(temporary)))
         return {"name": f"worker-{at}", "resources": {GPU: 1} if gpu else {}, "environment": environment}
 
     def _address(self) -> str:
@@ -157,6 +180,8 @@ class LocalEngine(DaskEngine):
         folders, self.folder, self.arrays = (self.folder, self.arrays), None, None
         if process is not None:
             end_process(process)
+        while self._locks:
+            os.close(self._locks.pop())
         for folder in filter(None, folders):
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +18,9 @@ from OncoSegmentLib.engine.shared import Packed, unpack
 
 LOGS_VARIABLE = "ONCOSEGMENT_WORKER_LOGS"
 """Folder for one log a worker process; set for workers of this machine."""
+
+TEMPORARY_VARIABLE = "ONCOSEGMENT_WORKER_TEMPORARY"
+"""Folder of one worker's temporary files, emptied when the worker starts anew; set by `local` only."""
 
 IDLE_VARIABLE = "ONCOSEGMENT_IDLE_SECONDS"
 IDLE_SECONDS = 300.0
@@ -59,6 +64,7 @@ def run(call: Call) -> Outcome:
     tell = teller(get_worker(), call)
     try:
         tell(event="begun", pid=os.getpid(), log=log_path, at=log_size())
+        time.sleep(TOLD_SECONDS)
         progress = throttled(lambda fraction, message: tell(fraction=fraction, message=message))
         arguments = call.unpacked()
         with environment_of(call.environment):
@@ -72,13 +78,16 @@ def run(call: Call) -> Outcome:
         sys.stderr.flush()
 
 
+TOLD_SECONDS = 0.005
+"""Events leave in batches every 2 ms; one that a crash in the job's first moment takes away would have the job run again."""
+
 PASSED_ON = ("TOTALSEG_", "ONCOSEGMENT_", "nnUNet_")
 """Beginnings of the names of variables that say where models and settings are."""
 
 
 def own_variables(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Those of this process; a worker that was started long ago has the ones of then."""
-    mine = (LOGS_VARIABLE, IDLE_VARIABLE)
+    mine = (LOGS_VARIABLE, IDLE_VARIABLE, TEMPORARY_VARIABLE)
     return {name: value for name, value in environ.items() if name.startswith(PASSED_ON) and name not in mine}
 
 
@@ -117,7 +126,7 @@ def throttled(tell: Callable, clock=time.monotonic) -> Callable:
         now = clock()
         if message != last["message"] or now - last["at"] >= BETWEEN_SECONDS:
             last.update(at=now, message=message)
-            tell(fraction, message)
+            tell(None if fraction is None else float(fraction), message)
 
     return progress
 
@@ -160,7 +169,10 @@ def kill_tree(process) -> list[int]:
 
 def log_size() -> int:
     """Bytes of this worker's log."""
-    return os.path.getsize(log_path) if log_path else 0
+    try:
+        return os.path.getsize(log_path) if log_path else 0
+    except OSError:  # somebody cleaned the temporary folder
+        return 0
 
 
 def set_up(worker) -> None:
@@ -169,12 +181,31 @@ def set_up(worker) -> None:
 
     from tornado.ioloop import PeriodicCallback
 
+    adopt()
     if os.environ.get(LOGS_VARIABLE):
         open_log(Path(os.environ[LOGS_VARIABLE]))
+    if os.environ.get(TEMPORARY_VARIABLE):
+        clear(Path(os.environ[TEMPORARY_VARIABLE]))
     faulthandler.enable()
     idle = float(os.environ.get(IDLE_VARIABLE) or IDLE_SECONDS)
     look = PeriodicCallback(lambda: release_idle(worker, idle), 1000 * min(LOOK_SECONDS, max(idle / 2, 0.05)))
     worker.periodic_callbacks["oncosegment-idle"] = look
+
+
+def adopt() -> None:
+    """On Linux, what a child of this process leaves without a parent stays below this process, where it is counted and
+    killed (prctl(2), PR_SET_CHILD_SUBREAPER)."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+
+
+def clear(folder: Path) -> None:
+    """Removes what the worker before this one left when it was killed: images as files, too."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def open_log(folder: Path) -> None:

@@ -68,7 +68,7 @@ def perform(name: str, arguments: tuple, progress: Progress, cancel: CancelToken
             return Outcome(kept=str(keep))  # done before, by a worker that was lost before it could tell
         result = loaded(name)(*arguments, progress=progress, cancel=cancel)
         return kept(result, keep)
-    except (Exception, SystemExit) as error:  # programs that are run as a library like to exit
+    except (Exception, SystemExit, KeyboardInterrupt) as error:  # programs that are run as a library like to exit
         return failure(error)
 
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from OncoLib.errors import InputError, WorkerError
 from OncoSegmentLib.engine import on_worker
-from OncoSegmentLib.engine.dask_engine import ANSWER_SECONDS, DaskEngine, connected
+from OncoSegmentLib.engine.dask_engine import DaskEngine, connected, new_client
 
 IN_WORDS = "--scheduler-without-tls"
 
@@ -29,32 +29,25 @@ class RemoteEngine(DaskEngine):
         super().__init__(self._connect_there, results=results)
 
     def _connect_there(self):
-        from distributed import Client
-
         security = None
         if self._keys is not None:
             from OncoSegmentLib.engine.keys import security_of
 
             security = security_of(self._keys)
 
-        def connect():
-            return Client(
-                self.address, security=security, set_as_default=False, timeout=ANSWER_SECONDS, name="oncosegment",
-            )  # fmt: skip
-
-        client = connected(connect, "The scheduler")
+        client = connected(lambda: new_client(self.address, security), "The scheduler")
         check_workers(client)
         return client
 
 
 def checked_address(address: str, keys: Path | None, without_tls: bool) -> str:
     """The address; InputError when it is none, or has no TLS and nobody said that it needs none."""
-    parts = urlsplit(address)
     try:
-        whole = bool(parts.hostname) and parts.port is not None
+        parts = urlsplit(address)
+        whole = parts.scheme in ("tls", "tcp") and bool(parts.hostname) and parts.port is not None
     except ValueError:
         whole = False
-    if parts.scheme not in ("tls", "tcp") or not whole:
+    if not whole:
         raise InputError(f"the scheduler is {address!r}; wanted an address like tls://host:8786")
     if parts.scheme == "tls" and keys is None:
         raise InputError("a scheduler with TLS needs the folder with its keys (--keys)")

@@ -17,17 +17,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from OncoLib.errors import OutputError
+from OncoLib.errors import OncoError, OutputError
+from OncoLib.private_folders import LOCK, NEW_SECONDS, hold, lock
 from OncoLib.segmentation import Prediction
 from OncoSegmentLib.engine.codec import DONE, read_prediction
 
 VARIABLE = "ONCOSEGMENT_RESULTS"
-LOCK = "in-use"
 KEPT_SECONDS = 14 * 24 * 3600.0
 """Results that nobody loaded or discarded are removed after two weeks."""
-
-NEW_SECONDS = 60.0
-"""An empty session without a lock may be one that just begins."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,9 @@ class LeftOver:
         """OutputError when it cannot be read."""
         try:
             return read_prediction(self.folder)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except OncoError:
+            raise
+        except Exception as error:  # a file that a power cut left can be anything
             raise OutputError(f"The kept result cannot be read ({type(error).__name__}); discard it.") from error
 
     def discard(self) -> None:
@@ -69,8 +68,9 @@ class Session:
     def __init__(self, root: Path | None = None) -> None:
         self.folder = (root or results_root()) / f"session-{uuid.uuid4().hex[:12]}"
         try:
-            self.folder.mkdir(mode=0o700, parents=True)
-            self._lock = lock(self.folder / LOCK)
+            self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.folder.mkdir(mode=0o700)
+            self._lock = hold(self.folder)
         except OSError as error:
             reason = (error.strerror or "write error").lower()
             raise OutputError(f"{self.folder.parent}: results cannot be kept there ({reason})") from error
@@ -87,28 +87,12 @@ class Session:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def lock(path: Path) -> int | None:
-    """Takes the lock of a session's folder, without waiting: a descriptor to keep open, or None when somebody holds it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        if os.name == "nt":
-            import msvcrt
-
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
-
-
 def left_over(root: Path | None = None, now=time.time) -> list[LeftOver]:
     """Whole results of sessions that are gone, oldest first; what is torn, empty or too old is removed on the way."""
     found = []
     for session in sorted((root or results_root()).glob("session-*")):
+        if session.is_symlink():
+            continue
         try:
             descriptor = lock(session / LOCK)
         except OSError:
@@ -116,17 +100,22 @@ def left_over(root: Path | None = None, now=time.time) -> list[LeftOver]:
         if descriptor is None:
             continue
         try:
-            kept = [_left_over(folder) for folder in sorted(session.glob("result-*"))]
-            old = [one for one in kept if one is not None and now() - one.ended > KEPT_SECONDS]
-            for one in old:
-                one.discard()
-            alive = [one for one in kept if one is not None and one not in old]
-            found += alive
-            if not alive and now() - session.stat().st_mtime > NEW_SECONDS:
-                shutil.rmtree(session, ignore_errors=True)
+            alive = whole_results(session, now)
         finally:
             os.close(descriptor)
+        found += alive
+        if not alive and now() - session.stat().st_mtime > NEW_SECONDS:
+            shutil.rmtree(session, ignore_errors=True)
     return sorted(found, key=lambda one: one.ended)
+
+
+def whole_results(session: Path, now) -> list[LeftOver]:
+    """Those of one session; too old ones are removed."""
+    kept = [_left_over(folder) for folder in sorted(session.glob("result-*")) if not folder.is_symlink()]
+    old = [one for one in kept if one is not None and now() - one.ended > KEPT_SECONDS]
+    for one in old:
+        one.discard()
+    return [one for one in kept if one is not None and one not in old]
 
 
 def _left_over(folder: Path) -> LeftOver | None:
@@ -135,7 +124,7 @@ def _left_over(folder: Path) -> LeftOver | None:
         sha256 = description["provenance"].get("input_sha256", "")
         ended = (folder / DONE).stat().st_mtime
         return LeftOver(folder, str(description["name"]), len(description["segments"]), ended, sha256)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 

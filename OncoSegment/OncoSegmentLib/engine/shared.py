@@ -9,14 +9,11 @@ from __future__ import annotations
 import mmap
 import os
 import pickle
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from OncoLib.errors import WorkerError
 
-IN_MEMORY = Path("/dev/shm")
 ALIGNMENT = 64
 """Bytes; a cache line, and enough for every vector instruction that numpy uses."""
 
@@ -81,14 +78,3 @@ def unpack(packed: Packed):
     except (OSError, ValueError) as error:
         raise WorkerError("The job's images are gone: another program emptied the temporary folder.") from error
     return pickle.loads(packed.data, buffers=[mapped[start : start + size] for start, size in packed.spans])
-
-
-def private_folder(prefix: str, *, need_bytes: int = 0, in_memory: Path = IN_MEMORY) -> Path:
-    """A new folder that only its owner can read: in memory where there is such a place with room, else a temporary one."""
-    try:
-        roomy = in_memory.is_dir() and shutil.disk_usage(in_memory).free > 2 * need_bytes
-        if roomy and os.access(in_memory, os.W_OK | os.X_OK):
-            return Path(tempfile.mkdtemp(prefix=prefix, dir=in_memory))
-        return Path(tempfile.mkdtemp(prefix=prefix))
-    except OSError as error:
-        raise WorkerError("The job could not be started: the temporary folder cannot be written.") from error

@@ -44,7 +44,7 @@ class KeptResults:
         """Offers the oldest result that was left over, when there is one."""
         try:
             self._found = self._look()
-        except OSError:
+        except (OSError, ValueError):  # a folder that cannot be read hides nothing that can be done about it here
             self._found = []
         self._show()
 
