@@ -7,11 +7,13 @@ segment: of several lesions with one code nobody knows which is which.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from OncoLib.errors import InputError
 from OncoLib.segmentation import Segment, Segmentation
-from OncoLib.terminology import candidate_entry, structure_of
+from OncoLib.terminology import SIDES, candidate_entry, structures, with_side
 from OncoSegmentLib.evaluation import Pair, Pairs
 
 
@@ -28,8 +30,8 @@ def pairs_of(
     for names in zip(*told):
         if len(set(names)) < len(names):
             raise InputError("a segment is in two of the pairs that were named; wanted each once")
-    for how, key, alone in RULES:
-        pairs += _pairs_by(*_left(result, reference, pairs), how, key, alone)
+    for how, key in RULES:
+        pairs += _pairs_by(result, reference, _left(result, reference, pairs), how, key)
     only_result, only_reference = _left(result, reference, pairs)
     pairs.sort(key=lambda pair: result.segments.index(pair.result))
     if missing_is_empty:
@@ -48,15 +50,16 @@ def _left(result: Segmentation, reference: Segmentation, pairs: Sequence[Pair]) 
     return tuple([one for one in whole.segments if id(one) not in gone] for whole, gone in zip((result, reference), taken))
 
 
-def _pairs_by(first: Sequence[Segment], second: Sequence[Segment], how: str, key: Callable, alone: bool) -> list[Pair]:
-    sides = [_by_key(segments, key) for segments in (first, second)]
+def _pairs_by(result: Segmentation, reference: Segmentation, left, how: str, key: Callable) -> list[Pair]:
+    """Pairs of what is left. A key that two segments of one side have pairs none, be it that one of them has its partner."""
+    sides = [_by_key(whole.segments, key) for whole in (result, reference)]
     found = []
-    for shared in sides[0].keys() & sides[1].keys():
-        one, other = (side[shared] for side in sides)
-        if len(one) == len(other) == 1:
-            found.append(Pair(one[0], other[0], how))
-        elif not alone:
-            raise InputError(f"there are several segments {one[0].name!r} with the same codes; wanted one of each name and code")
+    for one in left[0]:
+        here, there = (side.get(key(one), []) for side in sides)
+        if len(here) == len(there) == 1 and there[0] in left[1]:
+            found.append(Pair(one, there[0], how))
+        elif here and there and key is name_and_codes:
+            raise InputError(f"there are several segments {one.name!r} with the same codes; wanted one of each name and code")
     return found
 
 
@@ -68,10 +71,23 @@ def _by_key(segments: Sequence[Segment], key: Callable) -> dict:
     return found
 
 
+def name_and_codes(segment: Segment) -> tuple:
+    """What `measure --compare` goes by."""
+    return segment.name, segment.entry.key()
+
+
 def structure_id(segment: Segment) -> str | None:
-    """Id of the structure in our terminology, by what the segment says or by its codes; None for what says nothing."""
-    known = None if _says_nothing(segment) else structure_of(segment.entry)
-    return segment.structure or (known.id if known else None)
+    """Id of the structure in our terminology, by what the segment says or by its codes when only one structure has them."""
+    return segment.structure or (None if _says_nothing(segment) else _ids_of_codes().get(segment.entry.key()))
+
+
+@lru_cache(maxsize=1)
+def _ids_of_codes() -> dict[tuple, str]:
+    """Cortical and trabecular bone share the codes of bone: codes of several structures name none of them."""
+    sided = [with_side(row, side) for row in structures() if row.paired for side in SIDES]
+    rows = [*structures(), *sided]
+    times = Counter(row.entry.key() for row in rows)
+    return {row.entry.key(): row.id for row in rows if times[row.entry.key()] == 1}
 
 
 def _codes(segment: Segment) -> tuple | None:
@@ -79,12 +95,12 @@ def _codes(segment: Segment) -> tuple | None:
 
 
 def _says_nothing(segment: Segment) -> bool:
-    """Tissue and no more, as labels of a plain label map have it: the same code of two of them means nothing."""
+    """Tissue and no more, as labels of a plain label map have it: two of them need not be the same."""
     return segment.entry.same_codes(candidate_entry())
 
 
 RULES = (
-    ("name and codes", lambda segment: (segment.name, segment.entry.key()), False),
-    ("structure", structure_id, True),
-    ("codes", _codes, True),
+    ("name and codes", name_and_codes),
+    ("structure", structure_id),
+    ("codes", _codes),
 )

@@ -25,6 +25,9 @@ SETTING = "evaluation"
 SHA256 = re.compile(r"[0-9a-f]{64}")
 PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:-]{0,63}")
 OTHER = "other"
+LARGEST = 1e12
+"""Seconds or MiB that nothing reaches."""
+
 NUMBERS = (*AGREEMENTS, "volume_ml", "reference_ml", "volume_error_ml", "volume_error_percent")
 
 
@@ -90,9 +93,10 @@ def run_of(segmentation: Segmentation, *, agreement: float | None = None) -> Run
 
 
 def number(value: object) -> float | None:
-    """A finite number of at least 0; None for anything else that a file may hold."""
-    usable = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
-    return float(value) if usable else None
+    """A number of at least 0; None for anything else that a file may hold."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= LARGEST:
+        return None
+    return float(value)
 
 
 def run_key(facts: Provenance) -> str:
