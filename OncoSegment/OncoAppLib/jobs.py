@@ -96,7 +96,7 @@ def to_folder(
         names = sorted(path.name for path in staging.iterdir())
     not_logged = log_run(prediction.segmentation)
     progress(1.0, "Done")
-    return {**description, "not_logged": not_logged or None}, [Path(folder) / name for name in names]
+    return {**description, **({"not_logged": not_logged} if not_logged else {})}, [Path(folder) / name for name in names]
 
 
 def predict(image: Image, request: Request, engine, progress: Progress, cancel: CancelToken) -> Prediction:
