@@ -146,4 +146,6 @@ def ranking_text(one) -> str:
     """Who is best, with n, or why nobody can say."""
     if not one.expert:
         return f"no ranking: {one.why}"
-    return f"best of n = {one.cases} shared cases: {one.expert}, {one.why}; better than all others in {one.wins} of {one.cases}"
+    said = "best" if one.beyond_chance else "highest median, but not beyond chance,"
+    wins = f"better than all others in {one.wins} of {one.cases}"
+    return f"{said} of n = {one.cases} shared cases: {one.expert}, {one.why}; {wins}"

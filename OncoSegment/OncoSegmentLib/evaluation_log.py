@@ -4,9 +4,9 @@ It knows no patient: a case is the hash of its image's content, a structure is a
 What is there is never replaced: a file that is damaged, of another program or of a newer version is refused in one
 sentence and stays as it is.
 
-A rollback journal, not write-ahead logging: the latter needs memory shared between all readers and does not work on a network
-file system (Gaffney et al., "SQLite: Past, Present, and Future", PVLDB 15(12), 2022), where home folders of hospitals lie;
-and a row a run asks for no concurrency that a wait of milliseconds would not give. At rest the log is one file.
+A rollback journal, not write-ahead logging: the latter needs memory that all readers share and so does not work on a network
+file system (Gaffney et al., PVLDB 15, page 3535), where home folders of hospitals lie; and a row a run asks for no
+concurrency that a wait of milliseconds would not give. At rest the log is one file.
 """
 
 from __future__ import annotations

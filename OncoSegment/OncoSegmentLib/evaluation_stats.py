@@ -4,13 +4,16 @@ The unit is the case, not the run: of several runs of one expert on one case the
 of one structure (several lesions, several references) counts as its mean. An expert is a model with version and task.
 
 Experts are ranked on a structure only by the cases that they share, from five on: five wins of five are the fewest that a
-one-sided sign test calls unlikely under chance (1/32 < 0.05; four of four: 1/16). Median, quartiles: linear between ranks.
+one-sided sign test calls unlikely under chance (1/32 < 0.05; four of four: 1/16). The highest median Dice is called best only
+when that test says so against every other expert, at 0.05 divided by their number (Bonferroni).
+Median, quartiles: linear between ranks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from math import comb
 
 import numpy as np
 
@@ -18,6 +21,8 @@ from OncoSegmentLib.evaluation_log import KINDS, Comparison, Run
 
 FEWEST = 5
 """Shared cases that a ranking needs."""
+
+CHANCE = 0.05
 
 QUANTITIES = ("dice", "iou", "nsd_1mm", "nsd_2mm", "hd95_mm", "assd_mm", "volume_error_ml", "volume_error_percent")
 
@@ -65,13 +70,17 @@ class StructureRow:
 
 @dataclass(frozen=True)
 class Ranking:
-    """Who is best on a structure by the median Dice of shared cases; expert is "" where nobody can say, and why says so."""
+    """Who has the highest median Dice of the shared cases of a structure; expert is "" where nobody can say.
+
+    wins: of those cases, the ones in which it was better than all others. beyond_chance: by the sign test above.
+    """
 
     structure: str
     kind: str
     expert: str
     cases: int
     wins: int
+    beyond_chance: bool
     why: str
 
 
@@ -165,14 +174,23 @@ def _ranking(structure: str, kind: str, experts: dict[str, dict[str, float]]) ->
     """Experts with fewer cases than a ranking needs stand aside, or one of them would take the ranking from all."""
     enough = {name: dice for name, dice in experts.items() if len(dice) >= FEWEST}
     if len(enough) < 2:
-        return Ranking(structure, kind, "", 0, 0, f"fewer than two experts have {FEWEST} cases")
+        return Ranking(structure, kind, "", 0, 0, False, f"fewer than two experts have {FEWEST} cases")
     shared = sorted(set.intersection(*(set(dice) for dice in enough.values())))
     if len(shared) < FEWEST:
-        return Ranking(structure, kind, "", len(shared), 0, f"the experts share {len(shared)} cases; wanted {FEWEST}")
+        return Ranking(structure, kind, "", len(shared), 0, False, f"the experts share {len(shared)} cases; wanted {FEWEST}")
     medians = {name: float(np.median([dice[case] for case in shared])) for name, dice in enough.items()}
     best, second = sorted(medians, key=lambda name: -medians[name])[:2]
     if medians[best] == medians[second]:
-        return Ranking(structure, kind, "", len(shared), 0, f"{best} and {second} have the same median Dice")
+        return Ranking(structure, kind, "", len(shared), 0, False, f"{best} and {second} have the same median Dice")
     wins = sum(all(enough[best][case] > dice[case] for name, dice in enough.items() if name != best) for case in shared)
+    others = [[(enough[best][case], dice[case]) for case in shared] for name, dice in enough.items() if name != best]
+    beyond = all(sign_test(pairs) < CHANCE / len(others) for pairs in others)
     why = f"median Dice {medians[best]:.3f} against {medians[second]:.3f} ({second})"
-    return Ranking(structure, kind, best, len(shared), wins, why)
+    return Ranking(structure, kind, best, len(shared), wins, beyond, why)
+
+
+def sign_test(pairs: Sequence[tuple[float, float]]) -> float:
+    """Chance that the first of a pair is larger at least as often, were both equally good; equal pairs are left out."""
+    wins = sum(one > other for one, other in pairs)
+    decided = sum(one != other for one, other in pairs)
+    return sum(comb(decided, count) for count in range(wins, decided + 1)) / 2**decided

@@ -6,11 +6,14 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from OncoLib.label_map import distinct_color
 from OncoSegmentLib.evaluation_log import CORRECTED, INDEPENDENT, Comparison, Run
 from OncoSegmentLib.evaluation_plot import LEFT, PLOT, dice_plot
-from OncoSegmentLib.evaluation_stats import stats_of, summary
+from OncoSegmentLib.evaluation_stats import sign_test, stats_of, summary
 
 NAMES = ("dice", "iou", "nsd_1mm", "nsd_2mm", "hd95_mm", "assd_mm", "volume_ml", "reference_ml", "volume_error_ml")
 
@@ -99,7 +102,7 @@ def test_the_best_is_named_by_shared_cases_only(log):
     stats = log.stats
     assert [round(row.numbers["dice"].median, 2) for row in stats.structures] == [0.99, 0.7]
     (found,) = stats.rankings
-    assert (found.expert, found.cases, found.wins) == ("B 1", 6, 5)
+    assert (found.expert, found.cases, found.wins, found.beyond_chance) == ("B 1", 6, 5, False)
     assert found.why == "median Dice 0.700 against 0.600 (A 1)"
 
 
@@ -119,7 +122,25 @@ def test_an_expert_with_few_cases_takes_the_ranking_from_nobody(log):
         log.add("B", case, 0.5)
     log.add("C", 0, 1.0)
     (found,) = log.stats.rankings
-    assert (found.expert, found.cases, found.wins) == ("A 1", 5, 5)
+    assert (found.expert, found.cases, found.wins, found.beyond_chance) == ("A 1", 5, 5, True)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=20))
+def test_the_sign_test_is_that_of_scipy(pairs):
+    decided = [one > other for one, other in pairs if one != other]
+    wanted = binomtest(sum(decided), len(decided), alternative="greater").pvalue if decided else 1.0
+    assert sign_test(pairs) == pytest.approx(wanted)
+
+
+def test_with_two_others_five_of_five_are_not_beyond_chance_and_six_are(log):
+    for case in range(5):
+        for model, dice in (("A", 0.9), ("B", 0.8), ("C", 0.7)):
+            log.add(model, case, dice)
+    assert not log.stats.rankings[0].beyond_chance
+    for model, dice in (("A", 0.9), ("B", 0.8), ("C", 0.7)):
+        log.add(model, 5, dice)
+    assert log.stats.rankings[0].beyond_chance and log.stats.rankings[0].expert == "A 1"
 
 
 def test_equal_medians_have_no_winner(log):
