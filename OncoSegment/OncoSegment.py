@@ -385,7 +385,7 @@ class OncoSegmentLogic(ScriptedLoadableModuleLogic):
 
         from OncoSegmentLib.evaluation_record import log_run
 
-        problem = log_run(prediction.segmentation)
+        problem = log_run(prediction.segmentation, wait_s=1.0)  # Slicer stands still meanwhile
         if problem:
             logging.warning(problem)
         return problem

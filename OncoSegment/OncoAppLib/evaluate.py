@@ -128,7 +128,7 @@ def compared_of(options, progress, cancel) -> Compared:
         write(options, found)
     log = "--no-log was given"
     if not options.no_log:
-        log = log_evaluation(result, found, sources["reference"], corrected=options.corrected)
+        log = log_evaluation(result, reference, found, sources["reference"], corrected=options.corrected)
     return Compared(found, pairs, sources, notes, log)
 
 

@@ -12,6 +12,7 @@ from OncoLib.segmentation_files import RESEARCH_USE
 KIND_TEXT = {
     "independent": "Against references made without the result",
     "corrected": "Against the result as a reader corrected it (starts from the result, so it agrees more)",
+    "expert": "Against what another expert made (no truth)",
 }
 SHOWN = {"dice": "Dice", "nsd_1mm": "NSD 1 mm", "nsd_2mm": "NSD 2 mm", "volume_error_percent": "Volume error %"}
 

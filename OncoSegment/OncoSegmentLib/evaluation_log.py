@@ -32,10 +32,10 @@ VERSION = 1
 WAIT_S = 5.0
 """How long a writer waits for another; one row takes milliseconds."""
 
-CORRECTED, INDEPENDENT = "corrected", "independent"
-KINDS = (CORRECTED, INDEPENDENT)
-"""What a reference is: the result itself as a reader corrected it, or a mask made without it. The first begins from the
-result and so agrees with it more; the two are never counted together."""
+INDEPENDENT, CORRECTED, EXPERT = "independent", "corrected", "expert"
+KINDS = (INDEPENDENT, CORRECTED, EXPERT)
+"""What a reference is: a mask made without the result, the result itself as a reader corrected it, or what another expert made.
+The second begins from the result and so agrees with it more, the third is no truth: they are never counted together."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def opened(path: Path, *, wait_s: float, make: bool) -> Iterator[sqlite3.Connect
     with _told(path, sqlite3, make):
         if make:
             _make_private(path)
-        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=wait_s, isolation_level=None)
+        database = sqlite3.connect(path.absolute(), timeout=wait_s, isolation_level=None)
         try:
             database.execute("BEGIN IMMEDIATE" if make else "BEGIN")
             usable = check(database, path)

@@ -13,12 +13,14 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from OncoLib import audit
 from OncoLib.errors import InputError, OncoError
 from OncoLib.segmentation import Provenance, Segment, Segmentation
 from OncoLib.terminology import ENTRY_PARTS
 from OncoSegmentLib.evaluation import AGREEMENTS, StructureEvaluation
-from OncoSegmentLib.evaluation_log import CORRECTED, INDEPENDENT, Comparison, Run, add_run
+from OncoSegmentLib.evaluation_log import CORRECTED, EXPERT, INDEPENDENT, WAIT_S, Comparison, Run, add_run
 from OncoSegmentLib.evaluation_pairs import structure_id
 
 SETTING = "evaluation"
@@ -43,18 +45,23 @@ def logging_on(settings: Path | None = None) -> bool:
 
 
 def log_run(
-    segmentation: Segmentation, *, agreement: float | None = None, path: Path | None = None, settings: Path | None = None
+    segmentation: Segmentation,
+    *,
+    agreement: float | None = None,
+    path: Path | None = None,
+    settings: Path | None = None,
+    wait_s: float = WAIT_S,
 ) -> str:
     """Adds the run that made a segmentation to the log; "", or a sentence for the user when that failed. It never raises.
 
-    agreement: 0..1 with the other experts of a panel. path: of the log; by default the user's. A mask that no run made,
-    and a log that is turned off, are no failure.
+    agreement: 0..1 with the other experts of a panel. path: of the log; by default the user's. wait_s: for another program
+    that writes. A mask that no run made, and a log that is turned off, are no failure.
     """
 
     def add() -> None:
         run = run_of(segmentation, agreement=agreement)
         if run is not None and logging_on(settings):
-            add_run(run, path)
+            add_run(run, path, wait_s=wait_s)
 
     reason = _failure(add)
     return f"This run is not in the evaluation log: {reason}." if reason else ""
@@ -133,7 +140,8 @@ def structure_text(segment: Segment) -> str:
 
 
 def log_evaluation(
-    segmentation: Segmentation,
+    result: Segmentation,
+    reference: Segmentation,
     found: Sequence[StructureEvaluation],
     reference_sha256: str,
     *,
@@ -142,23 +150,36 @@ def log_evaluation(
     settings: Path | None = None,
     now=audit.now_iso,
 ) -> str:
-    """Adds an evaluation to the run that made the segmentation, and that run when it is not there.
+    """Adds an evaluation to the run that made the result, and that run when it is not there.
 
     corrected: the reference is this result as a reader corrected it. Returns why nothing was added, "" when it was.
     """
-    run = run_of(segmentation)
-    if run is None:
-        return "the result holds no provenance of a run"
-    if segmentation.provenance.edits:
-        return "the result was edited by hand since its run"
-    kind = CORRECTED if corrected else INDEPENDENT
 
     def add() -> None:
+        run = run_of(result)
+        if run is None:
+            raise InputError("the result holds no provenance of a run")
+        if result.provenance.edits:
+            raise InputError("the result was edited by hand since its run")
         if not logging_on(settings):
             raise InputError("the log is turned off in settings.json")
-        add_run(run, path, comparisons=comparisons_of(segmentation, found, run.run, kind, reference_sha256, now()))
+        kind = CORRECTED if corrected else kind_of(run, result, reference)
+        add_run(run, path, comparisons=comparisons_of(result, found, run.run, kind, reference_sha256, now()))
 
     return _failure(add)
+
+
+def kind_of(run: Run, result: Segmentation, reference: Segmentation) -> str:
+    """What a reference is, by its own provenance; InputError when it is the result itself, which says nothing."""
+    other = run_of(reference)
+    if other is None:
+        return INDEPENDENT
+    if other.run != run.run:
+        return EXPERT
+    same = len(result.layers) == len(reference.layers)
+    if same and all(np.array_equal(one, two) for one, two in zip(result.layers, reference.layers)):
+        raise InputError("the reference is the result itself (--corrected says that a reader accepted it as it is)")
+    return CORRECTED
 
 
 def comparisons_of(

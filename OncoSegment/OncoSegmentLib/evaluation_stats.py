@@ -107,7 +107,7 @@ def stats_of(runs: Sequence[Run], comparisons: Sequence[Comparison]) -> Stats:
     by_key = {run.run: run for run in runs}
     groups = _grouped(comparisons, lambda one: (one.structure, one.kind))
     structures, rankings = [], []
-    for structure, kind in sorted(groups, key=lambda key: (KINDS[::-1].index(key[1]), key[0])):
+    for structure, kind in sorted(groups, key=lambda key: (KINDS.index(key[1]), key[0])):
         experts = _by_expert(groups[structure, kind], by_key)
         structures += [_structure_row(structure, kind, expert, cases) for expert, cases in sorted(experts.items())]
         if len(experts) > 1:

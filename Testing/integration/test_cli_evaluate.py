@@ -63,8 +63,11 @@ def test_segment_leaves_one_row_and_evaluate_adds_to_it(folder, log):
     sizes = [int((one == 1).sum()) for one in labels]
     assert compared[0].dice == pytest.approx(2 * sizes[1] / sum(sizes)) and compared[1].dice == 1
     assert compared[0].volume_error_ml == pytest.approx((sizes[0] - sizes[1]) * 0.008)
-    again = run_here("evaluate", CORRECTED, CORRECTED, cwd=folder)
+    again = run_here("evaluate", "first/segmentation.json", CORRECTED, cwd=folder)
     assert again.code == 0 and len(read(log)[0]) == 1, "the same run, whichever of its files was read"
+    assert len(read(log)[1]) == 2 and {row.kind for row in read(log)[1]} == {"corrected"}
+    itself = run_here("evaluate", CORRECTED, CORRECTED, cwd=folder)
+    assert itself.code == 0 and "Not in the evaluation log: the reference is the result itself" in itself.out
 
 
 def test_numbers_as_table_json_and_csv_are_the_same(folder):

@@ -84,7 +84,7 @@ def test_nothing_that_may_be_a_name_is_kept(result, path):
         ),
     )
     found = evaluate(foreign, foreign, pairs_of(foreign, foreign).pairs)
-    assert log_evaluation(foreign, found, "f" * 64, path=path) == ""
+    assert log_evaluation(foreign, foreign, found, "f" * 64, corrected=True, path=path) == ""
     (run,) = read(path)[0]
     assert (run.model, run.version, run.task, run.device, run.weights) == ("other", "other", "other", "other", "")
     assert NAME.lower().encode() not in path.read_bytes().lower()
@@ -105,14 +105,14 @@ def test_numbers_that_a_file_made_up_do_not_stop_the_log(result, path):
 def test_a_mask_that_no_run_made_is_no_row(provenance, path):
     mask = segmentation([np.ones((2, 2, 2), np.uint8)], provenance=provenance)
     assert run_of(mask) is None and log_run(mask, path=path) == "" and not path.exists()
-    assert log_evaluation(mask, (), "f" * 64, path=path) == "the result holds no provenance of a run"
+    assert log_evaluation(mask, mask, (), "f" * 64, path=path) == "the result holds no provenance of a run"
 
 
 def test_the_log_can_be_turned_off(result, path, settings):
     off = settings({"evaluation": {"log": False}, "engine": {"kind": "auto"}})
     assert not logging_on(off)
     assert log_run(result, path=path, settings=off) == "" and not path.exists()
-    assert log_evaluation(result, (), "f" * 64, path=path, settings=off) == "the log is turned off in settings.json"
+    assert log_evaluation(result, result, (), "f" * 64, path=path, settings=off) == "the log is turned off in settings.json"
     for on in ({}, {"evaluation": {}}, {"evaluation": {"log": True}}):
         assert logging_on(settings(on))
 
@@ -135,7 +135,9 @@ def test_a_log_that_cannot_be_kept_is_told_and_stops_nothing(result, path):
 
 def test_an_evaluation_belongs_to_its_run_with_numbers_or_nothing(result, path):
     found = evaluate(result, result, pairs_of(result, result).pairs)
-    assert log_evaluation(result, found, "f" * 64, corrected=True, path=path, now=lambda: "2026-03-01T00:00:00+00:00") == ""
+    assert (
+        log_evaluation(result, result, found, "f" * 64, corrected=True, path=path, now=lambda: "2026-03-01T00:00:00+00:00") == ""
+    )
     runs, rows = read(path)
     assert [row.run for row in rows] == [runs[0].run] * 2 and {row.kind for row in rows} == {"corrected"}
     assert [(row.structure, row.place, row.dice, row.volume_error_ml) for row in rows] == [
@@ -144,15 +146,28 @@ def test_an_evaluation_belongs_to_its_run_with_numbers_or_nothing(result, path):
     ]
     assert {row.compared for row in rows} == {"2026-03-01T00:00:00+00:00"} and rows[0].lesions_found is None
     edited = result.with_provenance(edits=("moved",))
-    assert log_evaluation(edited, found, "f" * 64, path=path) == "the result was edited by hand since its run"
+    assert log_evaluation(edited, result, found, "f" * 64, path=path) == "the result was edited by hand since its run"
 
 
 def test_what_is_not_defined_is_null_in_the_file(result, path):
     empty = replace(result, layers=tuple(np.zeros_like(layer) for layer in result.layers))
     found = evaluate(empty, empty, pairs_of(empty, empty).pairs)
-    assert log_evaluation(empty, found, "f" * 64, path=path) == ""
+    assert log_evaluation(empty, empty, found, "f" * 64, corrected=True, path=path) == ""
     with sqlite3.connect(path) as database:
         assert database.execute("SELECT DISTINCT status, dice, hd95_mm, volume_error_percent FROM comparisons").fetchall() == [
             ("both empty", None, None, None)
         ]
     database.close()
+
+
+def test_what_a_reference_is_shows_in_its_own_provenance(result, path):
+    found = evaluate(result, result, pairs_of(result, result).pairs)
+    assert "the reference is the result itself" in log_evaluation(result, result, found, "a" * 64, path=path)
+    assert not path.exists()
+    changed = replace(result, layers=tuple(np.where(layer == 1, 0, layer) for layer in result.layers))
+    other = result.with_provenance(started="2031-01-01T00:00:00+00:00")
+    reader = replace(result, provenance=Provenance("label map", ""))
+    for number, reference in enumerate((changed, other, reader)):
+        assert log_evaluation(result, reference, found, f"{number}" * 64, path=path) == ""
+    assert {row.reference[0]: row.kind for row in read(path)[1]} == {"0": "corrected", "1": "expert", "2": "independent"}
+    assert len(read(path)[0]) == 1, "the other expert's run is none of this machine"
