@@ -126,6 +126,31 @@ def test_a_region_over_everything_finds_nothing_and_two_lesions_in_one_are_one_f
     assert (merged.recall, merged.precision) == (0.5, 1)
 
 
+def line(*spans) -> np.ndarray:
+    mask = np.zeros((1, 1, 40), dtype=bool)
+    for start, stop in spans:
+        mask[0, 0, start:stop] = True
+    return mask
+
+
+def test_more_pairs_count_before_more_overlap():
+    """(5-25) fits (0-20) by 15/25; but it also fits (22-30) by 3/25, and then (0-3) finds (0-20) by 3/20."""
+    found = lesion_counts(line((0, 3), (5, 25)), line((0, 20), (22, 30)), 1.0)
+    assert [(pair.reference_ml, pair.result_ml, pair.iou) for pair in found.pairs] == [(20, 3, 0.15), (8, 20, 0.12)]
+
+
+def test_of_equally_many_pairs_those_with_more_overlap_count():
+    """(0-10) fits (0-4) by 4/10 and (5-15) by 5/15."""
+    found = lesion_counts(line((0, 10)), line((0, 4), (5, 15)), 1.0)
+    assert [(pair.reference_ml, pair.iou) for pair in found.pairs] == [(4, 0.4)]
+
+
+def test_a_lesion_too_small_to_count_takes_no_find_from_one_that_counts():
+    """(0-8) fits (0-3), which does not count, by 3/8, and (4-20) by 4/20."""
+    found = lesion_counts(line((0, 8)), line((0, 3), (4, 20)), 1.0, least_ml=5)
+    assert (found.recall, found.precision, found.small_reference) == (1, 1, 1) and found.pairs[0].iou == 0.2
+
+
 @pytest.mark.parametrize(("apart", "paired"), [(0.60, True), (0.66, False)])
 def test_the_least_overlap_is_two_equal_balls_063_diameters_apart(apart, paired):
     """Lens of two balls: share of one ball 1 - 1.5 x + 0.5 x^3 at x diameters; x = 0.628 gives an IoU of 0.1."""
