@@ -323,7 +323,9 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.measureSection.keep(node, prediction.measures)
         if self._parameterNode:
             self._parameterNode.measured = node
-        self.progress.tell(_("Done: {name}").format(name=node.GetName()))
+        problem = self.logic.log(prediction)
+        done = _("Done: {name}").format(name=node.GetName())
+        self.progress.tell(f"{done}. {problem}" if problem else done)
 
     def _showRunning(self, running):
         self.ui.inputsCollapsibleButton.enabled = not running
@@ -377,6 +379,17 @@ class OncoSegmentLogic(ScriptedLoadableModuleLogic):
         show_all_segments(node)
         return node
 
+    def log(self, prediction):
+        """Adds the run to the evaluation log; "", or a sentence when that failed, which is in Slicer's log too."""
+        import logging
+
+        from OncoSegmentLib.evaluation_record import log_run
+
+        problem = log_run(prediction.segmentation, wait_s=1.0)  # Slicer stands still meanwhile
+        if problem:
+            logging.warning(problem)
+        return problem
+
     def process(
         self,
         volumeNode,
@@ -400,7 +413,9 @@ class OncoSegmentLogic(ScriptedLoadableModuleLogic):
         goal = goals.TASK + task if task else goals.profile_id(profile)
         asked = goals.request_of(goal, speed=speed, structures=structures)
         image, request = self.prepare(volumeNode, asked, roiNode, hostNode, hostSegmentID)
-        return self.publish(segment(image, request), volumeNode, show3D)
+        prediction = segment(image, request)
+        self.log(prediction)
+        return self.publish(prediction, volumeNode, show3D)
 
 
 class OncoSegmentTest(ScriptedLoadableModuleTest):

@@ -26,12 +26,12 @@ def pytest_report_header() -> list[str]:
     return [", ".join(f"{name} {version(name)}" for name in packages), f"shared test data: {found}"]
 
 
-PRIVATE = {"ONCOSEGMENT_CHECKPOINTS": "checkpoints", "ONCOSEGMENT_RESULTS": "results"}
+PRIVATE = {"ONCOSEGMENT_CHECKPOINTS": "checkpoints", "ONCOSEGMENT_RESULTS": "results", "ONCOSEGMENT_EVALUATION": "evaluation"}
 
 
 @pytest.fixture(scope="session", autouse=True)
 def private_folders(tmp_path_factory):
-    """What is made of checkpoints, and results that wait, do not go into the home folder of whoever runs the tests."""
+    """Checkpoints, results that wait and the evaluation log do not go into the home folder of whoever runs the tests."""
     before = {name: os.environ.get(name) for name in PRIVATE}
     os.environ.update({name: str(tmp_path_factory.mktemp(folder)) for name, folder in PRIVATE.items()})
     yield

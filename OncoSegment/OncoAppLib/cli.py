@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from OncoAppLib import cluster, doctor, engine, engine_options, measure, models, phantom, runtime, surfaces
+from OncoAppLib import cluster, doctor, engine, engine_options, evaluate, experts, measure, models, phantom, runtime, surfaces
 from OncoAppLib import verbs as run
 from OncoAppLib.options import add_common
 from OncoLib import __version__
@@ -91,6 +91,8 @@ def build_parser() -> Parser:
     add_profiles(verbs)
     models.add(verbs)
     measure.add(verbs)
+    evaluate.add(verbs)
+    experts.add(verbs)
     surfaces.add(verbs)
     phantom.add(verbs, add_common)
     doctor.add(verbs)

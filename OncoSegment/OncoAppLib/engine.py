@@ -150,6 +150,7 @@ def save(left, options) -> int:
     from OncoLib.scene.storage import write_seg_nrrd
     from OncoLib.segmentation_files import as_json, write_json
     from OncoLib.staged import staged_files
+    from OncoSegmentLib.evaluation_record import log_run
 
     if options.output is None:
         raise InputError("--save needs --output DIR")
@@ -159,5 +160,11 @@ def save(left, options) -> int:
         write_seg_nrrd(add_segmentation(new_host().scene, segmentation), staging / names[0])
         write_json(staging / names[1], as_json(segmentation))
     written = [str(options.output / name) for name in names]
-    print(json.dumps({"files": written}) if options.json else "Written: " + "\n         ".join(written))
+    problem = log_run(segmentation)
+    if options.json:
+        print(json.dumps({"files": written, **({"not_logged": problem} if problem else {})}))
+        return 0
+    print("Written: " + "\n         ".join(written))
+    if problem:
+        print(f"Note: {problem}")
     return 0

@@ -82,6 +82,7 @@ def to_folder(
     cancel: CancelToken,
 ) -> tuple[dict, list[Path]]:
     """An opened image to result files: check, run, write; all files or none. engine: by default in this process."""
+    from OncoSegmentLib.evaluation_record import log_run
     from OncoSegmentLib.scene.results import FAMILY, write_results
 
     image = check_named(opened, request, elsewhere=engine is not None and engine.elsewhere)
@@ -93,8 +94,9 @@ def to_folder(
         description = write_results(staging, image, prediction.segmentation, formats, facts)
         cancel.check()
         names = sorted(path.name for path in staging.iterdir())
+    not_logged = log_run(prediction.segmentation)
     progress(1.0, "Done")
-    return description, [Path(folder) / name for name in names]
+    return {**description, **({"not_logged": not_logged} if not_logged else {})}, [Path(folder) / name for name in names]
 
 
 def predict(image: Image, request: Request, engine, progress: Progress, cancel: CancelToken) -> Prediction:

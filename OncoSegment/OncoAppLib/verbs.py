@@ -45,7 +45,7 @@ def segment(options) -> int:
         print(json.dumps({**description, "files": [str(path) for path in files]}))
         return 0
     print(volume_table(description))
-    for note in description["input"]["notes"]:
+    for note in [*description["input"]["notes"], *filter(None, [description.get("not_logged")])]:
         print(f"Note: {note}")
     print("Written: " + "\n         ".join(str(path) for path in files))
     print(RESEARCH_USE)

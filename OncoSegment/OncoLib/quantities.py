@@ -37,6 +37,7 @@ PERCENTILE_95 = CodedConcept("SCT", "371889001", "95th Percentile Value of popul
 
 PARTIAL_VOLUME = private("PARTIALVOLUME", "Volume estimated with partial volumes at the edge")
 PRODUCT = private("BIDIMENSIONAL", "Product of long and short axis")
+VOLUME_ERROR = private("VOLUMEERROR", "Volume less that of a reference")
 VOXEL_COUNT = private("VOXELS", "Number of voxels")
 DICE = private("DICE", "Dice coefficient")
 JACCARD = private("IOU", "Intersection over union")

@@ -1,0 +1,197 @@
+"""`oncosegment evaluate` and `oncosegment experts stats` as a user runs them, and the rows that runs leave."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from helpers import ct_phantom, tree
+from helpers_cli import run_cli, run_here
+from OncoLib.image_files import write_image
+from OncoSegmentLib.evaluation_log import read
+
+
+@pytest.fixture
+def log(tmp_path, monkeypatch):
+    """A log of the test's own."""
+    path = tmp_path / "evaluation.sqlite"
+    monkeypatch.setenv("ONCOSEGMENT_EVALUATION", str(path))
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path, log):
+    """An image, its bones, and the same with five slices of the first structure taken away by a reader."""
+    scan = ct_phantom()
+    write_image(tmp_path / "ct.nrrd", scan.voxels, scan.ijk_to_ras)
+    arguments = ("ct.nrrd", "--modality", "CT", "--units", "HU", "--profile", "bones", "--nrrd", "--output")
+    done = run_here("segment", *arguments, "first", cwd=tmp_path)
+    assert done.code == 0, done.err
+    labels = labels_of(tmp_path / "first" / "segmentation.nrrd")
+    labels[:5][labels[:5] == 1] = 0
+    (tmp_path / "corrected").mkdir()
+    described = json.loads((tmp_path / "first" / "segmentation.json").read_text())
+    (tmp_path / "corrected" / "segmentation.json").write_text(json.dumps(described))
+    write_image(tmp_path / "corrected" / "segmentation.nrrd", labels, scan.ijk_to_ras)
+    return tmp_path
+
+
+def labels_of(path) -> np.ndarray:
+    from OncoLib.image_files import read_image
+
+    return read_image(path).voxels.copy()
+
+
+RESULT, CORRECTED = "first/segmentation.seg.nrrd", "corrected/segmentation.json"
+
+
+def test_segment_leaves_one_row_and_evaluate_adds_to_it(folder, log):
+    (run,), compared = read(log)
+    told = json.loads((folder / "first" / "segmentation.json").read_text())["provenance"]
+    assert (run.case, run.seconds, run.task, compared) == (told["input_sha256"], told["seconds"], "bones", [])
+    done = run_here("evaluate", RESULT, CORRECTED, "--corrected", "--image", "ct.nrrd", cwd=folder)
+    assert done.code == 0 and done.complaints == [] and "Added to the evaluation log." in done.out
+    runs, compared = read(log)
+    assert runs == [run] and [(row.structure, row.kind) for row in compared] == [
+        ("cortical_bone", "corrected"),
+        ("trabecular_bone", "corrected"),
+    ]
+    labels = [labels_of(folder / name / "segmentation.nrrd") for name in ("first", "corrected")]
+    sizes = [int((one == 1).sum()) for one in labels]
+    assert compared[0].dice == pytest.approx(2 * sizes[1] / sum(sizes)) and compared[1].dice == 1
+    assert compared[0].volume_error_ml == pytest.approx((sizes[0] - sizes[1]) * 0.008)
+    again = run_here("evaluate", "first/segmentation.json", CORRECTED, cwd=folder)
+    assert again.code == 0 and len(read(log)[0]) == 1, "the same run, whichever of its files was read"
+    assert len(read(log)[1]) == 2 and {row.kind for row in read(log)[1]} == {"corrected"}
+    itself = run_here("evaluate", CORRECTED, CORRECTED, cwd=folder)
+    assert itself.code == 0 and "Not in the evaluation log: the reference is the result itself" in itself.out
+
+
+def test_numbers_as_table_json_and_csv_are_the_same(folder):
+    arguments = ("evaluate", RESULT, CORRECTED, "--lesions", "--min-lesion-ml", "0.05", "--no-log")
+    done = run_here(*arguments, "--csv", "numbers.csv", cwd=folder)
+    assert done.code == 0 and "Not in the evaluation log: --no-log was given." in done.out
+    assert "Research use only" in done.out and "pairs with an intersection over union of at least 0.1" in done.out
+    told = run_here(*arguments, "--json", cwd=folder).json
+    with open(folder / "numbers.csv", encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["structure"] for row in rows] == ["Cortical bone", "Trabecular bone"]
+    for row, one in zip(rows, told["structures"]):
+        for name, number in one["measurements"].items():
+            assert float(row[name]) == number["value"]
+        assert int(row["lesions_reference"]) == one["lesions"]["reference"] >= 1
+        assert f"{one['measurements']['dice']['value']:.3f}" in done.out
+    assert told["logged"] is False and read()[1] == []
+    assert set(told["sources"]) == {"result", "reference"}
+
+
+def test_a_plain_label_map_needs_to_be_told_what_is_what(folder):
+    refused = run_here("evaluate", RESULT, "first/segmentation.nrrd", cwd=folder)
+    assert refused.code == 2 and "--pair" in refused.sentence
+    done = run_here("evaluate", RESULT, "first/segmentation.nrrd", "--pair", "Cortical bone", "Label 1", "--json", cwd=folder)
+    (one,) = done.json["structures"]
+    assert one["measurements"]["dice"]["value"] == 1 and one["matched_by"] == "the user"
+    assert done.json["only_result"] == ["Trabecular bone"] and done.json["only_reference"] == ["Label 2"]
+
+
+def test_what_is_left_out_is_named_and_can_count_as_missed(folder):
+    labels = labels_of(folder / "first" / "segmentation.nrrd")
+    (folder / "half").mkdir()
+    told = json.loads((folder / "first" / "segmentation.json").read_text())
+    told["segments"] = told["segments"][:1]
+    (folder / "half" / "segmentation.json").write_text(json.dumps(told))
+    write_image(folder / "half" / "segmentation.nrrd", np.where(labels == 1, labels, 0), ct_phantom().ijk_to_ras)
+    done = run_here("evaluate", "half/segmentation.json", RESULT, "--no-log", cwd=folder)
+    assert done.code == 0, done.err
+    assert "Not compared, since the result does not have it: Trabecular bone" in done.out
+    missed = run_here("evaluate", "half/segmentation.json", RESULT, "--missing-is-empty", "--lesions", "--json", cwd=folder).json
+    second = missed["structures"][1]
+    assert (second["status"], second["matched_by"]) == ("first empty", "nothing")
+    assert second["measurements"]["dice"]["value"] == 0 and second["measurements"]["hd95_mm"]["value"] is None
+    assert second["lesions"]["recall"] == 0 and second["lesions"]["precision"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("gone.seg.nrrd", CORRECTED), 2, "gone.seg.nrrd"),
+        ((RESULT, CORRECTED, "--csv", "numbers.txt"), 2, "wanted a name that ends in .csv"),
+        ((RESULT, CORRECTED, "--min-lesion-ml", "1"), 2, "belong to --lesions"),
+        ((RESULT, CORRECTED, "--lesions", "--lesion-iou", "2"), 2, "least overlap"),
+        ((RESULT, CORRECTED, "--csv", "there.csv"), 3, "there.csv is in the output folder already"),
+        ((RESULT, "other.json"), 2, "grid"),
+        ((RESULT, CORRECTED, "--image", "small.nrrd"), 2, "grid"),
+    ],
+)
+def test_refusals_are_one_sentence_and_change_nothing(folder, arguments, code, words):
+    (folder / "there.csv").write_text("kept")
+    scan = ct_phantom()
+    write_image(folder / "small.nrrd", scan.voxels[:-1], scan.ijk_to_ras)
+    told = json.loads((folder / "corrected" / "segmentation.json").read_text())
+    told["label_maps"], told["geometry"]["shape_ijk"][2] = ["other.nrrd"], 23
+    (folder / "other.json").write_text(json.dumps(told))
+    write_image(folder / "other.nrrd", labels_of(folder / "corrected" / "segmentation.nrrd")[:-1], scan.ijk_to_ras)
+    before = tree(folder)
+    done = run_here("evaluate", *arguments, cwd=folder)
+    assert done.code == code and words in done.sentence
+    assert tree(folder) == before
+
+
+def test_an_image_that_is_not_the_one_of_the_result_is_noted(folder):
+    scan = ct_phantom()
+    write_image(folder / "later.nrrd", scan.voxels + 1, scan.ijk_to_ras)
+    done = run_here("evaluate", RESULT, CORRECTED, "--image", "later.nrrd", "--no-log", cwd=folder)
+    assert done.code == 0 and "Note: the result says that it was made of an image with other voxels" in done.out
+    assert "Note:" not in run_here("evaluate", RESULT, CORRECTED, "--image", "ct.nrrd", "--no-log", cwd=folder).out
+
+
+def test_a_log_that_cannot_be_written_costs_no_result_and_is_told(tmp_path, folder, log):
+    log.write_bytes(b"no database " * 100)
+    arguments = ("segment", "ct.nrrd", "--modality", "CT", "--units", "HU", "--profile", "bones", "--output", "second")
+    done = run_here(*arguments, cwd=folder)
+    assert done.code == 0 and (folder / "second" / "segmentation.seg.nrrd").exists()
+    assert "Note: This run is not in the evaluation log: evaluation.sqlite: it is damaged" in done.out
+    told = run_here(*arguments, "--overwrite", "--json", cwd=folder)
+    assert told.code == 0 and told.json["not_logged"].startswith("This run is not in")
+    compared = run_here("evaluate", RESULT, CORRECTED, cwd=folder)
+    assert compared.code == 0 and "Not in the evaluation log: evaluation.sqlite: it is damaged" in compared.out
+    stats = run_here("experts", "stats", cwd=folder)
+    assert stats.code == 2 and "left as it is" in stats.sentence
+    assert log.read_bytes() == b"no database " * 100
+
+
+def test_the_setting_turns_it_off(tmp_path, folder, log, monkeypatch):
+    log.unlink()
+    home = tmp_path / "home"
+    (home / ".oncosegment").mkdir(parents=True)
+    (home / ".oncosegment" / "settings.json").write_text('{"evaluation": {"log": false}}')
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("USERPROFILE", str(home))
+    arguments = ("segment", "ct.nrrd", "--modality", "CT", "--units", "HU", "--profile", "bones", "--output", "second")
+    done = run_here(*arguments, "--json", cwd=folder)
+    assert done.code == 0 and "not_logged" not in done.json and not log.exists()
+    compared = run_here("evaluate", RESULT, CORRECTED, cwd=folder)
+    assert "Not in the evaluation log: the log is turned off in settings.json." in compared.out and not log.exists()
+
+
+def test_stats_say_n_and_draw(folder):
+    empty = run_here("experts", "stats", "--plot", "dice.png", cwd=folder)
+    assert empty.code == 2 and "no comparison to draw" in empty.sentence
+    run_here("evaluate", RESULT, CORRECTED, "--corrected", "--lesions", cwd=folder)
+    done = run_here("experts", "stats", "--plot", "dice.png", cwd=folder)
+    assert done.code == 0 and "thresholds 0.1.0 bones" in done.out and "starts from the result" in done.out
+    assert (folder / "dice.png").read_bytes().startswith(b"\x89PNG")
+    told = run_here("experts", "stats", "--json", cwd=folder).json
+    assert [row["cases"] for row in told["structures"]] == [1, 1] and told["rankings"] == []
+    assert told["runs"][0]["runs"] == 1
+    kept = run_here("experts", "stats", "--plot", "dice.png", cwd=folder)
+    assert kept.code == 3 and "dice.png" in kept.sentence
+    assert run_here("experts", "stats", "--plot", "dice.gif", cwd=folder).code == 2
+
+
+def test_an_empty_log_is_said_as_a_process_of_its_own(tmp_path, log):
+    done = run_cli("experts", "stats", cwd=tmp_path)
+    assert done.code == 0 and done.out.startswith("The evaluation log is empty") and not log.exists()
