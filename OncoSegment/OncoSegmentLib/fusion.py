@@ -145,7 +145,7 @@ def finished(work: Work, candidates: list[Candidate], provenance: Provenance) ->
     first = panel.opinions[0].segmentation
     made = Segmentation(tuple(layers), first.ijk_to_ras, tuple(unique_names(segments)), provenance, name="Consensus")
     undecided_ml = work.undecided * first.voxel_volume_ml
-    notes = (*panel.column.notes, *notes_of(panel, scores, undecided_ml))
+    notes = (*panel.column.notes, *notes_of(panel, scores, undecided_ml), *twins(work))
     return Fusion(made, panel, work.method, scores, undecided_ml, tuple(candidates), work.performance, work.map, notes)
 
 
@@ -197,6 +197,14 @@ def notes_of(panel: Panel, scores: dict[Key, Score], undecided_ml: float) -> lis
         others = " and others" if len(lone) > 5 else ""
         notes.append(f"only one expert looks for {', '.join(lone[:5])}{others}: taken as it is")
     return notes
+
+
+def twins(work: Work) -> list[str]:
+    """Experts who say the same at every voxel: one opinion that votes twice."""
+    names, total = [one.name for one in work.panel.opinions], work.shared.sum(axis=0)
+    pairs = zip(*np.triu_indices(len(names), 1))
+    same = [(a, b) for a, b in pairs if total[a, b] == total[a, a] == total[b, b]]
+    return [f"{names[a]} and {names[b]} are the same in every voxel, and count as two" for a, b in same]
 
 
 def candidate_layer(candidates: list[Candidate], shape: tuple[int, ...]) -> np.ndarray:

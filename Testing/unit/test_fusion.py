@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -221,6 +222,28 @@ def test_other_images_are_told():
     cube = np.ones((2, 2, 2), np.uint8)
     made = [segmentation([cube], segments=organs(1), provenance=Provenance("n", "1", {}, text * 64)) for text in "ab"]
     assert any("different content" in note for note in fuse([Opinion("A", made[0]), Opinion("B", made[1])]).notes)
+
+
+def test_one_opinion_that_votes_twice_is_told():
+    layers = [ball((12, 12, 12), (6, 6, 6), radius).astype(np.uint8) for radius in (3, 4, 3)]
+    assert fuse(opinions(layers, organs(1))).notes == ("A and C are the same in every voxel, and count as two",)
+    assert not fuse(opinions(layers[:2], organs(1)), method="confidence", unlisted=UNKNOWN).notes[1:]
+
+
+def test_memory_stays_far_below_experts_times_labels_times_volume(monkeypatch):
+    """Beyond the inputs one byte a voxel for the result and four for the map; class scores would be 1416."""
+    monkeypatch.setattr(votes, "SLAB_VOXELS", 1 << 15)
+    shape = (60, 128, 128)
+    lattice = 1 + np.arange(118, dtype=np.uint8).reshape(2, 59).repeat(2, axis=1)
+    base = np.zeros(shape, np.uint8)
+    base[:, 4:122, 4:124] = lattice.reshape(118, 2).repeat(60, axis=1)[None, :, :]
+    layers = [np.roll(base, shift, axis=2) for shift in range(3)]
+    panel = opinions(layers, organs(118))
+    tracemalloc.start()
+    fuse(panel, disagreement=True)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 6 * base.size + (12 << 20)
 
 
 def test_the_inputs_are_not_changed():

@@ -57,7 +57,7 @@ def test_two_who_count_differently_keep_all_bodies_in_either_order():
 def test_experts_who_count_alike_dispute_nothing():
     truth = spine()
     found = fuse([Opinion(name, truth) for name in "ABC"])
-    assert set(vertebrae(found.segmentation).values()) == {"high"} and not found.notes
+    assert set(vertebrae(found.segmentation).values()) == {"high"} and not found.panel.column.notes
 
 
 def test_a_body_with_two_labels_and_two_bodies_with_one_do_not_spread():
