@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from helpers import ball, segmentation
 from helpers_fusion import counted, known, layer_of, masks, opinions, organs, same_masks, spine
@@ -88,6 +90,38 @@ def test_bodies_without_arches_match_whole_vertebrae():
     bodies = counted(replace(truth, layers=(cut, *truth.layers[1:])), 1)
     fusion = fuse([Opinion("A", truth), Opinion("B", truth), Opinion("C", bodies)])
     assert same_masks(fusion.segmentation, truth)
+
+
+STRUCTURES = (
+    "vertebra_l1", "vertebra_l2", "vertebra_l3", "vertebra_t13", "vertebra_s1", "sacrum", "liver", "kidney_left", "liver_lesion",
+    "lung_nodule_left", "brain_edema", "brain_tumor_necrosis", "brain_tumor_enhancing", "brain_neoplasm", "tissue", "bone",
+)  # fmt: skip
+
+
+def anything(random):
+    """Random labels in one or two layers that overlap, called by any structures, the same one several times too."""
+    layers, segments, names = [], [], set()
+    for at in range(random.integers(1, 3)):
+        count = int(random.integers(1, 6))
+        layers.append(random.integers(0, count + 1, (4, 5, 6)).astype(np.uint8))
+        for label, chosen in enumerate(random.choice(STRUCTURES, count), 1):
+            one = known(label, str(chosen), at)
+            name = next(text for text in (f"{one.name}{' again' * times}" for times in range(11)) if text not in names)
+            names.add(name)
+            segments.append(replace(one, name=name))
+    return segmentation(layers, segments=segments)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(("majority", "staple", "multilabel-staple", "confidence")))
+def test_any_structures_come_back_and_in_any_order(seed, method):
+    """Vertebrae called alike, lesions in pieces, torn tumors: identical inputs are the identity, order never matters."""
+    random = np.random.default_rng(seed)
+    made = [anything(random) for _ in range(3)]
+    assert same_masks(fuse([Opinion(name, made[0]) for name in "ABC"], method=method).segmentation, made[0])
+    panel = [Opinion(name, one) for name, one in zip("ABC", made)]
+    first, second = (fuse(order, method=method) for order in (panel, [panel[2], panel[0], panel[1]]))
+    assert same_masks(first.segmentation, second.segmentation)
 
 
 def nested_tumor(radii, center=(12, 12, 12)) -> list[np.ndarray]:

@@ -66,12 +66,27 @@ def count_column(opinions: tuple[Opinion, ...], *, weighted: bool) -> Column:
     lead, offsets, votes = _lead(bodies, counters, weights)
     keys: dict[Member, Key] = {}
     disputed: dict[Key, str] = {}
-    for body in bodies:
-        key = level_key(_level_in(body, lead, offsets, weights))
+    taken: dict[Key, set[int]] = {}
+    for body in sorted(bodies, key=_body_names):
+        key = _free_key(_level_in(body, lead, offsets, weights), set(body), taken)
         keys |= {(at, segment): key for at, segment in body.items()}
         if len({level_of(segment) for segment in body.values()}) > 1:
             disputed[key] = _told(body, opinions)
     return Column(keys, disputed, _notes(opinions, offsets, votes, bool(disputed)))
+
+
+def _body_names(body: dict[int, Segment]) -> list[str]:
+    """To go through bodies in an order that does not depend on that of the experts."""
+    return sorted(one.name for one in body.values())
+
+
+def _free_key(level: str, experts: set[int], taken: dict[Key, set[int]]) -> Key:
+    """The key of a level; a further one for another body that one expert calls the same: two bodies never become one."""
+    key, number = level_key(level), 2
+    while taken.get(key, set()) & experts:
+        key, number = (*level_key(level), number), number + 1
+    taken.setdefault(key, set()).update(experts)
+    return key
 
 
 def _offset(bodies: list[dict[int, Segment]], first: int, second: int) -> float | None:

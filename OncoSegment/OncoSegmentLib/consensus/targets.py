@@ -175,7 +175,7 @@ def _prototype(key: Key, of_key: list[list[Segment]], column: Column) -> Segment
     if key in REGIONS:
         return region_segment(key, segments)
     if key in column.keys.values():
-        own = [one for one in segments if ("structure", f"vertebra_{level_of(one)}") == key]
+        own = [one for one in segments if ("structure", f"vertebra_{level_of(one)}") == key[:2]]
         segments = own or [level_segment(key, _most(segments))]
     chosen = _most(segments)
     shared = tuple(flag for flag in chosen.flags if all(flag in one.flags for one in segments))

@@ -84,8 +84,10 @@ class Work:
         for key, mask in zip(REGIONS, masks):
             if key in regions:
                 self.layers[regions[key]] *= mask
-        parts = {one.key[:2]: one.segment for one in self.panel.targets if one.key in self.panel.part_keys}
-        if len({one.layer for one in parts.values()}) == 1:
+        listed = [one for one in self.panel.targets if one.key in self.panel.part_keys]
+        parts = {one.key[:2]: one.segment for one in listed}
+        # Several segments of one part, or parts in several layers, are no tumor that can be composed: their own votes stay.
+        if len(parts) == len(listed) and len({one.layer for one in parts.values()}) == 1:
             layer = self.layers[next(iter(parts.values())).layer]
             compose(layer, masks, {key: one.label for key, one in parts.items()}, self._core_label(parts))
 
