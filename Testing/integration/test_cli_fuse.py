@@ -10,10 +10,12 @@ import pytest
 from helpers import OBLIQUE, segmentation, tree
 from helpers_cli import run_cli, run_here
 from helpers_fusion import known, organs, same_masks
+from OncoAppLib import fuse
 from OncoAppLib.reading import read_segmentation
 from OncoLib.image_files import read_image, write_image
 from OncoLib.segmentation import Provenance
 from OncoLib.segmentation_files import write_label_maps
+from OncoSegmentLib.fusion import METHODS, UNLISTED
 
 SEGMENTS = [known(1, "liver"), known(2, "kidney_right"), known(3, "liver_lesion")]
 
@@ -160,6 +162,10 @@ def test_what_is_there_is_kept_and_inputs_are_never_replaced(case):
     done = run_here("fuse", *INPUTS, "--output", "new", "--disagreement", "map.nii.gz", cwd=case)
     assert done.code == 3 and tree(case) == before
     assert run_here("fuse", *INPUTS, "--output", "out", "--overwrite", cwd=case).code == 0
+
+
+def test_the_command_offers_every_method_and_no_other():
+    assert (fuse.METHODS, ("absent", "unknown")) == (METHODS, UNLISTED)
 
 
 def test_plain_label_maps_are_fused_by_their_numbers(case):
