@@ -9,7 +9,20 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from OncoAppLib import cluster, doctor, engine, engine_options, evaluate, experts, measure, models, phantom, runtime, surfaces
+from OncoAppLib import (
+    cluster,
+    doctor,
+    engine,
+    engine_options,
+    evaluate,
+    experts,
+    fuse,
+    measure,
+    models,
+    phantom,
+    runtime,
+    surfaces,
+)
 from OncoAppLib import verbs as run
 from OncoAppLib.options import add_common
 from OncoLib import __version__
@@ -94,6 +107,7 @@ def build_parser() -> Parser:
     evaluate.add(verbs)
     experts.add(verbs)
     surfaces.add(verbs)
+    fuse.add(verbs)
     phantom.add(verbs, add_common)
     doctor.add(verbs)
     cluster.add(verbs)

@@ -31,14 +31,15 @@ class Formats:
     mrb: bool = False
 
 
-def write_results(folder: Path, image: Image, segmentation: Segmentation, formats: Formats, facts: dict) -> dict:
+def write_results(folder: Path, image: Image | None, segmentation: Segmentation, formats: Formats, facts: dict) -> dict:
     """Writes all files of one result into `folder`; returns what `segmentation.json` holds.
 
+    image: what was segmented; None where only segmentations are at hand, which give no scene (`formats.mrb`).
     facts: further entries for the JSON (the input's kind and hash, notes). The scene that Slicer shows is not touched.
     """
     scratch = new_host()
     scene = scratch.scene
-    volume = add_volume(scene, replace(image, name="Image"))
+    volume = None if image is None else add_volume(scene, replace(image, name="Image"))
     node = add_segmentation(scene, segmentation, volume=volume)
     write_seg_nrrd(node, folder / f"{STEM}.seg.nrrd")
     description = as_json(segmentation)

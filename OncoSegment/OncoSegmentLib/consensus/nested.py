@@ -1,0 +1,92 @@
+"""Brain tumors, whose parts lie within each other: whole tumor, tumor core and enhancing tumor are fused one by one.
+
+Experts give them either as regions that overlap, or as parts that exclude each other (edema, non-enhancing, necrosis,
+enhancing). Voting on parts loses voxels that all call tumor but each another part. So the regions are fused, each by itself,
+then cut to lie within each other again; parts are made of them where all experts gave parts.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from OncoLib.segmentation import Segment
+from OncoLib.terminology import structure
+from OncoSegmentLib.consensus.opinions import Key, Opinion, structure_id
+
+WHOLE, CORE, ENHANCING = ("region", "whole tumor"), ("region", "tumor core"), ("region", "enhancing tumor")
+REGIONS = (WHOLE, CORE, ENHANCING)
+"""From the outside to the inside."""
+
+PART_REGIONS = {
+    "brain_edema": (WHOLE,),
+    "brain_tumor_nonenhancing": (WHOLE, CORE),
+    "brain_tumor_necrosis": (WHOLE, CORE),
+    "brain_tumor_enhancing": REGIONS,
+}
+TUMOR = ("brain_neoplasm", "brain_metastasis", "neoplasm")
+"""Structures that mean a whole tumor, its core, or its solid part: the name, and what stands beside it, tells."""
+
+
+def regions_of(segment: Segment, others: tuple[Segment, ...]) -> tuple[Key, ...]:
+    """The regions that a segment belongs to, among the segments of its expert; () for what is no part of a nested tumor."""
+    found = structure_id(segment)
+    if found in PART_REGIONS:
+        return PART_REGIONS[found]
+    name = segment.name.casefold()
+    if found in TUMOR and ("whole" in name or name == "wt"):
+        return (WHOLE,)
+    if found in TUMOR and ("core" in name or name == "tc"):
+        return (WHOLE, CORE)
+    beside = any(structure_id(other) in PART_REGIONS for other in others)
+    return (WHOLE, CORE) if found in TUMOR and beside else ()
+
+
+def is_whole_region(segment: Segment) -> bool:
+    """True for a segment that is a region as such, by its name: whole tumor or tumor core."""
+    name = segment.name.casefold()
+    return structure_id(segment) in TUMOR and any(word in name for word in ("whole", "core"))
+
+
+def nested_segments(opinions: tuple[Opinion, ...]) -> list[dict[Segment, tuple[Key, ...]]]:
+    """For each expert, the segments that are parts of a nested tumor; all empty unless one has two kinds of them."""
+    found = []
+    for one in opinions:
+        segments = one.segmentation.segments
+        regions = {segment: regions_of(segment, segments) for segment in segments}
+        found.append({segment: names for segment, names in regions.items() if names})
+    if not any(len(set(of_one.values())) > 1 for of_one in found):
+        return [{} for _ in opinions]
+    return found
+
+
+def region_segment(key: Key, candidates: list[Segment]) -> Segment:
+    """What a region is called: as an expert called it, else by our own words on the code of a brain neoplasm."""
+    own = {WHOLE: lambda one: "whole" in one.name.casefold(), CORE: lambda one: "core" in one.name.casefold()}
+    fits = own.get(key, lambda one: structure_id(one) == "brain_tumor_enhancing")
+    named = sorted((one for one in candidates if fits(one)), key=lambda one: one.name)
+    if named:
+        return named[0]
+    like = structure("brain_tumor_enhancing" if key == ENHANCING else "brain_neoplasm")
+    return Segment(1, key[1].capitalize(), like.entry, like.color, structure=like.id)
+
+
+def cut_to_nest(regions: list[np.ndarray]) -> None:
+    """In place: each region (from the outside) loses what lies outside of the one around it."""
+    for outer, inner in zip(regions, regions[1:]):
+        inner &= outer
+
+
+def compose(base: np.ndarray, regions: list[np.ndarray], parts: dict[Key, int], fallback: int) -> None:
+    """Writes the parts into a label array from the nested regions.
+
+    base: the label array, in which the parts were voted on one by one. parts: label by structure key. fallback: the label
+    of the core where the vote on its parts was even.
+    """
+    whole, core, enhancing = regions
+    labels = {name: parts.get(("structure", name), 0) for name in PART_REGIONS}
+    inner = [label for key, label in parts.items() if key[1] not in ("brain_edema", "brain_tumor_enhancing")]
+    is_part = np.isin(base, [label for label in parts.values() if label])
+    base[is_part & ~whole] = 0
+    base[whole & ~core] = labels["brain_edema"] or fallback
+    base[core & ~enhancing & ~np.isin(base, inner)] = fallback
+    base[enhancing] = labels["brain_tumor_enhancing"] or fallback
