@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from OncoAppLib import cluster, doctor, engine, engine_options, measure, models, phantom, runtime, surfaces
+from OncoAppLib import cluster, doctor, engine, engine_options, measure, models, phantom, runtime, spine, surfaces
 from OncoAppLib import verbs as run
 from OncoAppLib.options import add_common
 from OncoLib import __version__
@@ -92,6 +92,7 @@ def build_parser() -> Parser:
     models.add(verbs)
     measure.add(verbs)
     surfaces.add(verbs)
+    spine.add(verbs)
     phantom.add(verbs, add_common)
     doctor.add(verbs)
     cluster.add(verbs)
