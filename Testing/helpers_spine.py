@@ -148,3 +148,8 @@ def total_segmentator(image, names: dict[str, str], task: str = "total") -> Segm
             segments.append(Segment(int(label), item.name, item.entry, item.color, structure=item.id))
     layer = image.voxels.astype(np.uint8)
     return Segmentation((layer,), image.ijk_to_ras, tuple(segments), Provenance("totalsegmentator", "2"))
+
+
+def lumbar() -> Segmentation:
+    """T12 to L5 with the sacrum, all whole."""
+    return without(below(reference(), "T12"), "T11")

@@ -17,9 +17,10 @@ class Body:
     """One segment of the column.
 
     level: "L1", ... center_ras_mm: centroid. shares: of its voxels in each connected piece (26 neighbors), the largest
-    first. edges: which border of the scan it touches, as ("k", "last"). index: of its segment in the segmentation.
-    touching: face area in mm2 that it shares with another segment of the column, by that one's index.
-    mean_hu, dense_share: of the image, when there is one: mean, and share of voxels above `DENSE_HU`.
+    first; pieces on the border of the scan count as one, since what joins them may lie outside. edges: borders of the scan
+    that it touches, as ("k", "last"). index: of its segment in the segmentation. touching: face area in mm2 that it shares
+    with another segment of the column, by that one's index. mean_hu, dense_share: of the image, when there is one: mean, and
+    share of voxels above `DENSE_HU`.
     """
 
     index: int
@@ -114,12 +115,9 @@ def is_neighbor(segment: Segment) -> bool:
 
 def body_of(segmentation: Segmentation, index: int, mask: np.ndarray, box: Box, image) -> Body:
     """Facts of one vertebra; what it touches is found later."""
-    from scipy import ndimage
-
     segment = segmentation.segments[index]
-    pieces, count = ndimage.label(mask, np.ones((3, 3, 3), bool))
-    sizes = np.sort(np.bincount(pieces.ravel(), minlength=count + 1)[1:])[::-1]
-    total = int(sizes.sum())
+    sizes = piece_sizes(mask, box, segmentation.shape_kji)
+    total = sum(sizes)
     mean_hu = dense = None
     if image is not None and image.modality == "CT" and image.units == "HU":
         values = image.voxels[box][mask].astype(float)
@@ -130,11 +128,25 @@ def body_of(segmentation: Segmentation, index: int, mask: np.ndarray, box: Box, 
         segment.name,
         center_of(mask, box, segmentation.ijk_to_ras),
         total * segmentation.voxel_volume_ml,
-        tuple(float(size) / total for size in sizes),
+        tuple(size / total for size in sizes),
         edges_of(box, segmentation.shape_kji),
         mean_hu=mean_hu,
         dense_share=dense,
     )
+
+
+def piece_sizes(mask: np.ndarray, box: Box, shape: tuple[int, ...]) -> list[int]:
+    """Voxels of each piece, the largest first; those on the border of the scan together."""
+    from scipy import ndimage
+
+    labels, count = ndimage.label(mask, np.ones((3, 3, 3), bool))
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:].tolist()
+    if count == 1:
+        return sizes
+    places = [tuple(slice(a.start + b.start, a.start + b.stop) for a, b in zip(box, own)) for own in ndimage.find_objects(labels)]
+    at_edge = [bool(edges_of(place, shape)) for place in places]
+    joined = sum(size for size, edge in zip(sizes, at_edge) if edge)
+    return sorted([*([joined] if joined else []), *(size for size, edge in zip(sizes, at_edge) if not edge)], reverse=True)
 
 
 def neighbors_of(segmentation: Segmentation, segment: Segment, mask: np.ndarray, box: Box) -> list[Neighbor]:

@@ -58,9 +58,8 @@ def pieces(found: Ordered) -> list[Finding]:
     problems = []
     for body in found.bodies:
         beside = 1 - body.shares[0]
-        # A vertebra that is cut comes apart where its arch leaves the scan.
-        if beside > (PIECES_FAIL if body.cut else MOST_IN_PIECES):
-            status = "fail" if beside > PIECES_FAIL and not body.cut else "warn"
+        if beside > MOST_IN_PIECES:
+            status = "fail" if beside > PIECES_FAIL else "warn"
             sentence = f"{body.level} is in {len(body.shares)} pieces, {beside:.0%} of it beside the largest."
             problems.append(about("pieces", status, sentence, body))
     for first in range(len(found.bodies)):
