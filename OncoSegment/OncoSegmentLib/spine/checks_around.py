@@ -9,7 +9,7 @@ import numpy as np
 from OncoSegmentLib.spine.bodies import Body, Neighbor
 from OncoSegmentLib.spine.findings import RIB_REACH_MM, Finding, about
 from OncoSegmentLib.spine.levels import SACRAL
-from OncoSegmentLib.spine.ordered import Ordered
+from OncoSegmentLib.spine.ordered import Ordered, once
 
 NEAR_SACRUM = 0.6
 """Share of the spacing: below it only a disc lies between the last vertebra and the sacrum (our choice: 0.1 to 0.4 in the
@@ -31,6 +31,7 @@ class RibEnd:
     clear: bool
 
 
+@once
 def sacrum_below(found: Ordered) -> bool | None:
     """True when nothing has room between the last vertebra and the sacrum; None without sacrum, or with a cut last one."""
     from scipy.spatial import cKDTree
@@ -47,6 +48,7 @@ SKULL_REACH_MM = 15.0
 """The atlas carries the skull: nearer than this lies no other vertebra (our choice: C2 ends about 20 mm below the joint)."""
 
 
+@once
 def skull_above(found: Ordered) -> bool:
     """True when the skull sits on the uppermost vertebra."""
     from scipy.spatial import cKDTree
@@ -57,17 +59,19 @@ def skull_above(found: Ordered) -> bool:
     return float(cKDTree(skull[0].points_ras_mm).query(found.column.points[first.index])[0].min()) <= SKULL_REACH_MM
 
 
+@once
 def rib_ends(found: Ordered) -> list[RibEnd]:
     """Each rib that reaches the spine, with its vertebra."""
     from scipy.spatial import cKDTree
 
     trees = [cKDTree(found.column.points[one.index]) for one in found.bodies]
-    ends = []
+    reach, ends = RIB_REACH_MM + CLEARLY_MM, []
     for rib in (one for one in found.column.neighbors if one.rib):
-        far = np.array([tree.query(rib.points_ras_mm)[0].min() for tree in trees])
+        # Farther than the bound is infinite: that makes it fast, and no farther vertebra decides.
+        far = np.array([tree.query(rib.points_ras_mm, distance_upper_bound=reach)[0].min() for tree in trees])
         at, second = np.argsort(far)[:2]
         if far[at] <= RIB_REACH_MM:
-            ends.append(RibEnd(rib, found.bodies[at], bool(far[second] - far[at] >= CLEARLY_MM)))
+            ends.append(RibEnd(rib, found.bodies[at], bool(far[second] >= far[at] + CLEARLY_MM)))
     return ends
 
 

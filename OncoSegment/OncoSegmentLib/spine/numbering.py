@@ -12,7 +12,7 @@ from math import log
 from OncoSegmentLib.spine.checks_around import OWN_VERTEBRA_ONLY, RibEnd, rib_ends, sacrum_below, skull_above
 from OncoSegmentLib.spine.findings import CLEAR, LIKELY, REGION_SPACING_MM, Finding
 from OncoSegmentLib.spine.levels import rank
-from OncoSegmentLib.spine.ordered import Ordered, Slot, slots_of
+from OncoSegmentLib.spine.ordered import Ordered, Slot, once, slots_of
 
 VARIANTS = {
     "": (12, 5, 386 / 418, "24 vertebrae above the sacrum"),
@@ -54,6 +54,7 @@ def sequence(thoracic: int, lumbar: int) -> list[str]:
     return [f"{region}{n}" for region, count in (("C", 7), ("T", thoracic), ("L", lumbar)) for n in range(1, count + 1)]
 
 
+@once
 def readings_of(found: Ordered) -> tuple[list[Slot], list[Reading]]:
     """Slots, and all readings with labels moved by two at most, the most likely first."""
     slots, below, ends = slots_of(found), sacrum_below(found), rib_ends(found)

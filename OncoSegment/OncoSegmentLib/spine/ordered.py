@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property, wraps
 
 import numpy as np
 
@@ -23,11 +24,12 @@ SAME_BODY, ROOM = 0.5, 1.5
 
 @dataclass(frozen=True, eq=False)
 class Ordered:
-    """bodies: from the head down along `curve`."""
+    """bodies: from the head down along `curve`. memory: what `once` keeps."""
 
     column: Column
     bodies: tuple[Body, ...]
     curve: Curve
+    memory: dict = field(default_factory=dict)
 
     @cached_property
     def gaps_mm(self) -> np.ndarray:
@@ -69,6 +71,18 @@ class Ordered:
         """Median of all usable gaps, else of all."""
         usable = [gap for at, gap in enumerate(self.gaps_mm) if self.usable_gap(at)] or list(self.gaps_mm)
         return float(np.median(usable)) if usable else None
+
+
+def once(work: Callable[[Ordered], object]):
+    """Work on a column that several checks need and that is done once."""
+
+    @wraps(work)
+    def kept(found: Ordered):
+        if work not in found.memory:
+            found.memory[work] = work(found)
+        return found.memory[work]
+
+    return kept
 
 
 def ordered_of(column: Column) -> Ordered:
