@@ -159,6 +159,26 @@ def test_sacrum_and_ribs_together_make_a_shift_clear(trunk, by):
     assert any(one.check == "anchors" and one.status == "fail" and "rib meets" in one.sentence for one in report.findings)
 
 
+def with_skull(segmentation: Segmentation) -> Segmentation:
+    """A slab, 6 mm above the uppermost vertebra."""
+    labels = np.zeros_like(segmentation.layers[0])
+    own = [one.label for one in segmentation.segments if level_of(one)]
+    top = int(np.argwhere(np.isin(segmentation.layers[0], own))[:, 0].max())
+    labels[top + 2 : top + 5, 40:80, 40:80] = 1
+    skull = replace(segment("skull"), layer=len(segmentation.layers))
+    return replace(segmentation, layers=(*segmentation.layers, labels), segments=(*segmentation.segments, skull))
+
+
+def test_the_skull_sits_on_c1(healthy):
+    report = check_spine(with_skull(healthy))
+    assert finding(report, "anchors").status == "ok" and "the skull" in finding(report, "anchors").sentence
+    report = check_spine(with_skull(shift_column(healthy, 1)))
+    assert "The skull sits on C2; wanted C1." in [one.sentence for one in report.findings]
+    assert finding(report, "shift").status == "fail" and "one up" in finding(report, "shift").sentence
+    report = check_spine(with_skull(spine.without(shift_column(healthy, 1), "C2")))
+    assert finding(report, "shift").status != "ok", "a vertebra is left out under the skull"
+
+
 def test_without_an_anchor_all_levels_are_uncertain(healthy):
     middle = spine.without(healthy, *[one for one in STANDARD if one not in ("T5", "T6", "T7", "T8", "T9")])
     ribless = tuple(one for one in middle.segments if not one.structure.startswith(("rib_", "sacrum", "vertebra_s1")))

@@ -12,7 +12,7 @@ from OncoSegmentLib.spine.levels import SACRAL
 from OncoSegmentLib.spine.ordered import Ordered, once
 
 NEAR_SACRUM = 0.6
-"""Share of the spacing: below it only a disc lies between the last vertebra and the sacrum (our choice: 0.1 to 0.4 in the
+"""Share of the spacing: below it only a disc lies between the last vertebra and the sacrum (our choice: 0.08 to 0.33 in the
 reference patient and a public CT; a vertebra left out gives more than 1)."""
 
 OWN_VERTEBRA_ONLY = (1, 11, 12, 13)
@@ -45,7 +45,8 @@ def sacrum_below(found: Ordered) -> bool | None:
 
 
 SKULL_REACH_MM = 15.0
-"""The atlas carries the skull: nearer than this lies no other vertebra (our choice: C2 ends about 20 mm below the joint)."""
+"""The atlas carries the skull: the first vertebra that is labeled lies nearer to it than this only when it is the atlas (our
+choice, tried on a drawn skull only)."""
 
 
 @once

@@ -45,14 +45,14 @@ CHECKS = (
         "spacing",
         "Spacing",
         f"{LEAST_RATIO} to {MOST_RATIO} times that of the surroundings, {MOST_BETWEEN} and more: fail; C 10-28, T 14-40,"
-        f" L 22-52 mm; at most {MOST_OFF_MM:g} mm beside the curve of the neighbors. {OURS}: 0.88 to 1.18 times in the"
-        " reference patient and a public CT, at most 3.2 mm beside it",
+        f" L 22-52 mm; at most {MOST_OFF_MM:g} mm beside the curve of the neighbors. {OURS}: 0.91 to 1.30 times in the"
+        " reference patient and a public CT, at most 2.5 mm beside it",
     ),
     Check(
         "volume",
         "Volumes",
         f"{LEAST_RATIO} to {MOST_RATIO} times the vertebra above, below {MOST_VOLUME_RATIO} times the surroundings; growing"
-        f" downwards. {OURS}: 0.86 to 1.40 times the one above in the reference patient and a public CT, two merged ones give 2",
+        f" downwards. {OURS}: 0.91 to 1.47 times the one above in the reference patient and a public CT, two merged ones give 2",
     ),
     Check(
         "pieces",
