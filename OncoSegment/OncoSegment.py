@@ -128,6 +128,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.results = None
         self.keptResults = None
         self.measureSection = None
+        self.spineSection = None
         self._parameterNode = None
         self._guiTag = None
         self._filling = False
@@ -172,6 +173,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._showRunning(False)
         self.results.clear()
         self.measureSection.keep(None, ())
+        self.spineSection.clear()
         self.setParameterNode(None)
 
     def onSceneEndSave(self, caller, event):
@@ -213,6 +215,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from OncoSegmentLib.widgets.kept_results import KeptResults
         from OncoSegmentLib.widgets.measure_section import MeasureSection
         from OncoSegmentLib.widgets.result_section import ResultSection
+        from OncoSegmentLib.widgets.spine_section import SpineSection
 
         self.chooser = GoalChooser(self.ui, self.onGoalChosen)
         self.hostChooser = HostChooser(self.ui, self.onHostSegmentChosen)
@@ -223,6 +226,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.measureSection = MeasureSection(
             self.ui, self.results.table, self._begin, self.progress.tell, self.results.show
         )
+        self.spineSection = SpineSection(self.ui, self._begin, self.progress.tell)
 
     def _update(self, caller=None, event=None):
         """Shows the parameter node in the parts that Slicer does not connect by itself."""
@@ -264,6 +268,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.applyButton.enabled = not problem and not self._running
         self.ui.applyButton.toolTip = problem or _("Segment the volume; a new segmentation appears")
         self.measureSection.update(self._parameterNode.measured, running=self._running)
+        self.spineSection.update(self._parameterNode.measured, running=self._running)
 
     def onApply(self):
         """Starts the job; refusals are shown as a sentence in the panel, never as a dialog."""
@@ -332,6 +337,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if running:
             self.ui.applyButton.enabled = False
             self.measureSection.update(None, running=True)
+            self.spineSection.update(None, running=True)
         elif self._parameterNode:
             self._updateApply()
 

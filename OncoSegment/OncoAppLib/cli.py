@@ -21,6 +21,7 @@ from OncoAppLib import (
     models,
     phantom,
     runtime,
+    spine,
     surfaces,
 )
 from OncoAppLib import verbs as run
@@ -108,6 +109,7 @@ def build_parser() -> Parser:
     experts.add(verbs)
     surfaces.add(verbs)
     fuse.add(verbs)
+    spine.add(verbs)
     phantom.add(verbs, add_common)
     doctor.add(verbs)
     cluster.add(verbs)

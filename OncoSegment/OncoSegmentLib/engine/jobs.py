@@ -39,6 +39,14 @@ def start_measure(
     return engine.submit(work.measure_segmentation, replace(segmentation, name=NAMELESS), image, organ)
 
 
+def start_spine_check(
+    segmentation: Segmentation, image: Image | None = None, *, engine: Engine | None = None
+) -> RunningJob:
+    """Starts the checks of the vertebrae; the result is a `SpineReport`."""
+    engine = engine or engine_here()
+    return engine.submit(work.check_spine, segmentation, None if image is None else without_identity(image))
+
+
 def start_surfaces(
     segmentation: Segmentation,
     output: Path,

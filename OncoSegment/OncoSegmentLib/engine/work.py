@@ -33,6 +33,13 @@ def measure_segmentation(
     return replace(Prediction(segmentation), measures=found)
 
 
+def check_spine(segmentation: Segmentation, image: Image | None, *, progress: Progress, cancel: CancelToken):
+    """The checks of the vertebrae, as a `SpineReport`."""
+    from OncoSegmentLib.spine.report import check_spine as check
+
+    return check(segmentation, image, progress=progress, cancel=cancel)
+
+
 def surfaces_to_files(
     segmentation: Segmentation,
     output: str,

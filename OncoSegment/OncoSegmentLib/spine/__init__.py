@@ -1,0 +1,1 @@
+"""The spine: which level a vertebra is, whether that can be believed, and what a reader changes about it."""
