@@ -158,6 +158,10 @@ class DaskEngine:
         _when, facts = event
         self.stopped[facts["worker"]] = facts
 
+    def why_lost(self) -> str:
+        """One sentence when the scheduler does not answer any more; may wait a moment to know it better."""
+        return self.problem() or "The connection to the scheduler was lost; the job did not finish."
+
     def fail_all(self, why: str) -> None:
         """Ends every open job with that sentence."""
         for job in list(self._jobs.values()):

@@ -82,7 +82,7 @@ class DaskJob:
         if self._cancelled_at is not None:
             self._end(Outcome(error="Cancelled", message=str(Cancelled())))
         else:
-            self._end(lost(self._engine.problem() or "The connection to the scheduler was lost; the job did not finish."))
+            self._end(lost(self._engine.why_lost()))
 
     def _failed(self, error: BaseException | None) -> None:
         if type(error).__name__ != "KilledWorker":

@@ -168,6 +168,14 @@ class LocalEngine(DaskEngine):
             return f"The engine's process ended (status {self.process.returncode}); the next job starts another."
         return super().problem()
 
+    def why_lost(self) -> str:
+        """The connection is gone a moment before the process is."""
+        process = self.process
+        if process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(1.0)
+        return super().why_lost()
+
     def _drop(self) -> None:
         """Forgets an engine that ended."""
         client, self._client = self._client, None
