@@ -193,6 +193,12 @@ class QTableWidget(QAbstractItemView):
         self._cells.clear()
         self._widgets.clear()
 
+    def resizeColumnToContents(self, column: int) -> None:
+        """Changes what is seen only."""
+
+    def resizeRowsToContents(self) -> None:
+        """Changes what is seen only."""
+
     def resizeColumnsToContents(self) -> None:
         """Keeps nothing."""
 

@@ -70,7 +70,7 @@ CHECKS = (
     Check(
         "variants",
         "Transitional vertebrae",
-        "prior 18 of 418 with one vertebra more and 14 with one less (Tins and Balain, Insights Imaging 2016, 7:199-203);"
+        "prior 18 of 418 with one vertebra more and 14 with one less (Tins et al., Insights Imaging 2016, 7:199-203);"
         f" likely from 3, clear from 20 times the next reading ({OURS})",
     ),
     Check("border", "Cut by the border", "a vertebra with a voxel on the border of the scan"),

@@ -21,7 +21,7 @@ VARIANTS = {
     "T11": (11, 5, 7 / 418, "eleven thoracic vertebrae"),
     "L4": (12, 4, 7 / 418, "four lumbar vertebrae"),
 }
-"""Thoracic and lumbar count, how common, words. Of 418 people 18 had one vertebra more and 14 one less (Tins and Balain 2016);
+"""Thoracic and lumbar count, how common, words. Of 418 people 18 had one vertebra more and 14 one less (Tins et al. 2016);
 which of the two regions has it is not told there: halves."""
 
 LABELED = {0: log(0.88), 1: log(0.055), 2: log(0.005)}

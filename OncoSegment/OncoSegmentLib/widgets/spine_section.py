@@ -12,7 +12,7 @@ from OncoLib.widgets import tables
 from OncoSegmentLib.spine.findings import STATUSES, check_of
 from OncoSegmentLib.widgets.segment_table import to_world
 
-STATUS, CHECK, FINDING = range(3)
+STATUS, FINDING = range(2)
 COLORS = {"fail": (200, 50, 40), "warn": (190, 130, 0), "ok": (40, 130, 60), "not checked": (128, 128, 128)}
 
 
@@ -30,7 +30,8 @@ class SpineSection:
     def __init__(self, ui, begin, tell) -> None:
         self.ui, self._begin, self._tell = ui, begin, tell
         self._node, self._report, self._rows, self._state = None, None, (), None
-        tables.set_up(ui.spineTable, [_("Result"), _("Check"), _("Finding")])
+        tables.set_up(ui.spineTable, [_("Result"), _("Finding")])
+        ui.spineTable.setWordWrap(True)
         ui.spineTable.connect("cellClicked(int,int)", self.onClicked)
         ui.spineCheckButton.connect("clicked(bool)", self.onCheck)
         ui.spineUpButton.connect("clicked(bool)", lambda *_checked: self.onShift(-1))
@@ -80,9 +81,10 @@ class SpineSection:
             check = check_of(one.check)
             tables.put(table, row, STATUS, status_texts()[one.status])
             table.item(row, STATUS).setForeground(qt.QBrush(qt.QColor(*COLORS[one.status])))
-            tables.put(table, row, CHECK, check.title, check.threshold)
-            tables.put(table, row, FINDING, one.sentence)
-        table.resizeColumnsToContents()
+            tables.put(table, row, FINDING, f"{check.title}: {one.sentence}", check.threshold)
+        # Sentences break into lines in the width that the panel has; without that their ends are out of sight.
+        table.resizeColumnToContents(STATUS)
+        table.resizeRowsToContents()
         self.update(node, running=False)
         self._tell(self._summary(), problem=report.status == "fail")
 
