@@ -46,17 +46,15 @@ def require_space(folder: Path, archive: int, unpacked: int, old: int, what: str
 
 
 @contextlib.contextmanager
-def told(what: str) -> Iterator[None]:
-    """Turns the system's refusal into one sentence."""
+def told(what: str, place: str = "the model store", kept: str = "its models are as they were") -> Iterator[None]:
+    """Turns the system's refusal into one sentence. kept: what is true of the place whatever went wrong."""
     try:
         yield
     except OSError as error:
         if error.errno in DISK_FULL:
-            raise OutputError(
-                f"{what}: the disk of the model store is full; free some space and try again, nothing was changed"
-            ) from error
+            raise OutputError(f"{what}: the disk of {place} is full; free some and try again, nothing was changed") from error
         reason = (error.strerror or "the system refused").lower()
-        raise OutputError(f"{what}: the model store could not be changed ({reason}); its models are as they were") from error
+        raise OutputError(f"{what}: {place} could not be changed ({reason}); {kept}") from error
 
 
 def folder_bytes(folder: Path) -> int:

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ModelManagerLib.archive import DISK_FULL
+from ModelManagerLib import disk
 from ModelManagerLib.disk import MARGIN, exchange, free_bytes, remove_tree, replace_patiently, sync_folder, sync_tree, write_json
 from ModelManagerLib.runtime_locks import folder_name, platform_tag, python_tag
 from ModelManagerLib.store_places import settings_file
@@ -156,16 +156,9 @@ def require_room(places: Places, needed: int) -> None:
         )
 
 
-@contextlib.contextmanager
-def told(what: str) -> Iterator[None]:
+def told(what: str):
     """Turns the system's refusal into one sentence."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in DISK_FULL:
-            raise OutputError(f"{what}: the disk is full; free some space and try again, nothing was changed") from error
-        reason = (error.strerror or "the system refused").lower()
-        raise OutputError(f"{what}: the folder of packages could not be changed ({reason})") from error
+    return disk.told(what, "the folder of packages", "what was there is there still")
 
 
 def read_manifest(folder: Path) -> dict | None:
