@@ -90,12 +90,13 @@ def child(folder: str, way: str) -> None:
     from OncoLib import audit
     from OncoSegmentLib.experts.nnunet import export
     from OncoSegmentLib.experts.nnunet.loading import load
-    from OncoSegmentLib.experts.nnunet.prediction import scores_of
+    from OncoSegmentLib.experts.nnunet.prediction import prepared
 
     torch.set_num_threads(1)
     predictor = load(next(Path(folder).glob("Dataset*/*__*__*")), (0,), torch.device("cpu"))
     predictor.on_tile, predictor.use_mirroring = lambda *_: None, False
-    scores, properties = scores_of(predictor, np.load(Path(folder) / "image.npy")[None], [0.9, 0.8, 0.8], None)
+    ready, properties = prepared(predictor, np.load(Path(folder) / "image.npy")[None], [0.9, 0.8, 0.8], None)
+    scores = predictor.predict_logits_from_preprocessed_data(ready)
     before = resident_mb()
     Path("/proc/self/clear_refs").write_text("5")  # the highest memory is counted anew from here
     began = time.perf_counter()

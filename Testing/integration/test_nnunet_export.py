@@ -11,7 +11,7 @@ pytest.importorskip("nnunetv2", reason="nnU-Net is not installed (extra 'ai'), s
 
 import tiny_nnunet as tiny  # noqa: E402
 from helpers_total_segmentator import blocks  # noqa: E402
-from OncoSegmentLib.experts.nnunet import cells, export  # noqa: E402
+from OncoSegmentLib.experts.nnunet import cells, export, slabs  # noqa: E402
 from OncoSegmentLib.request import Request  # noqa: E402
 from OncoSegmentLib.segment import segment  # noqa: E402
 
@@ -144,3 +144,77 @@ def test_scores_of_many_labels_never_lie_in_full_resolution(tmp_path):
     one = export.Way((800, 512, 512), None, True)
     assert export.method_of(one, 118, (533, 341, 341)) == export.CELLS
     assert export.method_of(export.Way((64, 64, 64), None, True), 5, (40, 40, 40)) == export.WHOLE
+
+
+@pytest.mark.parametrize("spacing", [(1.5, 1.5, 1.5), (2.5, 2.2, 2.0)])
+@pytest.mark.parametrize("folds", [(0,), (0, 1)])
+def test_slabs_give_the_very_same_labels(tmp_path, monkeypatch, spacing, folds):
+    """In slabs and at once: the same sums in the same order, on the image's own grid and on a finer one."""
+    monkeypatch.setattr(export, "SMALL_BYTES", 0)
+    factors, biases = tiny.hounsfield_labels((-700, 60, 140, 350))
+    labels = {"lung": 1, "liver": 2, "spleen": 3, "bone": 4}
+    model = tiny.write_model(
+        tmp_path / "Dataset921_Slabs", labels=labels, factors=factors, biases=biases, spacing=spacing, folds=folds,
+        fold_shift=0.4, patch=(16, 32, 32),
+    )  # fmt: skip
+    request = Request("nnunet", device="cpu", parameters={"weights": str(model)})
+    image = blocks(noise=200.0)
+    at_once = segment(image, request).segmentation
+    monkeypatch.setattr(slabs, "LARGE_BYTES", 0)
+    seen = []
+    in_slabs = segment(image, request, progress=lambda fraction, _text: seen.append(fraction)).segmentation
+    assert in_slabs.provenance.parameters["resampling"] == "by cell, in slabs"
+    np.testing.assert_array_equal(in_slabs.layers[0], at_once.layers[0])
+    assert seen == sorted(seen) and len(seen) > 10
+    if spacing != (1.5, 1.5, 1.5):
+        own = tiny.own_labels(model, image.voxels[None], image.spacing_kji_mm, folds=folds)
+        np.testing.assert_array_equal(in_slabs.layers[0], own)
+
+
+def test_slabs_of_regions_and_of_images_smaller_than_a_tile(tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "SMALL_BYTES", 0)
+    model = tiny.write_model(
+        tmp_path / "Dataset922_Regions", labels={"soft": [1, 2], "bright": [2]}, order=(1, 2), factors=[[8.0], [8.0]],
+        biases=[0.0, -1.0], patch=(16, 64, 32),
+    )  # fmt: skip
+    request = Request("nnunet", device="cpu", parameters={"weights": str(model)})
+    image = blocks(noise=200.0)
+    at_once = segment(image, request).segmentation
+    monkeypatch.setattr(slabs, "LARGE_BYTES", 0)
+    in_slabs = segment(image, request).segmentation
+    assert len(in_slabs.layers) == 2 and "slabs" in in_slabs.provenance.parameters["resampling"]
+    for one, other in zip(in_slabs.layers, at_once.layers):
+        assert one.any()
+        np.testing.assert_array_equal(one, other)
+
+
+def test_cancel_within_slabs(tmp_path, monkeypatch):
+    from OncoLib.errors import Cancelled
+    from OncoLib.progress import CancelToken
+
+    monkeypatch.setattr(export, "SMALL_BYTES", 0)
+    monkeypatch.setattr(slabs, "LARGE_BYTES", 0)
+    factors, biases = tiny.hounsfield_labels((60, 350))
+    labels = {"liver": 1, "bone": 2}
+    model = tiny.write_model(tmp_path / "Dataset923_Stop", labels=labels, factors=factors, biases=biases, patch=(16, 32, 32))
+    token, told = CancelToken(), []
+
+    def progress(fraction, message):
+        told.append(message)
+        if told.count("Predicting") == 3:
+            token.cancel()
+
+    with pytest.raises(Cancelled):
+        segment(blocks(), Request("nnunet", device="cpu", parameters={"weights": str(model)}), progress=progress, cancel=token)
+    assert told.count("Predicting") == 3
+
+
+def test_large_cases_are_done_in_slabs():
+    """118 classes on the network's grid of 512x512x800 at 0.8 mm: 49 GB at once, 7.9 GB of one tile's depth."""
+    from types import SimpleNamespace
+
+    configuration, labels = SimpleNamespace(patch_size=[128, 128, 128]), SimpleNamespace(num_segmentation_heads=118)
+    predictor = SimpleNamespace(configuration_manager=configuration, label_manager=labels)
+    assert slabs.worthwhile(predictor, (800, 512, 512), 1) and slabs.worthwhile(predictor, (800, 512, 512), 5)
+    assert not slabs.worthwhile(predictor, (120, 512, 512), 1)
+    assert not slabs.worthwhile(predictor, (64, 128, 128), 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from OncoLib.progress import CancelToken, Progress, part_of
 from OncoLib.segmentation import BoxProbability, Prediction, Provenance, Segmentation
 from OncoSegmentLib.experts.image_checks import allowed
 from OncoSegmentLib.experts.nnunet import model as models
-from OncoSegmentLib.experts.nnunet import structures
+from OncoSegmentLib.experts.nnunet import slabs, structures
 from OncoSegmentLib.experts.nnunet.channels import check_channels, ordered, stacked
 from OncoSegmentLib.experts.nnunet.loading import device_of
 from OncoSegmentLib.experts.nnunet.orientation import CANONICAL_FAMILIES, TURNING
@@ -189,14 +189,20 @@ def side_note(model: models.Model) -> tuple[str, ...]:
 def memory_note(image: Image, plan: Plan) -> tuple[str, ...]:
     """One sentence when this machine may not have the memory that the run needs; nothing when it fits."""
     from ModelManagerLib.environment import free_memory_gb
-    from ModelManagerLib.predict import needs_of_run, network_of, shortage
+    from ModelManagerLib.predict import held, needs_of_run, network_of, network_shape, shortage, voxels
 
     try:
         network = network_of(plan.model.folder, folds=len(plan.settings.folds), configuration=plan.model.configuration)
-        need = needs_of_run(image.shape_kji, image.spacing_kji_mm, network, resampled_before=True)
+        inside = network_shape(image.shape_kji, image.spacing_kji_mm, network.spacing_mm)
+        depth = image.shape_kji[0]
+        in_slabs = slabs.HALF * network.heads * voxels(inside) > slabs.LARGE_BYTES and not plan.settings.probabilities
+        if in_slabs:  # as much as two tiles' depth of the image, and the whole image beside it
+            depth = min(depth, round(2 * network.folds * network.patch[0] * depth / inside[0]))
+        need = needs_of_run((depth, *image.shape_kji[1:]), image.spacing_kji_mm, network, resampled_before=True)
     except OncoError:
         return ()  # plans that cannot be read are told when the network is loaded
-    told = shortage(need, free_memory_gb())
+    rest = held(voxels(image.shape_kji), voxels(inside), network) if in_slabs else 0
+    told = shortage(replace(need, ram_bytes=need.ram_bytes + rest), free_memory_gb())
     return (f"the run {told}",) if told else ()
 
 

@@ -79,7 +79,7 @@ def method_of(way: Way, classes: int, nodes: Sequence[int]) -> str:
     held = classes * (8 * int(np.prod(nodes)) + 4 * int(np.prod(way.shape)))
     if held <= SMALL_BYTES:
         return WHOLE
-    return CELLS if way.linear else CLASSES
+    return CELLS if way.linear or tuple(nodes) == way.shape else CLASSES
 
 
 def labels_of(scores, way: Way, label_manager, method: str, check=lambda: None) -> np.ndarray:

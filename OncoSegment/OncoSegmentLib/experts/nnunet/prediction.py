@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from OncoLib.progress import CancelToken, Progress, part_of
-from OncoSegmentLib.experts.nnunet import export
+from OncoSegmentLib.experts.nnunet import export, slabs
 from OncoSegmentLib.experts.nnunet.loading import leased, torch_device
 from OncoSegmentLib.experts.nnunet.model import Model
 from OncoSegmentLib.experts.nnunet.orientation import Turn, turn_of
@@ -86,19 +86,28 @@ class Tiles:
 
 
 def case(predictor, model: Model, data, ijk_to_ras, turned: Turn, settings: Settings, before, progress, cancel) -> Found:
-    """nnU-Net's own steps in the order of its `predict_single_npy_array`, the last one by `export`."""
+    """nnU-Net's own steps in the order of its `predict_single_npy_array`, the last one by `export`; large cases in slabs."""
     spacing = [float(step) for step in turned.of_axes(np.linalg.norm(ijk_to_ras[:3, :3], axis=0)[::-1])]
     early = None if before is None else turned.to(before[None].astype(np.float32))  # as nnU-Net's readers give it
-    scores, properties = scores_of(predictor, turned.to(data), spacing, early)
-    cancel.check()
-    progress(0.87, "From class scores to labels")
+    ready, properties = prepared(predictor, turned.to(data), spacing, early)
     way = export.way_of(predictor, properties)
-    method = export.method_of(way, scores.shape[0], scores.shape[1:])
-    found = Found(used={"resampling": method})
+    heads, nodes = predictor.label_manager.num_segmentation_heads, tuple(ready.shape[1:])
+    method = export.method_of(way, heads, nodes)
 
     def back(values: np.ndarray) -> np.ndarray:
         return turned.back(export.in_image(values, predictor, properties))
 
+    bounded = method == export.CELLS and not settings.probabilities
+    if bounded and slabs.worthwhile(predictor, nodes, len(settings.folds)):
+        made = slabs.SlabLabels(way, nodes, heads, model.regions, cancel.check)
+        predictor.on_tile = Tiles(1, progress, cancel)
+        slabs.in_slabs(predictor, ready, made.take)
+        labels = None if model.regions else back(made.labels)
+        return Found(labels, [back(mask) for mask in made.masks], used={"resampling": f"{method}, in slabs"})
+    scores = predictor.predict_logits_from_preprocessed_data(ready).cpu()
+    cancel.check()
+    progress(0.87, "From class scores to labels")
+    found = Found(used={"resampling": method})
     if settings.probabilities:
         found.boxes = boxes_of(scores, way, model, predictor, properties, turned, cancel)
     if model.regions:
@@ -109,8 +118,8 @@ def case(predictor, model: Model, data, ijk_to_ras, turned: Turn, settings: Sett
     return found
 
 
-def scores_of(predictor, data: np.ndarray, spacing: list[float], before: np.ndarray | None):
-    """Class scores on the network's grid, torch `[class, k, j, i]` in half precision, and nnU-Net's facts of the case."""
+def prepared(predictor, data: np.ndarray, spacing: list[float], before: np.ndarray | None):
+    """What the network gets, torch `[channel, k, j, i]` on its own grid, and nnU-Net's facts of the case."""
     from nnunetv2.inference.data_iterators import PreprocessAdapterFromNpy
 
     with contextlib.redirect_stdout(io.StringIO()):
@@ -118,8 +127,8 @@ def scores_of(predictor, data: np.ndarray, spacing: list[float], before: np.ndar
             [data], [before], [{"spacing": spacing}], [None], predictor.plans_manager, predictor.dataset_json,
             predictor.configuration_manager, num_threads_in_multithreaded=1, verbose=False,
         )  # fmt: skip
-        prepared = next(adapter)
-        return predictor.predict_logits_from_preprocessed_data(prepared["data"]).cpu(), prepared["data_properties"]
+        case = next(adapter)
+    return case["data"], case["data_properties"]
 
 
 def stages(
