@@ -1,4 +1,4 @@
-"""From class scores to labels: our ways against nnU-Net's own export, each in a process of its own, on the same scores."""
+"""Our ways from class scores to labels against nnU-Net's own export, each in a process of its own on the same case."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ def figures(data, *, full: bool):
         yield "nnU-Net's export: not measured, only Linux tells the highest memory of a part of a run"
         return
     with tempfile.TemporaryDirectory() as folder:
-        yield measured(Path(folder), (240, 256, 256) if full else (120, 144, 144))
+        shape = (240, 256, 256) if full else (120, 144, 144)
+        yield measured(Path(folder), shape)
+        yield measured_whole(Path(folder), shape)
 
 
 def measured(folder: Path, shape: tuple[int, int, int]) -> str:
@@ -44,6 +46,18 @@ def measured(folder: Path, shape: tuple[int, int, int]) -> str:
         f" {own['seconds']:.1f} s and {own['mb']:.0f} MB, ratios {ours['seconds'] / own['seconds']:.3f} and"
         f" {ours['mb'] / own['mb']:.3f}; least Dice {dice:.5f}, largest volume difference {volume:.2%} (aims {AIM_DICE},"
         f" {AIM_VOLUME:.0%}: {met}), {np.count_nonzero(reference != labels)} of {labels.size} voxels differ"
+    )
+
+
+def measured_whole(folder: Path, shape: tuple[int, int, int]) -> str:
+    """Prediction and export together: all scores of the network's grid at once, and in slabs."""
+    ways = {way: one_way(folder, way) for way in ("at once", "in slabs")}
+    first, second = (np.load(folder / f"{way}.npy") for way in ways)
+    once, slabbed = ways["at once"], ways["in slabs"]
+    equal = "identical" if np.array_equal(first, second) else "DIFFERENT"
+    return (
+        f"nnU-Net, prediction and export of that case: in slabs {slabbed['seconds']:.1f} s and {slabbed['mb']:.0f} MB, at once"
+        f" {once['seconds']:.1f} s and {once['mb']:.0f} MB, memory ratio {slabbed['mb'] / once['mb']:.3f}, labels {equal}"
     )
 
 
@@ -88,7 +102,6 @@ def child(folder: str, way: str) -> None:
     import torch
 
     from OncoLib import audit
-    from OncoSegmentLib.experts.nnunet import export
     from OncoSegmentLib.experts.nnunet.loading import load
     from OncoSegmentLib.experts.nnunet.prediction import prepared
 
@@ -96,21 +109,40 @@ def child(folder: str, way: str) -> None:
     predictor = load(next(Path(folder).glob("Dataset*/*__*__*")), (0,), torch.device("cpu"))
     predictor.on_tile, predictor.use_mirroring = lambda *_: None, False
     ready, properties = prepared(predictor, np.load(Path(folder) / "image.npy")[None], [0.9, 0.8, 0.8], None)
-    scores = predictor.predict_logits_from_preprocessed_data(ready)
+    whole_run = way in ("at once", "in slabs")
+    scores = None if whole_run else predictor.predict_logits_from_preprocessed_data(ready)
     before = resident_mb()
     Path("/proc/self/clear_refs").write_text("5")  # the highest memory is counted anew from here
     began = time.perf_counter()
-    chosen = export.way_of(predictor, properties)
-    if way == export.WHOLE:
-        from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape as whole
-
-        plans, configuration = predictor.plans_manager, predictor.configuration_manager
-        labels = whole(scores, plans, configuration, predictor.label_manager, properties, num_threads_torch=1)
-    else:
-        labels = export.in_image(export.labels_of(scores, chosen, predictor.label_manager, way), predictor, properties)
+    labels = run_of(predictor, ready, properties, way) if whole_run else export_of(predictor, scores, properties, way)
     took = time.perf_counter() - began
     np.save(Path(folder) / f"{way}.npy", labels)
     print(json.dumps({"seconds": took, "mb": audit.peak_memory_mb() - before}))
+
+
+def export_of(predictor, scores, properties: dict, way: str) -> np.ndarray:
+    """Labels of scores, by nnU-Net's export or by one of ours."""
+    from OncoSegmentLib.experts.nnunet import export
+
+    plans, configuration, labels = predictor.plans_manager, predictor.configuration_manager, predictor.label_manager
+    if way == export.WHOLE:
+        from nnunetv2.inference.export_prediction import convert_predicted_logits_to_segmentation_with_correct_shape as whole
+
+        return whole(scores, plans, configuration, labels, properties, num_threads_torch=1)
+    found = export.labels_of(scores, export.way_of(predictor, properties), labels, way)
+    return export.in_image(found, predictor, properties)
+
+
+def run_of(predictor, ready, properties: dict, way: str) -> np.ndarray:
+    """Labels of a prepared image."""
+    from OncoSegmentLib.experts.nnunet import export, slabs
+
+    if way == "at once":
+        return export_of(predictor, predictor.predict_logits_from_preprocessed_data(ready), properties, export.CELLS)
+    chosen, heads = export.way_of(predictor, properties), predictor.label_manager.num_segmentation_heads
+    made = slabs.SlabLabels(chosen, tuple(ready.shape[1:]), heads, False, lambda: None)
+    slabs.in_slabs(predictor, ready, made.take)
+    return export.in_image(made.labels, predictor, properties)
 
 
 def resident_mb() -> float:

@@ -49,6 +49,7 @@ def in_slabs(predictor, data, take: Callable[[int, object], None]) -> None:
         first, last = inside[1].start or 0, inside[1].stop if inside[1].stop is not None else padded.shape[1]
         for start, row in itertools.groupby(tiles, key=lambda tile: tile[1].start):
             emit(window.finished(start), (first, last), inside, take)
+            window.move_to(start)
             window.add(list(row))
         emit(window.finished(padded.shape[1]), (first, last), inside, take)
 
@@ -103,25 +104,35 @@ class Window:
             self._weights[place] += self._gaussian
 
     def finished(self, start: int):
-        """The rows before `start`, as (first row, mean scores of all folds); the window moves there. None when there are none."""
+        """The rows before `start`, as (first row, mean scores of all folds), valid until `move_to`; None when there are none.
+
+        Worked out in place: these sums get nothing more.
+        """
         import torch
 
         rows = min(start - self._at, self._depth)
         if rows <= 0:
             return None
-        total = None
-        for sums in self._sums:
-            one = torch.div(sums[:, :rows], self._weights[:rows])
-            if torch.any(torch.isinf(one)):
-                raise RuntimeError("class scores are too large for half precision")
-            total = one.cpu() if total is None else total.add_(one.cpu())
+        total = self._sums[0][:, :rows]
+        for number, sums in enumerate(self._sums):
+            for row in range(rows):
+                torch.div(sums[:, row], self._weights[row], out=sums[:, row])
+                if torch.any(torch.isinf(sums[:, row])):
+                    raise RuntimeError("class scores are too large for half precision")
+            if number:
+                total += sums[:, :rows]
         if len(self._sums) > 1:
             total /= len(self._sums)
+        return self._at, total.cpu()
+
+    def move_to(self, start: int) -> None:
+        """Lets go of the rows before `start`; row by row, so that no second window is needed."""
+        rows = start - self._at
         for sums in (*self._sums, self._weights[None]):
-            sums[:, : self._depth - rows] = sums[:, rows:].clone()
-            sums[:, self._depth - rows :] = 0
-        at, self._at = self._at, start
-        return at, total
+            for row in range(self._depth):
+                ahead = row + rows
+                sums[:, row] = sums[:, ahead] if ahead < self._depth else 0
+        self._at = start
 
 
 def place_for(device, bytes_wanted: int):
