@@ -114,6 +114,24 @@ def test_the_panel_offers_installed_models_and_says_which_channels_are_missing(o
     assert "nnunet:my-liver" not in {goal.id for goal in goals.goals()[0]}
 
 
+def test_the_panel_runs_an_installed_model(own, trained, slicer_stubs):
+    from helpers_panel import finish
+    from OncoLib.scene.segmentations import segmentation_of
+    from OncoLib.scene.volumes import add_volume
+
+    import_nnunet(trained.parent, "my-liver", accept_license=yes, root=own)
+    add_volume(slicer_stubs.scene, blocks(), name="CT")
+    widget = slicer_stubs.open_widget("OncoSegment")
+    widget.ui.findEdit.text = "dataset910"
+    assert widget.ui.goalSelector.currentData == "nnunet:my-liver"
+    widget.ui.applyButton.click()
+    finish(slicer_stubs, widget)
+    assert widget.progress.sentence == "Done: CT: nnU-Net Dataset910_Own"
+    found = segmentation_of(slicer_stubs.scene.GetFirstNodeByClass("vtkMRMLSegmentationNode"))
+    assert [one.name for one in found.segments] == ["Liver", "Bone"]
+    assert found.mask(found.segments[1])[4 + 3 : 18 - 3, 24 + 3 : 40 - 3, 26 + 3 : 44 - 3].all()
+
+
 def test_two_channels_from_the_command_line(own, tmp_path, capsys):
     model = tiny.write_model(
         tmp_path / "Dataset912_Pair", labels={"whole": [1, 2], "core": [2]}, order=(1, 2), channels=("T1c", "FLAIR"),
