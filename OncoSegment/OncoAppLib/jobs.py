@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from OncoAppLib import nnunet_options
 from OncoAppLib.engine_options import engine_of
 from OncoLib.errors import InputError, OutputError
 from OncoLib.image import Image
@@ -29,10 +30,10 @@ def segment_to_folder(options, *, progress: Progress, cancel: CancelToken) -> tu
     formats = Formats(nifti=options.nifti, nrrd=options.nrrd, mrb=options.mrb)
     if not options.overwrite:
         refuse_existing(options.output, list(FAMILY))
-    protect_inputs([options.image, Path(options.roi.rpartition(":")[0] or options.roi)], options.output, FAMILY)
+    inputs = [options.image, Path(options.roi.rpartition(":")[0] or options.roi)]
+    protect_inputs([*inputs, *(path for _name, path in nnunet_options.channel_files(options))], options.output, FAMILY)
     expert(options.model)
-    if options.model == "thresholds" and parameters_of(options):
-        raise InputError("--task, --speed and --structures belong to --model totalsegmentator; --profile to thresholds")
+    refuse_strange(options)
     request = Request(
         options.model,
         profile=profile_of(options),
@@ -41,6 +42,7 @@ def segment_to_folder(options, *, progress: Progress, cancel: CancelToken) -> tu
         parameters=parameters_of(options),
     )
     progress(0.0, "Reading the image")
+    request = replace(request, channels=nnunet_options.open_channels(options))
     opened = open_image(options.image, modality=options.modality.upper(), units=options.units.upper(), series=options.series)
     with engine_of(options) as engine:
         return to_folder(
@@ -51,7 +53,16 @@ def segment_to_folder(options, *, progress: Progress, cancel: CancelToken) -> tu
 def parameters_of(options) -> dict:
     """What only some models take; refused by those that do not."""
     given = {"task": options.task, "speed": options.speed, "structures": options.structures}
-    return {name: value for name, value in given.items() if value}
+    return {**{name: value for name, value in given.items() if value}, **nnunet_options.parameters_of(options)}
+
+
+def refuse_strange(options) -> None:
+    """Raises InputError for options of another model, before any file is read."""
+    of_nnunet = [*nnunet_options.parameters_of(options), *(["channel"] if options.channel else [])]
+    if options.model != "nnunet" and of_nnunet:
+        raise InputError(f"--{of_nnunet[0]} belongs to --model nnunet")
+    if options.model == "thresholds" and parameters_of(options):
+        raise InputError("--task, --speed and --structures belong to --model totalsegmentator; --profile to thresholds")
 
 
 def protect_inputs(inputs: list[Path], folder: Path, names: tuple[str, ...]) -> None:

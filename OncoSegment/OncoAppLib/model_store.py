@@ -35,6 +35,7 @@ def add(actions) -> None:
     made["export"].add_argument("--overwrite", action="store_true", help="replace the file if it is there")
     made["import"].add_argument("path", type=Path, help="a file of `export`, a zip, weights, or a folder with one or many models")
     made["import"].add_argument("--as", dest="card", default="", metavar="ID", help="which model it is, where that is not seen")
+    made["import"].add_argument("--new", default="", metavar="ID", help="take in an nnU-Net model of your own under this new id")
     made["import"].add_argument("--link", action="store_true", help="share the files of a folder instead of copying them")
     made["remove"].add_argument("--dry-run", action="store_true", help="only say what that would free")
     made["install"].add_argument("--offline", action="store_true", help="fetch nothing")
@@ -131,6 +132,8 @@ def run_import(options) -> int:
     from ModelManagerLib.work import card_named
 
     root = root_of(options)
+    if options.new:
+        return import_new(options, root)
     with shown_progress(options) as (bar, cancel):
         brought = store.import_from(
             options.path,
@@ -152,6 +155,27 @@ def run_import(options) -> int:
     if not brought.manifests:
         print("oncosegment: nothing was imported", file=sys.stderr)
     return 0 if brought.manifests else ModelError.exit_code
+
+
+def import_new(options, root: Path) -> int:
+    """A model that the catalogue does not know, with a new row for it."""
+    from ModelManagerLib.own_models import import_nnunet
+
+    with shown_progress(options) as (bar, cancel):
+        found = import_nnunet(
+            options.path,
+            options.new,
+            accept_license=asking(options),
+            root=root,
+            link=options.link,
+            progress=bar,
+            cancel=cancel,
+        )
+    if options.json:
+        print(json.dumps({"models": [found.to_json()], "skipped": []}))
+    else:
+        print(f"{found.card}: imported, {found.bytes / 1e6:.1f} MB; run it with --model nnunet --weights {found.card}")
+    return 0
 
 
 def run_export(options) -> int:

@@ -135,16 +135,40 @@ class Segmentation:
 
 
 @dataclass(frozen=True, eq=False)
+class BoxProbability:
+    """Probabilities of one segment in a box of the grid, float16 `[k, j, i]` in 0..1; what lies outside was not kept.
+
+    start_kji: the box's first voxel. Outside of it the probability is below `threshold` at the resolution of the model.
+    """
+
+    start_kji: tuple[int, int, int]
+    values: np.ndarray
+    threshold: float
+
+    @property
+    def box(self) -> tuple[slice, slice, slice]:
+        """Where the values lie on the grid."""
+        return tuple(slice(start, start + size) for start, size in zip(self.start_kji, self.values.shape))
+
+    def on_grid(self, shape_kji: tuple[int, int, int]) -> np.ndarray:
+        """float32 on the whole grid, 0 where nothing was kept."""
+        whole = np.zeros(shape_kji, np.float32)
+        whole[self.box] = self.values
+        return whole
+
+
+@dataclass(frozen=True, eq=False)
 class Prediction:
     """What an expert returns.
 
-    probabilities: float array `[segment, k, j, i]` in 0..1 in the order of the segments, when asked for.
+    probabilities: in the order of the segments, when asked for: a float array `[segment, k, j, i]` in 0..1, or, where that
+        would not fit into memory, a `BoxProbability` for each segment.
     measures: what was measured of each segment (`filters.segment_measures.SegmentMeasures`), when asked for.
     notes: sentences on the input that a reader should know.
     """
 
     segmentation: Segmentation
-    probabilities: np.ndarray | None = None
+    probabilities: np.ndarray | tuple[BoxProbability, ...] | None = None
     measures: tuple = ()
     notes: tuple[str, ...] = ()
 

@@ -1,4 +1,4 @@
-"""What a user can ask to see: organ profiles and the tasks of TotalSegmentator, found by words, as requests."""
+"""What a user can ask to see, found by words, as requests: organ profiles, TotalSegmentator's tasks, installed nnU-Net models."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from OncoSegmentLib.experts.total_segmentator import tasks
 from OncoSegmentLib.profiles import Profile, find_profile, usable_profiles
 from OncoSegmentLib.request import Request
 
-PROFILE, TASK = "profile:", "task:"
+PROFILE, TASK, NNUNET = "profile:", "task:", "nnunet:"
 
 
 @dataclass(frozen=True)
 class Goal:
     """One thing to look for.
 
-    id: "profile:..." or "task:...". title: for a list. speeds: more than one where there is a choice.
+    id: "profile:...", "task:..." or "nnunet:...". title: for a list. speeds: more than one where there is a choice.
     structures: name for the request and name for the reader of each structure that can be picked; empty for profiles.
     """
 
@@ -40,7 +40,41 @@ def goals(folder: Path | None = None) -> tuple[list[Goal], list[str]]:
         found.extend(task_goal(one) for one in tasks.find_tasks(""))
     except OncoError as error:
         problems = [*problems, str(error)]
-    return found, list(problems)
+    installed, more = nnunet_goals()
+    return [*found, *installed], [*problems, *more]
+
+
+def nnunet_goals() -> tuple[list[Goal], list[str]]:
+    """nnU-Net models of the store, and sentences on those that cannot be read. TotalSegmentator's are in its tasks."""
+    from ModelManagerLib import store
+    from ModelManagerLib.store_places import store_root
+    from ModelManagerLib.user_catalog import whole_catalog
+    from OncoSegmentLib.experts.nnunet.source import ENGINE, model_of_card
+
+    found, problems = [], []
+    try:
+        root = store_root()
+        known = {card.id: card for card in whole_catalog(root)[0]}
+        cards = [known[one.card] for one in store.installed(root) if one.card in known]
+    except OncoError as error:
+        return [], [str(error)]
+    for card in cards:
+        if card.engine == ENGINE and card.family != "totalsegmentator":
+            try:
+                found.append(nnunet_goal(card, model_of_card(card.id, root)))
+            except OncoError as error:
+                problems.append(str(error))
+    return found, problems
+
+
+def nnunet_goal(card, model) -> Goal:
+    """An installed nnU-Net model."""
+    from OncoSegmentLib.experts.nnunet.structures import structure_of
+
+    pairs = tuple((output.name, structure_of(model, output.name).name) for output in model.outputs)
+    count = f"{len(pairs)} structures" if len(pairs) > 1 else "1 structure"
+    channels = f", {len(model.channels)} channels" if len(model.channels) > 1 else ""
+    return Goal(NNUNET + card.id, f"{card.title}: {count}, {card.modality}{channels}, nnU-Net", card.modality, structures=pairs)
 
 
 def profile_goal(profile: Profile) -> Goal:
@@ -83,7 +117,11 @@ def request_of(goal_id: str, *, speed: str = "normal", structures: Sequence[str]
     if goal_id.startswith(TASK):
         parameters = {"task": goal_id[len(TASK) :], "speed": speed, "structures": list(structures)}
         return Request("totalsegmentator", region=region, device=device, parameters=parameters)
-    raise InputError(f"{goal_id!r} is no goal; wanted {PROFILE}... or {TASK}...")
+    if goal_id.startswith(NNUNET):
+        chosen = {"structures": list(structures)} if structures else {}
+        parameters = {"weights": goal_id[len(NNUNET) :], **chosen}
+        return Request("nnunet", region=region, device=device, parameters=parameters)
+    raise InputError(f"{goal_id!r} is no goal; wanted {PROFILE}..., {TASK}... or {NNUNET}...")
 
 
 def problem_of(goal_id: str, *, speed: str = "normal", structures: Sequence[str] = ()) -> str:
@@ -91,6 +129,8 @@ def problem_of(goal_id: str, *, speed: str = "normal", structures: Sequence[str]
     from OncoSegmentLib.experts.total_segmentator.license_number import require_license_number
     from OncoSegmentLib.experts.total_segmentator.weights import folder_for, require_weights
 
+    if goal_id.startswith(NNUNET):
+        return problem_of_nnunet(request_of(goal_id, structures=structures))
     if not goal_id.startswith(TASK):
         return ""
     try:
@@ -101,6 +141,23 @@ def problem_of(goal_id: str, *, speed: str = "normal", structures: Sequence[str]
         require_weights(needed, folder_for(needed), task.id)
     except OncoError as error:
         return str(error)
+    return ""
+
+
+def problem_of_nnunet(request: Request) -> str:
+    """What stands in the way of a run on one image: the package, the model's files, channels that one image cannot give."""
+    from OncoSegmentLib.experts.nnunet.expert import plan_of, require_package
+
+    try:
+        require_package()
+        model = plan_of(request).model
+    except OncoError as error:
+        return str(error)
+    if len(model.channels) > 1:
+        return (
+            f"{model.name} needs {len(model.channels)} channels ({', '.join(model.channels)}) and the panel gives one image; run"
+            f" it by `oncosegment segment IMAGE --model nnunet --weights {model.card} --channel NAME=FILE ...`"
+        )
     return ""
 
 

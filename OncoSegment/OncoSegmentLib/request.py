@@ -70,6 +70,8 @@ class Request:
     model: id of the expert. profile: id or file of an organ profile, for experts that use one.
     device: one of `DEVICES`; "auto" takes what the model runs best on.
     parameters: further options of the expert, JSON values only.
+    channels: further images, by the name that the model has for each; the image that is segmented is the channel that is
+        not named here.
     """
 
     model: str
@@ -77,6 +79,7 @@ class Request:
     region: Region | None = None
     device: str = "auto"
     parameters: dict = field(default_factory=dict)
+    channels: tuple[tuple[str, Image], ...] = ()
 
     def __post_init__(self) -> None:
         if self.device not in DEVICES:

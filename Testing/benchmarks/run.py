@@ -31,6 +31,7 @@ def main() -> int:
         engine,
         measures,
         models_install,
+        nnunet_export,
         nodes,
         scheduler,
         startup,
@@ -42,7 +43,7 @@ def main() -> int:
     )
 
     numbers = (nodes, thresholds, startup, accuracy, measures, surfaces)
-    for module in (*numbers, total_segmentator, warm, engine, scheduler, transfer, models_install):
+    for module in (*numbers, total_segmentator, nnunet_export, warm, engine, scheduler, transfer, models_install):
         for line in module.figures(shared_data(), full=options.full):
             print(line, flush=True)
     return 0

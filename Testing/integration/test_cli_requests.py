@@ -42,7 +42,7 @@ def refused(folder, *words, code: int = 2, run=run_here) -> str:
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        (("--model", "nnunet", "--profile", "bones"), 4, "no model 'nnunet'; there are thresholds"),
+        (("--model", "no-such", "--profile", "bones"), 4, "no model 'no-such'; there are thresholds"),
         (("--profile", "spine"), 2, "no profile 'spine'; there are body, bones"),
         ((), 2, "needs a profile"),
         (("--profile", "bones", "--device", "cuda"), 4, "runs on the CPU only; choose device auto or cpu"),

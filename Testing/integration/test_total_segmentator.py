@@ -20,7 +20,8 @@ require_package()
 pytest.importorskip("torch")
 
 import tiny_totalsegmentator as tiny  # noqa: E402
-from OncoSegmentLib.experts.total_segmentator import prediction, session, tasks  # noqa: E402
+from OncoSegmentLib.experts.nnunet import loading  # noqa: E402
+from OncoSegmentLib.experts.total_segmentator import session, tasks  # noqa: E402
 from OncoSegmentLib.experts.total_segmentator.license_number import VARIABLE  # noqa: E402
 from OncoSegmentLib.request import Region, Request  # noqa: E402
 from OncoSegmentLib.segment import segment  # noqa: E402
@@ -187,7 +188,7 @@ def test_progress_counts_networks_and_never_goes_back(weights):
 def test_networks_are_loaded_once(weights, monkeypatch):
     models.release()
     run(blocks(), speed="fastest")
-    monkeypatch.setattr(prediction, "load", lambda *_: pytest.fail("loaded again"))
+    monkeypatch.setattr(loading, "load", lambda *_: pytest.fail("loaded again"))
     run(blocks(), speed="fastest")
     assert models.names == ("Dataset298_TotalSegmentator_total_6mm_1559subj",)
 
@@ -314,7 +315,7 @@ def test_one_vertebra_needs_no_weights_of_the_other_parts(weights, tmp_path, mon
 
 def test_a_network_that_goes_missing_meanwhile_is_named(tmp_path):
     with pytest.raises(ModelError, match="weights Dataset291.* are not installed"):
-        prediction.load(tmp_path / "Dataset291_gone" / "model", [0], None)
+        loading.load(tmp_path / "Dataset291_gone" / "model", [0], None)
 
 
 def test_in_a_process_of_its_own(weights):

@@ -26,7 +26,8 @@ require_package()
 pytest.importorskip("torch")
 
 import tiny_totalsegmentator as tiny  # noqa: E402
-from OncoSegmentLib.experts.total_segmentator import prediction, tasks  # noqa: E402
+from OncoSegmentLib.experts.nnunet import loading  # noqa: E402
+from OncoSegmentLib.experts.total_segmentator import tasks  # noqa: E402
 from OncoSegmentLib.request import Request  # noqa: E402
 from OncoSegmentLib.segment import segment  # noqa: E402
 from OncoSegmentLib.warm import WarmModels  # noqa: E402
@@ -51,7 +52,7 @@ def warm(tiny_weights, monkeypatch) -> WarmModels:
     """What this process keeps, empty, with room for all."""
     monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(tiny_weights))
     kept = WarmModels(10**9)
-    monkeypatch.setattr(prediction, "models", kept)
+    monkeypatch.setattr(loading, "models", kept)
     return kept
 
 
@@ -63,13 +64,13 @@ def labels(request: Request, **options) -> np.ndarray:
 @pytest.fixture
 def loads(monkeypatch) -> list:
     """Names of the weights that are loaded from files."""
-    names, load = [], prediction.load
+    names, load = [], loading.load
 
     def counted(folder, *arguments):
         names.append(folder.parent.name)
         return load(folder, *arguments)
 
-    monkeypatch.setattr(prediction, "load", counted)
+    monkeypatch.setattr(loading, "load", counted)
     return names
 
 
@@ -101,14 +102,14 @@ def test_weights_exchanged_while_they_are_read_are_refused_and_not_kept(warm, tm
     tiny.build(tmp_path, tasks.weights_of(tasks.task("total"), "fastest"))
     monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(tmp_path))
     (plans,) = tmp_path.glob("*/*/plans.json")
-    load = prediction.load
+    load = loading.load
 
     def exchanged(*arguments):
         predictor = load(*arguments)
         plans.write_text(plans.read_text() + " ")
         return predictor
 
-    monkeypatch.setattr(prediction, "load", exchanged)
+    monkeypatch.setattr(loading, "load", exchanged)
     with pytest.raises(ModelError, match="weights Dataset298.* changed while they were loaded; start the run again"):
         labels(FASTEST)
     assert len(warm) == 0
@@ -118,7 +119,7 @@ def test_with_no_budget_every_network_of_a_run_is_used_and_none_kept(warm, loads
     wanted = labels(LIVER)
     assert len(warm) == 2
     none = WarmModels(0)
-    monkeypatch.setattr(prediction, "models", none)
+    monkeypatch.setattr(loading, "models", none)
     np.testing.assert_array_equal(labels(LIVER), wanted)
     assert len(none) == 0 and len(loads) == 4
 
@@ -141,10 +142,10 @@ def test_each_fold_of_several_keeps_its_own_weights(warm, tmp_path):
     content["network_weights"] = {name: value * 0.5 for name, value in content["network_weights"].items()}
     torch.save(content, second)
     name, cpu = "decoder.seg_layers.0.weight", torch.device("cpu")
-    with prediction.leased(model, (0, 1), cpu) as both:
+    with loading.leased(model, (0, 1), cpu) as both:
         one, two = both.list_of_parameters
         assert one[name].any() and torch.equal(one[name] * 0.5, two[name])
-    with prediction.leased(model, (0,), cpu) as first, prediction.leased(model, (1,), cpu) as other:
+    with loading.leased(model, (0,), cpu) as first, loading.leased(model, (1,), cpu) as other:
         assert torch.equal(first.list_of_parameters[0][name], one[name])
         assert torch.equal(other.network.state_dict()[name], two[name])
     assert len(warm) == 3
@@ -222,7 +223,7 @@ def make_greedy(network) -> None:
 def test_running_out_of_memory_in_a_run_frees_all_and_says_what_to_do(warm, monkeypatch):
     from OncoSegmentLib.warm import models
 
-    monkeypatch.setattr(prediction, "models", models)
+    monkeypatch.setattr(loading, "models", models)
     models.release()
     wanted = labels(LIVER)
     assert len(models) == 2

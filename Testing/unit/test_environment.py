@@ -35,5 +35,5 @@ def test_what_is_not_installed_is_said():
 
 def test_the_built_in_model_has_a_card_and_others_are_told():
     assert card("thresholds") in cards()
-    with pytest.raises(ModelError, match="no model 'nnunet'; there are thresholds"):
-        card("nnunet")
+    with pytest.raises(ModelError, match="no model 'no-such'; there are thresholds"):
+        card("no-such")

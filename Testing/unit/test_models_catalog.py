@@ -24,10 +24,10 @@ def catalog_documents() -> list[dict]:
     return [json.loads(resource_path(module.__file__, "Catalog", name).read_text("utf-8")) for name in BUILT_IN_FILES]
 
 
-def test_what_can_be_named_in_a_request_are_the_two_models_of_our_experts():
-    assert [one.id for one in cards()] == ["thresholds", "totalsegmentator"]
+def test_what_can_be_named_in_a_request_are_the_models_of_our_experts():
+    assert [one.id for one in cards()] == ["thresholds", "totalsegmentator", "nnunet"]
     assert card("thresholds").needs == "CT in HU; no weights, no GPU"
-    with pytest.raises(ModelError, match="^no model 'totalsegmentator-292'; there are thresholds, totalsegmentator$"):
+    with pytest.raises(ModelError, match="^no model 'totalsegmentator-292'; there are thresholds, totalsegmentator, nnunet$"):
         card("totalsegmentator-292")
 
 

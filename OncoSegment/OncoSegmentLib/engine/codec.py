@@ -10,7 +10,7 @@ import numpy as np
 from OncoLib.diameters import Line
 from OncoLib.measure import Measurement
 from OncoLib.measure_files import measures_json
-from OncoLib.segmentation import Prediction, Provenance, Segment, Segmentation
+from OncoLib.segmentation import BoxProbability, Prediction, Provenance, Segment, Segmentation
 from OncoLib.segmentation_files import as_json, segment_from_json, write_json
 from OncoLib.terminology import CodedConcept
 
@@ -23,12 +23,12 @@ def write_prediction(folder: Path, prediction: Prediction) -> None:
     segmentation = prediction.segmentation
     for position, layer in enumerate(segmentation.layers):
         np.save(folder / f"layer-{position}.npy", layer, allow_pickle=False)
-    if prediction.probabilities is not None:
-        np.save(folder / "probabilities.npy", prediction.probabilities, allow_pickle=False)
+    boxes = _write_probabilities(folder, prediction.probabilities)
     if prediction.measures:
         write_json(folder / "measures.json", measures_json(prediction.measures))
     partial = folder / "prediction.part"
-    write_json(partial, {**as_json(segmentation), "layers": len(segmentation.layers), "notes": prediction.notes})
+    more = {"layers": len(segmentation.layers), "notes": prediction.notes, "probabilities": boxes}
+    write_json(partial, {**as_json(segmentation), **more})
     partial.replace(folder / DONE)
 
 
@@ -40,10 +40,28 @@ def read_prediction(folder: Path) -> Prediction:
     provenance = Provenance.from_dict(description["provenance"])
     matrix = np.array(description["geometry"]["ijk_to_ras"])
     segmentation = Segmentation(layers, matrix, segments, provenance, name=description["name"])
-    stored = folder / "probabilities.npy"
-    probabilities = np.load(stored, allow_pickle=False) if stored.exists() else None
+    probabilities = _read_probabilities(folder, description.get("probabilities"))
     measures = _read_measures(folder / "measures.json", segments)
     return Prediction(segmentation, probabilities, measures, tuple(description["notes"]))
+
+
+def _write_probabilities(folder: Path, found) -> list[dict] | None:
+    """Arrays beside the layers; returns what the JSON keeps of boxes, None when there are none."""
+    if found is None or isinstance(found, np.ndarray):
+        if found is not None:
+            np.save(folder / "probabilities.npy", found, allow_pickle=False)
+        return None
+    for position, one in enumerate(found):
+        np.save(folder / f"probability-{position}.npy", one.values, allow_pickle=False)
+    return [{"start_kji": list(one.start_kji), "threshold": one.threshold} for one in found]
+
+
+def _read_probabilities(folder: Path, boxes: list[dict] | None):
+    if boxes is None:
+        stored = folder / "probabilities.npy"
+        return np.load(stored, allow_pickle=False) if stored.exists() else None
+    arrays = [np.load(folder / f"probability-{at}.npy", allow_pickle=False) for at in range(len(boxes))]
+    return tuple(BoxProbability(tuple(one["start_kji"]), values, one["threshold"]) for one, values in zip(boxes, arrays))
 
 
 def _read_measures(path: Path, segments: tuple[Segment, ...]) -> tuple:

@@ -27,7 +27,8 @@ def start(image: Image, request: Request, *, measure: bool = False, engine: Engi
     """
     engine = engine or own_engine()
     check_elsewhere(request, engine)
-    return engine.submit(work.segment_image, without_identity(image), request, measure, keep=True, gpu=gpu_of(request))
+    gpu = gpu_of(request)
+    return engine.submit(work.segment_image, without_identity(image), anonymous(request), measure, keep=True, gpu=gpu)
 
 
 def start_measure(
@@ -69,7 +70,7 @@ def run(
 ) -> Prediction:
     """Starts a segmentation and waits for it, for callers without an event loop; nothing stays on disk."""
     check_elsewhere(request, engine)
-    job = engine.submit(work.segment_image, without_identity(image), request, False, gpu=gpu_of(request))
+    job = engine.submit(work.segment_image, without_identity(image), anonymous(request), False, gpu=gpu_of(request))
     return background.wait(job, progress=progress, cancel=cancel)
 
 
@@ -77,11 +78,18 @@ def check_elsewhere(request: Request, engine: Engine) -> None:
     """InputError for a request that names a file of this machine, where the workers are others."""
     if engine.elsewhere and Path(request.profile).is_absolute():
         raise InputError("a profile of your own works on this machine only; leave out the scheduler, or choose a built-in one")
+    if engine.elsewhere and Path(str(request.parameters.get("weights", ""))).is_absolute():
+        raise InputError("a folder of weights works on this machine only; leave out the scheduler, or name an installed model")
 
 
 def without_identity(image: Image) -> Image:
     """The same voxels and place, without UIDs, name and notes."""
     return Image(image.voxels, image.ijk_to_ras, modality=image.modality, units=image.units)
+
+
+def anonymous(request: Request) -> Request:
+    """The same request, its further images without identity."""
+    return replace(request, channels=tuple((name, without_identity(image)) for name, image in request.channels))
 
 
 def gpu_of(request: Request) -> str:

@@ -31,3 +31,13 @@ def check_hounsfield(image: Image, wanted_by: str) -> tuple[str, ...]:
             " and fat are); wanted a CT in HU (if it is one, state its units as HU; for MR choose what is made for MR)"
         )
     return ("neither the file nor the user states units: the values are taken for Hounsfield units",)
+
+
+def allowed(image: Image, region) -> np.ndarray | None:
+    """Where labels may stay: in the region (`Region` or None), and where the image has a value; None for everywhere."""
+    inside = region.inside(image) if region is not None else None
+    if image.voxels.dtype.kind == "f":
+        finite = np.isfinite(image.voxels)
+        if not finite.all():
+            inside = finite if inside is None else inside & finite
+    return inside

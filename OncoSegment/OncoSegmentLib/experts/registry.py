@@ -9,6 +9,7 @@ from OncoSegmentLib.experts.protocol import Expert
 
 ENGINES = {
     "thresholds": ("OncoSegmentLib.experts.thresholds", "ThresholdExpert"),
+    "nnunet": ("OncoSegmentLib.experts.nnunet.expert", "NnUNetExpert"),
     "totalsegmentator": ("OncoSegmentLib.experts.total_segmentator.expert", "TotalSegmentatorExpert"),
 }
 

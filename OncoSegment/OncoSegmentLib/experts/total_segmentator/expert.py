@@ -15,7 +15,8 @@ from OncoLib.image import Image
 from OncoLib.measure import label_histogram
 from OncoLib.progress import CancelToken, Progress, part_of
 from OncoLib.segmentation import Prediction, Provenance, Segment, Segmentation
-from OncoSegmentLib.experts.image_checks import check_hounsfield
+from OncoSegmentLib.experts.image_checks import allowed, check_hounsfield
+from OncoSegmentLib.experts.nnunet.loading import device_of
 from OncoSegmentLib.experts.total_segmentator import tasks
 from OncoSegmentLib.experts.total_segmentator.license_number import require_license_number
 from OncoSegmentLib.experts.total_segmentator.weights import folder_for, require_weights, weights_sha256
@@ -85,7 +86,7 @@ class TotalSegmentatorExpert:
         folder = folder_for(plan.weights)
         number = require_license_number(plan.task.id) if plan.task.licensed else ""
         labels, networks = predict(image, plan, request, number, progress=progress, cancel=cancel)
-        inside = allowed(image, request)
+        inside = allowed(image, request.region)
         if inside is not None:
             labels[~inside] = 0
         segments, absent = segments_of(labels, plan)
@@ -162,16 +163,6 @@ def check_size(image: Image) -> None:
         )
 
 
-def device_of(request: Request) -> str:
-    """ "cpu" or "cuda"; ModelError when a GPU is asked for and PyTorch sees none."""
-    import torch
-
-    found = torch.cuda.is_available()
-    if request.device == "cuda" and not found:
-        raise ModelError("PyTorch sees no CUDA GPU on this machine; choose device auto or cpu")
-    return "cuda" if found and request.device != "cpu" else "cpu"
-
-
 def predict(
     image: Image, plan: Plan, request: Request, number: str, *, progress: Progress, cancel: CancelToken
 ) -> tuple[np.ndarray, list[str]]:
@@ -230,16 +221,6 @@ def only_chosen(labels: np.ndarray, plan: Plan) -> np.ndarray:
     for value, name in plan.task.labels.items():
         keep[value] = value if name in plan.structures else 0
     return keep[labels]
-
-
-def allowed(image: Image, request: Request) -> np.ndarray | None:
-    """Where labels may stay: in the region, and where the image has a value; None for everywhere."""
-    inside = request.region.inside(image) if request.region is not None else None
-    if image.voxels.dtype.kind == "f":
-        finite = np.isfinite(image.voxels)
-        if not finite.all():
-            inside = finite if inside is None else inside & finite
-    return inside
 
 
 def segments_of(labels: np.ndarray, plan: Plan) -> tuple[tuple[Segment, ...], list[str]]:

@@ -10,15 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ModelManagerLib.checkpoint import file_sha256
 from OncoLib.errors import ModelError
 from OncoLib.progress import CancelToken, Progress
-from OncoSegmentLib.experts.total_segmentator.weights import CHECKPOINT
-from OncoSegmentLib.memory import out_of_memory, tensor_bytes
-from OncoSegmentLib.warm import models
+from OncoSegmentLib.experts.nnunet.loading import READERS, leased, torch_device
 
-READERS = ("SimpleITKIO", "NibabelIO", "NibabelIOWithReorient")
-"""nnU-Net readers that give `[k, j, i]` float32 and the spacing for an image in canonical orientation."""
 
 class InProcessPrediction:
     """Callable with the signature of the package's `nnUNetv2_predict`; reports tiles and can be cancelled at each.
@@ -42,6 +37,7 @@ class InProcessPrediction:
         folder = model_folder(self._folder, task_id, f"{trainer}__{plans}__{model}")
         self._tell(0.0, "loading the network")
         with leased(folder, folds, torch_device(device)) as predictor:
+            require_reader(predictor, folder)
             predictor.tile_step_size, predictor.use_mirroring, predictor.on_tile = step_size, tta, self._on_tile
             try:
                 self._predict_cases(predictor, Path(dir_in), Path(dir_out), use_cropped_logits_resampling)
@@ -95,15 +91,11 @@ def model_folder(weights_folder: Path, number: int | str, name: str) -> Path:
     return weights_folder / TASK_ID_WEIGHTS_CONFIGS[number]["foldername"] / name
 
 
-def torch_device(device):
-    """As the package does it: every core for the CPU, one thread beside a GPU."""
-    import multiprocessing
-
-    import torch
-
-    name = str(device)
-    torch.set_num_threads(multiprocessing.cpu_count() if name == "cpu" else 1)
-    return torch.device(name)
+def require_reader(predictor, folder: Path) -> None:
+    """ModelError for a network that wants its images read in another way than from arrays in canonical orientation."""
+    reader = predictor.plans_manager.image_reader_writer_class.__name__
+    if reader not in READERS:
+        raise ModelError(f"the weights {folder.parent.name} want nnU-Net's reader {reader}; wanted {' or '.join(READERS)}")
 
 
 def cases(folder: Path) -> list[tuple[str, list[Path]]]:
@@ -118,95 +110,3 @@ def stacked(images: list) -> np.ndarray:
     """float32 `[channel, k, j, i]`."""
     arrays = [np.asanyarray(image.dataobj).transpose(2, 1, 0) for image in images]
     return np.stack(arrays).astype(np.float32)
-
-
-def leased(folder: Path, folds, device):
-    """A lease of a predictor with its network; one for all folders whose files have the same content."""
-    found = hashes(folder, folds)
-    key = ("nnU-Net", tuple(sorted(found.items())), tuple(folds or ()), str(device))
-    return models.lease(key, lambda: load_unchanged(folder, folds, device, found), bytes_of, name=folder.parent.name)
-
-
-def hashes(folder: Path, folds) -> dict[str, str]:
-    """SHA-256 of every file that decides the network, by name; remembered for files that did not change since."""
-    if not folder.is_dir():
-        raise ModelError(f"the weights {folder.parent.name} of TotalSegmentator are not installed")
-    checkpoints = [folder / f"fold_{fold}" / CHECKPOINT for fold in folds or ()]
-    files = [folder / "plans.json", folder / "dataset.json", *(checkpoints or folder.glob(f"fold_*/{CHECKPOINT}"))]
-    try:
-        return {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}
-    except ModelError as error:
-        raise ModelError(f"the weights {folder.parent.name} cannot be loaded: {error}") from error
-
-
-def load_unchanged(folder: Path, folds, device, found: dict[str, str]):
-    """A new predictor of files with these hashes; ModelError when one was exchanged while they were read."""
-    predictor = load(folder, folds, device)
-    if hashes(folder, folds) != found:
-        raise ModelError(f"the weights {folder.parent.name} changed while they were loaded; start the run again")
-    return predictor
-
-
-def bytes_of(predictor) -> dict[str, int]:
-    """Of the network and the checkpoints of its folds, by device."""
-    states = [predictor.network.state_dict(), *predictor.list_of_parameters]
-    return tensor_bytes(value for state in states for value in state.values())
-
-
-def require_torchvision() -> None:
-    """nnU-Net's search for trainers imports torchvision; ModelError when the one that is there does not fit torch."""
-    try:
-        import torchvision  # noqa: F401
-    except ImportError:
-        return  # nnU-Net says itself what it misses
-    except Exception as error:
-        raise ModelError(
-            f"torchvision does not fit the installed torch ({error}); install the two of one release from the same source,"
-            " as pytorch.org lists them"
-        ) from error
-
-
-def load(folder: Path, folds, device):
-    """A new predictor; ModelError when the files are missing or cannot be used."""
-    from ModelManagerLib.checkpoint import safe_torch_load
-    from ModelManagerLib.checkpoint_plans import require_plain_plans
-    from ModelManagerLib.known_files import known_sha256
-    from OncoSegmentLib.experts.total_segmentator.watched import predictor_class
-
-    if not folder.is_dir():
-        raise ModelError(f"the weights {folder.parent.name} of TotalSegmentator are not installed")
-    require_torchvision()
-    predictor = predictor_class()(
-        use_gaussian=True, perform_everything_on_device=True, device=device, verbose=False, allow_tqdm=False
-    )
-    try:
-        require_plain_plans(folder)
-        # nnU-Net unpickles a checkpoint as it is, which can run any code; here only numbers and names come out of it.
-        with safe_torch_load(known_sha256):
-            predictor.initialize_from_trained_model_folder(str(folder), use_folds=folds)
-        reader = predictor.plans_manager.image_reader_writer_class.__name__
-        hold_weights_once(predictor, device)
-    except ModelError as error:
-        raise ModelError(f"the weights {folder.parent.name} cannot be loaded: {error}") from error
-    except Exception as error:
-        if out_of_memory(error):
-            raise
-        raise ModelError(
-            f"the weights {folder.parent.name} cannot be loaded ({type(error).__name__}): damaged, incomplete, or of another"
-            " version of nnU-Net"
-        ) from error
-    if reader not in READERS:
-        raise ModelError(f"the weights {folder.parent.name} want nnU-Net's reader {reader}; wanted {' or '.join(READERS)}")
-    return predictor
-
-
-def hold_weights_once(predictor, device) -> None:
-    """Puts the network on its device; the weights of a single fold are those of the network and no second copy.
-
-    nnU-Net keeps each fold's weights beside the network and copies them into it before each run; with one fold that
-    copies every number onto itself.
-    """
-    predictor.network = predictor.network.to(device)
-    if len(predictor.list_of_parameters) == 1:
-        network = getattr(predictor.network, "_orig_mod", predictor.network)  # as torch.compile wraps it
-        predictor.list_of_parameters = [network.state_dict()]

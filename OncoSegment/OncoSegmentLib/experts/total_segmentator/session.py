@@ -11,19 +11,14 @@ import contextlib
 import json
 import os
 import tempfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from OncoLib.progress import CancelToken
-
-_one_at_a_time = threading.Lock()
-"""The package is told where things are through the environment, of which a process has one."""
+from OncoSegmentLib.experts.nnunet.turns import turn
 
 ENVIRONMENT = ("TOTALSEG_HOME_DIR", "TOTALSEG_WEIGHTS_PATH", "nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
-
-
-WAIT_SECONDS = 0.2
+"""The package is told where things are through the environment, of which a process has one: runs wait for each other."""
 
 
 @contextlib.contextmanager
@@ -32,16 +27,10 @@ def session(weights_folder: Path, license_number: str = "", cancel: CancelToken 
 
     Waits while another thread is inside; Cancelled when the token is set meanwhile.
     """
-    while not _one_at_a_time.acquire(timeout=WAIT_SECONDS):
-        if cancel is not None:
-            cancel.check()
-    try:
-        with tempfile.TemporaryDirectory(prefix="oncosegment-totalsegmentator-") as home:
-            write_config(Path(home), license_number)
-            with environment_of(home, weights_folder), torch_settings_kept(), no_downloads(), cpu_by_name():
-                yield
-    finally:
-        _one_at_a_time.release()
+    with turn(cancel), tempfile.TemporaryDirectory(prefix="oncosegment-totalsegmentator-") as home:
+        write_config(Path(home), license_number)
+        with environment_of(home, weights_folder), torch_settings_kept(), no_downloads(), cpu_by_name():
+            yield
 
 
 def write_config(home: Path, license_number: str) -> None:

@@ -1,0 +1,67 @@
+"""Options of `segment` for `--model nnunet`: weights, channels, folds and how to predict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from OncoLib.errors import InputError
+from OncoLib.image import Image
+
+NAMES = ("weights", "folds", "checkpoint", "mirroring", "step", "confirm")
+
+
+def add(verb) -> None:
+    """The options; what only this model takes is in `NAMES`, and `--channel`."""
+    group = verb.add_argument_group("nnunet", "for --model nnunet; see Resources/Documentation/nnunet.md")
+    group.add_argument("--weights", default="", metavar="FOLDER|ID", help="model folder, or id of an installed model")
+    group.add_argument("--channel", action="append", default=[], metavar="NAME=FILE", help="a further channel, on the same grid")
+    group.add_argument("--folds", nargs="+", default=[], metavar="N", help="numbers, or all (default: all that are there)")
+    group.add_argument("--checkpoint", default="", choices=("final", "best"), help="of the training (default: final)")
+    group.add_argument("--mirroring", default="", choices=("on", "off"), help="off: up to 8 times faster, a little less exact")
+    group.add_argument("--step", type=float, metavar="SHARE", help="distance of tiles as a share of their size (default: 0.5)")
+    group.add_argument("--confirm", default="", metavar="SHA256", help="of a plans.json with names that are not nnU-Net's own")
+
+
+def parameters_of(options) -> dict:
+    """Those that were given, as the expert takes them."""
+    found = {name: getattr(options, name) for name in NAMES}
+    if options.weights:
+        found["weights"] = weights_of(options.weights)
+    return {name: value for name, value in found.items() if value not in ("", [], None)}
+
+
+def weights_of(text: str) -> str:
+    """The absolute path of a folder that is there, or of a text that looks like a path; else the id of a card."""
+    path = Path(text).expanduser()
+    if path.exists() and not path.is_dir():
+        raise InputError(
+            f"{path.name} is a file; bring an archive into the store first (`oncosegment models import {path.name} --new ID`), or"
+            " name the folder that it was unpacked to"
+        )
+    looks_like_path = path.is_absolute() or len(path.parts) > 1 or text.startswith(".")
+    return str(path.absolute()) if path.is_dir() or looks_like_path else text
+
+
+def channel_files(options) -> list[tuple[str, Path]]:
+    """Name and file of each further channel; InputError for a text that is not NAME=FILE."""
+    found = []
+    for text in options.channel:
+        name, equals, file = text.partition("=")
+        if not (name.strip() and equals and file.strip()):
+            raise InputError(f"--channel {text!r}; wanted NAME=FILE")
+        found.append((name.strip(), Path(file.strip())))
+    return found
+
+
+def open_channels(options) -> tuple[tuple[str, Image], ...]:
+    """The images of `--channel`; InputError naming the channel for a file that cannot be read."""
+    from OncoSegmentLib.inputs import open_image
+
+    found = []
+    for name, path in channel_files(options):
+        try:
+            opened = open_image(path, modality=options.modality.upper(), units=options.units.upper())
+        except InputError as error:
+            raise type(error)(f"channel {name}: {error}") from error
+        found.append((name, opened.image))
+    return tuple(found)
