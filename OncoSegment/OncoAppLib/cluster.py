@@ -9,7 +9,9 @@ import sys
 import time
 from pathlib import Path
 
+from OncoAppLib.engine_options import require_packages
 from OncoAppLib.options import add_common
+from OncoLib.errors import InputError
 
 LOOK_SECONDS, WAIT_SECONDS = 10.0, 0.5
 """Between two questions to SLURM, which administrators do not like to be asked often; and between two looks at the workers."""
@@ -77,6 +79,7 @@ def keys(options) -> int:
     """Makes them and says which go where."""
     from OncoSegmentLib.engine.keys import make_keys
 
+    require_packages()
     files = make_keys(options.folder, options.host, days=options.days)
     if options.json:
         print(json.dumps({"files": [str(path) for path in files], "days": options.days}))
@@ -87,12 +90,20 @@ def keys(options) -> int:
     return 0
 
 
+def checked_port(port: int) -> None:
+    """InputError for a number that is no port; 0 takes any that is free."""
+    if not 0 <= port <= 65535:
+        raise InputError(f"--port is {port}; wanted 0 to 65535")
+
+
 def slurm(options) -> int:
     """Until Ctrl-C, or until no job is left."""
     import tempfile
 
     from OncoSegmentLib.engine.keys import checked_keys
 
+    require_packages()
+    checked_port(options.port)
     if options.logs is not None:
         return slurm_with_logs(options, options.logs)
     checked_keys(options.keys, "cluster")
@@ -177,6 +188,8 @@ def serve(options) -> int:
     """Until Ctrl-C."""
     from OncoSegmentLib.engine import serve as engine
 
+    require_packages()
+    checked_port(options.port)
     cancel = until_told(options)
     engine.serve(
         options.keys, options.host, options.port, options.workers, options.memory,

@@ -54,11 +54,14 @@ def facts_of_machine() -> dict:
     from OncoSegmentLib.engine.results import left_over, results_root
 
     settings, missing = choice.engine_settings(), choice.missing_packages()
+    choice.make_engine(settings).close()  # refuses what cannot be used
     kind = settings.get("kind", "auto")
     why = "set in settings.json" if kind != "auto" else "packages are here"
     if kind == "auto":
         kind = "process" if missing else "local"
-        why = f"missing: {', '.join(missing)}" if missing else why
+        why = f"missing: {', '.join(missing)}; `oncosegment runtime install engine`" if missing else why
+    if kind == "scheduler":
+        why = f"{settings['scheduler']}, {why}"
     found = gpus.gpus()
     return {
         "engine": kind,
@@ -66,17 +69,27 @@ def facts_of_machine() -> dict:
         "settings": settings,
         "missing": missing,
         "gpus": found,
-        "memory_limit_bytes": None if "psutil" in missing else memory.limit_bytes(max(len(found), 1)),
+        "memory_limit_bytes": None if "psutil" in missing else memory.limit_bytes(max(len(found), 1), asked_bytes(settings)),
         "results": str(results_root()),
         "left_over": len(left_over()),
     }
 
 
+def asked_bytes(settings: dict) -> int | None:
+    """The limit that the settings name."""
+    return int(settings["memory_gb"] * 1e9) if "memory_gb" in settings else None
+
+
 def check(options) -> int:
-    """Start, round trip, an array of 100 MB, and what each worker has."""
-    options.scheduler = options.scheduler or engine_options.LOCAL
-    with engine_options.engine_of(options) as engine:
-        facts = measure(engine)
+    """Start, round trip, an array of 100 MB, and what each worker has: of the panel's engine, or of the one that is named."""
+    from OncoSegmentLib.engine.choice import engine_settings, make_engine
+
+    with engine_options.engine_of(options) as named:
+        engine = named or make_engine(engine_settings())
+        try:
+            facts = measure(engine)
+        finally:
+            engine.close()
     if options.json:
         print(json.dumps(facts))
         return 0
@@ -105,7 +118,12 @@ def measure(engine, clock=time.perf_counter) -> dict:
     start = seconds(work.echo, 0)
     trips = [seconds(work.echo, 0) for _trip in range(ROUND_TRIPS)]
     array = seconds(work.size_of, np.ones(ARRAY_BYTES // 8))
-    return {"start_s": start, "round_trip_s": statistics.median(trips), "array_s": array, "workers": engine.describe()}
+    return {"start_s": start, "round_trip_s": statistics.median(trips), "array_s": array, "workers": workers_of(engine)}
+
+
+def workers_of(engine) -> dict:
+    """What each worker says of itself; nothing where each job has a process of its own."""
+    return engine.describe() if hasattr(engine, "describe") else {}
 
 
 def results(options) -> int:
@@ -165,6 +183,7 @@ def save(left, options) -> int:
         print(json.dumps({"files": written, **({"not_logged": problem} if problem else {})}))
         return 0
     print("Written: " + "\n         ".join(written))
+    print(f"It is kept until `oncosegment engine results --discard {left.id}`.")
     if problem:
         print(f"Note: {problem}")
     return 0

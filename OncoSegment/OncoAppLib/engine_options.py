@@ -43,20 +43,24 @@ def engine_of(options) -> Iterator:
         engine.close()
 
 
-def made(address: str, keys: Path | None, without_tls: bool):
-    """The engine at an address, or of this machine; InputError when a package for it is missing."""
+def require_packages() -> None:
+    """InputError when a package of the set `engine` is missing."""
     from OncoSegmentLib.engine.choice import missing_packages
 
     missing = missing_packages()
     if missing:
-        raise InputError(
-            f"--scheduler needs the package {missing[0]}; `oncosegment runtime install engine` or `pip install"
-            ' "oncosegment[cluster]"` installs it'
-        )
-    if address == LOCAL:
-        from OncoSegmentLib.engine.local import LocalEngine
+        raise InputError(f"this needs the package {missing[0]}; `oncosegment runtime install engine` installs it")
 
-        return LocalEngine()
+
+def made(address: str, keys: Path | None, without_tls: bool):
+    """The engine at an address, or of this machine; InputError when a package for it is missing."""
+    from OncoSegmentLib.engine.choice import engine_settings, local_engine
+
+    require_packages()
+    if address == LOCAL:
+        if keys or without_tls:
+            raise InputError("--keys and --scheduler-without-tls belong to a scheduler elsewhere, not to `local`")
+        return local_engine(engine_settings())
     from OncoSegmentLib.engine.remote import RemoteEngine
 
     return RemoteEngine(address, keys, without_tls=without_tls)

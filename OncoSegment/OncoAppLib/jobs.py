@@ -41,10 +41,11 @@ def segment_to_folder(options, *, progress: Progress, cancel: CancelToken) -> tu
         device=options.device,
         parameters=parameters_of(options),
     )
-    progress(0.0, "Reading the image")
-    request = replace(request, channels=nnunet_options.open_channels(options))
-    opened = open_image(options.image, modality=options.modality.upper(), units=options.units.upper(), series=options.series)
-    with engine_of(options) as engine:
+    with engine_of(options) as engine:  # it starts with its first job, but refuses here what it cannot be
+        progress(0.0, "Reading the image")
+        request = replace(request, channels=nnunet_options.open_channels(options))
+        units, modality = options.units.upper(), options.modality.upper()
+        opened = open_image(options.image, modality=modality, units=units, series=options.series)
         return to_folder(
             opened, request, options.output, formats, options.overwrite, engine=engine, progress=progress, cancel=cancel
         )

@@ -152,9 +152,17 @@ class BoxProbability:
 
     def on_grid(self, shape_kji: tuple[int, int, int]) -> np.ndarray:
         """float32 on the whole grid, 0 where nothing was kept."""
-        whole = np.zeros(shape_kji, np.float32)
-        whole[self.box] = self.values
-        return whole
+        return self.within(tuple(slice(0, size) for size in shape_kji))
+
+    def within(self, box: tuple[slice, slice, slice]) -> np.ndarray:
+        """float32 in another box of the grid, 0 where nothing was kept."""
+        found = np.zeros([side.stop - side.start for side in box], np.float32)
+        both = [(max(one.start, side.start), min(one.stop, side.stop)) for one, side in zip(self.box, box)]
+        if all(start < stop for start, stop in both):
+            there = tuple(slice(start - side.start, stop - side.start) for (start, stop), side in zip(both, box))
+            here = tuple(slice(start - side.start, stop - side.start) for (start, stop), side in zip(both, self.box))
+            found[there] = self.values[here]
+        return found
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ import numpy as np
 from OncoLib.errors import InputError
 from OncoLib.image import require_same_grid
 from OncoLib.measure import Box
-from OncoLib.segmentation import Prediction, Segment, Segmentation
+from OncoLib.segmentation import BoxProbability, Prediction, Segment, Segmentation
 from OncoLib.terminology import SIDES, structures, with_side
 
 SHARED_CODES = ("tissue", "vertebra_t13", "vertebra_l6")
@@ -46,7 +46,12 @@ def opinion_of(name: str, prediction: Prediction, weight: float = 1.0) -> Opinio
     if scores is None:
         return Opinion(name, prediction.segmentation, weight)
     places = {segment: at for at, segment in enumerate(prediction.segmentation.segments)}
-    return Opinion(name, prediction.segmentation, weight, lambda segment, box: np.asarray(scores[places[segment]][box]))
+
+    def probability(segment: Segment, box: Box) -> np.ndarray:
+        one = scores[places[segment]]
+        return one.within(box) if isinstance(one, BoxProbability) else np.asarray(one[box])
+
+    return Opinion(name, prediction.segmentation, weight, probability)
 
 
 def check_opinions(opinions: tuple[Opinion, ...]) -> None:

@@ -97,10 +97,11 @@ def make_engine(settings: dict) -> Engine:
         if keys is not None and not isinstance(keys, str):
             raise InputError(f"settings.json: the engine's keys are {keys!r}; wanted the path of a folder")
         return RemoteEngine(str(settings.get("scheduler", "")), Path(keys).expanduser() if keys else None)
-    return _local(settings)
+    return local_engine(settings)
 
 
-def _local(settings: dict) -> Engine:
+def local_engine(settings: dict) -> Engine:
+    """Workers of this machine, as settings say; InputError for one that cannot be used."""
     from OncoSegmentLib.engine.local import LocalEngine
     from OncoSegmentLib.engine.on_worker import IDLE_SECONDS
 

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from OncoLib.background import GRACE_SECONDS
@@ -193,8 +193,19 @@ def new_client(address: str, security):
     from distributed import Client
 
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what it would print is told by the job
-    with dask.config.set({"distributed.client.preload": [], "distributed.client.preload-argv": []}):
+    preload = {"distributed.client.preload": [], "distributed.client.preload-argv": []}
+    with dask.config.set(preload), without_warnings():
         return Client(address, security=security, set_as_default=False, timeout=ANSWER_SECONDS, name="oncosegment")
+
+
+@contextmanager
+def without_warnings():
+    """Dask warns of versions and of large images on the terminal, in words for its own users."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def connected(work: Callable, what: str):
@@ -208,4 +219,6 @@ def connected(work: Callable, what: str):
     except ssl.SSLError as error:
         raise WorkerError(f"{what} refused the connection: the keys do not belong to it.") from error
     except Exception as error:  # Dask's own, too: an assertion where its thread did not start in time
+        if "CommClosed" in type(error).__name__:
+            raise WorkerError(f"{what} closed the connection: it has other keys, or no TLS.") from error
         raise WorkerError(f"{what} could not be reached ({type(error).__name__}).") from error

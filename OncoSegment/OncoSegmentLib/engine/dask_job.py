@@ -37,6 +37,8 @@ class DaskJob:
     def send(self) -> None:
         """Gives the job to the scheduler."""
         try:
+            from OncoSegmentLib.engine.dask_engine import without_warnings
+
             client = self._engine.client()
             resources = self._engine.resources(self._gpu)
             if self._cancelled_at is not None or self._closed:
@@ -44,7 +46,8 @@ class DaskJob:
                 return
             self._sends += 1
             key = f"oncosegment-{self.id}-{self._sends}"
-            self._future = client.submit(on_worker.run, self.call, key=key, pure=False, resources=resources)
+            with without_warnings():
+                self._future = client.submit(on_worker.run, self.call, key=key, pure=False, resources=resources)
             self._future.add_done_callback(self._done)
             if self._outcome is not None:
                 self._future.cancel()  # cancelled meanwhile

@@ -19,7 +19,7 @@ from OncoSegmentLib.engine import gpus as graphics
 from OncoSegmentLib.engine.beside import ADDRESS_FILE
 from OncoSegmentLib.engine.dask_engine import GPU, DaskEngine, connected, new_client
 from OncoSegmentLib.engine.on_worker import IDLE_SECONDS, IDLE_VARIABLE, LOGS_VARIABLE, TEMPORARY_VARIABLE
-from OncoSegmentLib.engine.paths import command
+from OncoSegmentLib.engine.paths import command, worker_path
 from OncoSegmentLib.engine.shared import pack
 
 MODULE = "OncoSegmentLib.engine.beside"
@@ -35,6 +35,7 @@ class LocalEngine(DaskEngine):
 
     workers: count; by default one a GPU, else one, which has all cores. limit_bytes: most memory of a worker; by default
     its share of what is free, see `memory`. gpus: by default those that are found. idle_s: after which models are released.
+    sets: isolated packages of the runtime that these workers take before the host's own, such as "registration".
     """
 
     name = "local"
@@ -42,11 +43,11 @@ class LocalEngine(DaskEngine):
     def __init__(
         self, *, workers: int | None = None, limit_bytes: int | None = None, gpus: list[str] | None = None,
         idle_s: float = IDLE_SECONDS, python: str = "", path: list[str] | None = None, results: Path | None = None,
-        time_of_day: Callable[[], float] = time.time,
+        sets: tuple[str, ...] = (), time_of_day: Callable[[], float] = time.time,
     ) -> None:  # fmt: skip
         super().__init__(self._start_and_connect, results=results)
         self._wanted, self._limit, self._gpus, self._idle_s = workers, limit_bytes, gpus, idle_s
-        self._python, self._path = python or interpreter(), path
+        self._python, self._path, self._sets = python or interpreter(), path, sets
         self.process: subprocess.Popen | None = None
         self.folder: Path | None = None
         self._locks: list[int] = []
@@ -110,12 +111,14 @@ class LocalEngine(DaskEngine):
         environment = private_environment(self.folder / "tmp")
         with open(os.open(self.folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
             self.process = subprocess.Popen(
-                command(MODULE, python=self._python, path=self._path),
+                command(MODULE, python=self._python, path=worker_path(self._sets) if self._path is None else self._path),
                 cwd=self.folder,
                 env={name: value for name, value in environment.items() if not name.startswith("DASK_")},
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                # Ctrl-C in a terminal goes to every process of its group: the host hears it, and tells the jobs to stop.
+                start_new_session=os.name == "posix",
                 **no_console(),
             )
         atexit.register(self.close)

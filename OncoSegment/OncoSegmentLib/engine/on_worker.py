@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -182,6 +183,8 @@ def set_up(worker) -> None:
     from tornado.ioloop import PeriodicCallback
 
     adopt()
+    with contextlib.suppress(ValueError):  # not the main thread
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started the workers
     if os.environ.get(LOGS_VARIABLE):
         open_log(Path(os.environ[LOGS_VARIABLE]))
     if os.environ.get(TEMPORARY_VARIABLE):

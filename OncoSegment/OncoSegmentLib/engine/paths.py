@@ -6,9 +6,12 @@ from ModelManagerLib import runtime
 from OncoLib.background import interpreter, own_path
 
 
-def worker_path() -> list[str]:
-    """The isolated packages of the runtime first, then our own, where they lie."""
-    return [*runtime.worker_path(), *own_path()]
+def worker_path(sets: tuple[str, ...] = ()) -> list[str]:
+    """The isolated packages of these sets of the runtime first, then our own, where they lie.
+
+    Work that needs no isolated set gets none: ANTs' older numpy and scipy have no place under a segmentation's numbers.
+    """
+    return [*runtime.worker_path(names=sets), *own_path()]
 
 
 BOOT = "import sys; sys.path[:0] = {path!r}; import runpy; runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"

@@ -26,8 +26,11 @@ class ProcessEngine:
     name = "process"
     elsewhere = False
 
-    def __init__(self, *, python: str = "", path: list[str] | None = None, results: Path | None = None) -> None:
+    def __init__(
+        self, *, python: str = "", path: list[str] | None = None, results: Path | None = None, sets: tuple[str, ...] = ()
+    ) -> None:
         self._python, self._path, self._results, self._session = python, path, results, None
+        self._sets = sets
 
     def submit(self, function: Callable, *arguments, keep: bool = False, gpu: str = "") -> Job:
         """Starts `function(*arguments, progress=, cancel=)` at once. keep: its `Prediction` stays on disk, see `results`."""
@@ -40,7 +43,7 @@ class ProcessEngine:
             (folder / "arguments.pickle").write_bytes(packed.data)
             (folder / CALL).write_text(json.dumps(call), encoding="utf-8")
 
-        path = worker_path() if self._path is None else self._path
+        path = worker_path(self._sets) if self._path is None else self._path
         job = background.begin(TARGET, put, read=read, python=self._python, path=path)
         job.kept = where
         return job

@@ -35,7 +35,7 @@ class RemoteEngine(DaskEngine):
 
             security = security_of(self._keys)
 
-        client = connected(lambda: new_client(self.address, security), "The scheduler")
+        client = connected(lambda: new_client(self.address, security), f"The scheduler at {self.address}")
         check_workers(client)
         return client
 

@@ -13,7 +13,7 @@ import numpy as np
 from OncoLib.errors import InputError
 from OncoLib.measure import dice, segment_boxes
 from OncoLib.overlap import joint_box
-from OncoLib.segmentation import Segmentation
+from OncoLib.segmentation import BoxProbability, Segmentation
 from OncoSegmentLib.spine.levels import structure_id
 
 HIGH_SDC, MEDIUM_SDC = 0.9, 0.7
@@ -42,12 +42,17 @@ def band(value: float, high: float, medium: float) -> str:
     return "high" if value >= high else "medium" if value >= medium else "low"
 
 
-def with_probability_bands(segmentation: Segmentation, probabilities: np.ndarray) -> Segmentation:
-    """The segmentation with a band for each segment. probabilities: `[segment, k, j, i]` in the order of the segments."""
+def on_grid(one, shape_kji: tuple[int, int, int]) -> np.ndarray:
+    """One segment's probabilities on the whole grid."""
+    return one.on_grid(shape_kji) if isinstance(one, BoxProbability) else one
+
+
+def with_probability_bands(segmentation: Segmentation, probabilities) -> Segmentation:
+    """The segmentation with a band for each segment. probabilities: as a `Prediction` has them, in the order of the segments."""
     if len(probabilities) != len(segmentation.segments):
         raise InputError(f"{len(probabilities)} probability maps for {len(segmentation.segments)} segments; wanted one each")
     bands = [
-        band(soft_dice_confidence(one, segmentation.mask(segment)), HIGH_SDC, MEDIUM_SDC)
+        band(soft_dice_confidence(on_grid(one, segmentation.shape_kji), segmentation.mask(segment)), HIGH_SDC, MEDIUM_SDC)
         for one, segment in zip(probabilities, segmentation.segments)
     ]
     return with_bands(segmentation, bands)
