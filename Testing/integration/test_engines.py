@@ -109,7 +109,7 @@ def errors_to_expect():
     other = Region("mask", mask=np.ones((2, 2, 2), bool), ijk_to_ras=np.eye(4))
     return {
         "no profile": (scan, Request("thresholds"), InputError),
-        "unknown model": (scan, Request("nnunet"), ModelError),
+        "unknown model": (scan, Request("no-such-model"), ModelError),
         "gpu": (scan, Request("thresholds", "bones", device="cuda"), ModelError),
         "modality": (image(scan.voxels, modality="MR"), BONES, InputError),
         "all NaN": (image(np.full((4, 4, 4), np.nan, np.float32)), BONES, InputError),
