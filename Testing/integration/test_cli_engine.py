@@ -51,7 +51,11 @@ def test_workers_of_this_machine_give_the_same_files(scan, tmp_path):
         (["--scheduler", "tls://host:8786"], "a scheduler with TLS needs the folder with its keys (--keys)"),
         (["--scheduler", "nowhere"], "wanted an address like tls://host:8786"),
         (["--keys", "keys"], "--keys and --scheduler-without-tls belong to --scheduler"),
-        (["--scheduler", "tcp://127.0.0.1:9", "--scheduler-without-tls"], "The scheduler at tcp://127.0.0.1:9 could not be reached"),
+        pytest.param(
+            ["--scheduler", "tcp://127.0.0.1:9", "--scheduler-without-tls"],
+            "The scheduler at tcp://127.0.0.1:9 could not be reached",
+            marks=pytest.mark.slow,  # a scheduler is waited for half a minute
+        ),
     ],
 )
 def test_what_cannot_be_a_scheduler_is_refused_and_nothing_is_written(scan, tmp_path, options, sentence):

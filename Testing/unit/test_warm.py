@@ -10,7 +10,7 @@ import weakref
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -306,6 +306,8 @@ class Reference(RuleBasedStateMachine):
 
 
 TestReference = Reference.TestCase
+TestReference.settings = settings(max_examples=30, stateful_step_count=25)
+"""Each release collects garbage, which takes a while in a process that has loaded much."""
 
 
 def real_errors() -> list:
