@@ -159,6 +159,7 @@ class Job:
         shutil.rmtree(self._folder, ignore_errors=True)
         if unwanted and self.kept is not None:
             shutil.rmtree(self.kept, ignore_errors=True)
+            self.kept = None
 
 
 def begin(
