@@ -12,10 +12,10 @@ from OncoLib.errors import InputError, ModelError, OncoError
 from OncoLib.image import Image
 from OncoLib.progress import CancelToken, Progress, part_of
 from OncoLib.segmentation import BoxProbability, Prediction, Provenance, Segmentation
+from OncoSegmentLib.experts.channels import check_channels, ordered, stacked
 from OncoSegmentLib.experts.image_checks import allowed
 from OncoSegmentLib.experts.nnunet import model as models
 from OncoSegmentLib.experts.nnunet import slabs, structures
-from OncoSegmentLib.experts.nnunet.channels import check_channels, ordered, stacked
 from OncoSegmentLib.experts.nnunet.loading import device_of
 from OncoSegmentLib.experts.nnunet.orientation import CANONICAL_FAMILIES, TURNING
 from OncoSegmentLib.experts.nnunet.plans_check import require_known_plans

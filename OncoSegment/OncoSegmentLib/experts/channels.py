@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Protocol
 
 import numpy as np
 
@@ -10,7 +11,6 @@ from OncoLib.errors import InputError
 from OncoLib.image import Image, require_same_grid
 from OncoLib.same_voxels import in_order_of
 from OncoSegmentLib.experts.image_checks import check_hounsfield
-from OncoSegmentLib.experts.nnunet.model import Model
 from OncoSegmentLib.request import Request
 
 SAME_NAMES = (
@@ -23,6 +23,14 @@ SAME_NAMES = (
 
 MR_NAMES = frozenset(name for names in SAME_NAMES for name in names) | {"mr", "mri", "adc", "dwi", "swi", "t2star", "tof"}
 CT_NAMES, PT_NAMES = frozenset({"ct", "cect"}), frozenset({"pt", "pet", "suv"})
+
+
+class TakesChannels(Protocol):
+    """What of a model decides which images it takes: its name for messages, its channels in order, its modality or ""."""
+
+    name: str
+    channels: tuple[str, ...]
+    modality: str
 
 
 def plain(name: str) -> str:
@@ -40,7 +48,7 @@ def modality_of(channel: str) -> str:
     return ""
 
 
-def ordered(image: Image, request: Request, model: Model) -> tuple[Image, ...]:
+def ordered(image: Image, request: Request, model: TakesChannels) -> tuple[Image, ...]:
     """The images in the order of the model's channels; the first image is the channel that no other is.
 
     InputError naming the channel that is missing, unknown or given twice.
@@ -63,7 +71,7 @@ def ordered(image: Image, request: Request, model: Model) -> tuple[Image, ...]:
     return tuple(found[place] for place in range(len(model.channels)))
 
 
-def unused_place(name: str, used: dict[int, Image], model: Model) -> int:
+def unused_place(name: str, used: dict[int, Image], model: TakesChannels) -> int:
     """The channel of that name or number; InputError when there is none, several, or it is taken."""
     places = [at for at, channel in enumerate(model.channels) if plain(channel) == plain(name)]
     if name.isdecimal() and not places:
@@ -78,7 +86,7 @@ def unused_place(name: str, used: dict[int, Image], model: Model) -> int:
     return places[0]
 
 
-def check_channels(images: tuple[Image, ...], main: Image, model: Model) -> tuple[str, ...]:
+def check_channels(images: tuple[Image, ...], main: Image, model: TakesChannels) -> tuple[str, ...]:
     """InputError for a channel on another grid than the main image or of another modality; returns what was taken on trust."""
     notes: list[str] = []
     for name, one in zip(model.channels, images):
