@@ -109,8 +109,9 @@ def to_folder(
 
     after: splits the lesions of the result, whose files come with the others.
     """
+    from OncoSegmentLib.consensus.probability_files import write_probabilities
     from OncoSegmentLib.evaluation_record import log_run
-    from OncoSegmentLib.scene.results import write_results
+    from OncoSegmentLib.scene.results import PROBABILITIES, STEM, write_results
 
     image = check_named(opened, request, elsewhere=engine is not None and engine.elsewhere)
     with staged_files(folder, overwrite=overwrite, family=names_of_result(after is not None)) as staging:
@@ -119,6 +120,8 @@ def to_folder(
         progress(0.8, "Writing the results")
         facts = {"input": {"kind": opened.kind, "files": opened.files, "sha256": opened.sha256, "notes": list(prediction.notes)}}
         description = write_results(staging, image, prediction.segmentation, formats, facts)
+        if prediction.probabilities is not None:
+            write_probabilities(staging / f"{STEM}{PROBABILITIES}", prediction.segmentation, prediction.probabilities)
         if after is not None:
             split = after.write(staging, image, prediction.segmentation, formats, part_of(progress, 0.85, 0.98), cancel)
             description = {**description, "lesion_report": split}

@@ -16,11 +16,14 @@ from OncoLib.segmentation_files import as_json, write_json, write_label_maps
 
 STEM = "segmentation"
 
+PROBABILITIES = ".probabilities.npz"
+"""End of the name of what a model that keeps probabilities leaves beside a result."""
+
 
 def family(stem: str) -> tuple[str, ...]:
     """Names that one result may have; what another result left of them is replaced or taken away together."""
     layers = [f"-layer{number}{suffix}" for number in range(2, 10) for suffix in (".nii.gz", ".nrrd")]
-    return tuple(stem + suffix for suffix in (".seg.nrrd", ".json", ".nii.gz", ".nrrd", ".mrb", *layers))
+    return tuple(stem + suffix for suffix in (".seg.nrrd", ".json", ".nii.gz", ".nrrd", ".mrb", PROBABILITIES, *layers))
 
 
 FAMILY = family(STEM)
