@@ -102,6 +102,7 @@ class OncoSegmentParameterNode:
     inputVolume: the volume to segment. goal: what to look for, as `OncoSegmentLib.goals` names it. speed and structures
     (names separated by spaces; none: all) of a task. region: box that limits the work. host, hostSegment: an organ
     already segmented that limits the work. show3D: also make closed surfaces. measured: the segmentation to measure.
+    organs: one that says where lesions lie. limitLesions: to the organ that the model's card names.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
@@ -113,6 +114,8 @@ class OncoSegmentParameterNode:
     hostSegment: str = ""
     show3D: bool = False
     measured: vtkMRMLSegmentationNode
+    organs: vtkMRMLSegmentationNode
+    limitLesions: bool = True
 
 
 class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -129,6 +132,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.keptResults = None
         self.measureSection = None
         self.spineSection = None
+        self.lesionSection = None
         self._parameterNode = None
         self._guiTag = None
         self._filling = False
@@ -174,6 +178,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.results.clear()
         self.measureSection.keep(None, ())
         self.spineSection.clear()
+        self.lesionSection.clear()
         self.setParameterNode(None)
 
     def onSceneEndSave(self, caller, event):
@@ -213,6 +218,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from OncoSegmentLib.widgets.goal_chooser import GoalChooser
         from OncoSegmentLib.widgets.host_chooser import HostChooser
         from OncoSegmentLib.widgets.kept_results import KeptResults
+        from OncoSegmentLib.widgets.lesion_section import LesionSection
         from OncoSegmentLib.widgets.measure_section import MeasureSection
         from OncoSegmentLib.widgets.result_section import ResultSection
         from OncoSegmentLib.widgets.spine_section import SpineSection
@@ -227,6 +233,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.ui, self.results.table, self._begin, self.progress.tell, self.results.show
         )
         self.spineSection = SpineSection(self.ui, self._begin, self.progress.tell)
+        self.lesionSection = LesionSection(self.ui, self._begin, self.progress.tell)
 
     def _update(self, caller=None, event=None):
         """Shows the parameter node in the parts that Slicer does not connect by itself."""
@@ -269,6 +276,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.applyButton.toolTip = problem or _("Segment the volume; a new segmentation appears")
         self.measureSection.update(self._parameterNode.measured, running=self._running)
         self.spineSection.update(self._parameterNode.measured, running=self._running)
+        self.lesionSection.update(self._parameterNode.measured, running=self._running)
 
     def onApply(self):
         """Starts the job; refusals are shown as a sentence in the panel, never as a dialog."""
@@ -338,6 +346,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.ui.applyButton.enabled = False
             self.measureSection.update(None, running=True)
             self.spineSection.update(None, running=True)
+            self.lesionSection.update(None, running=True)
         elif self._parameterNode:
             self._updateApply()
 

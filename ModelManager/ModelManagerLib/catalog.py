@@ -119,6 +119,18 @@ class Label:
 
 
 @dataclass(frozen=True)
+class LesionHost:
+    """Where a model's lesions can be: in these organs (ids of our terminology, with their parts) grown by a margin in mm.
+
+    label: the network's own name of the lesion.
+    """
+
+    label: str
+    structures: tuple[str, ...]
+    margin_mm: float
+
+
+@dataclass(frozen=True)
 class Timing:
     """A measured time. device: "gpu" or "cpu". about: on what it was measured, and by whom."""
 
@@ -149,6 +161,7 @@ class ModelCard:
     body_parts: tuple[str, ...] = ()
     channels: tuple[Channel, ...] = ()
     labels: tuple[Label, ...] = ()
+    hosts: tuple[LesionHost, ...] = ()
     overlapping: bool = False
     spacing_mm: tuple[float, float, float] | None = None
     sources: tuple[Source, ...] = ()

@@ -17,6 +17,7 @@ from OncoAppLib import (
     evaluate,
     experts,
     fuse,
+    lesions,
     measure,
     models,
     nnunet_options,
@@ -111,6 +112,7 @@ def build_parser() -> Parser:
     surfaces.add(verbs)
     fuse.add(verbs)
     spine.add(verbs)
+    lesions.add(verbs)
     phantom.add(verbs, add_common)
     doctor.add(verbs)
     cluster.add(verbs)
@@ -133,6 +135,7 @@ def add_segment(verbs) -> None:
     verb.add_argument("--speed", default="", choices=("normal", "fast", "fastest"), help="of the task: finer or faster networks")
     verb.add_argument("--structures", nargs="+", default=[], metavar="NAME", help="only these, after IMAGE")
     nnunet_options.add(verb)
+    lesions.add_to_segment(verb)
     verb.add_argument("--roi", default="", help="box:R0,R1,A0,A1,S0,S1 in mm (RAS), or a label map FILE or FILE:LABEL")
     verb.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     verb.add_argument("--modality", default="", help="what the file cannot say: CT, MR, PT")

@@ -7,7 +7,7 @@ from pathlib import Path
 from OncoLib.errors import InputError
 from OncoLib.image import Image
 
-NAMES = ("weights", "folds", "checkpoint", "mirroring", "step", "confirm")
+NAMES = ("weights", "folds", "checkpoint", "mirroring", "step", "confirm", "probabilities")
 
 
 def add(verb) -> None:
@@ -19,6 +19,8 @@ def add(verb) -> None:
     group.add_argument("--checkpoint", default="", choices=("final", "best"), help="of the training (default: final)")
     group.add_argument("--mirroring", default="", choices=("on", "off"), help="off: up to 8 times faster, a little less exact")
     group.add_argument("--step", type=float, metavar="SHARE", help="distance of tiles as a share of their size (default: 0.5)")
+    kept = "keep probabilities: a confidence band for each segment, and segmentation.probabilities.npz for `fuse`"
+    group.add_argument("--probabilities", action="store_true", help=kept)
     group.add_argument("--confirm", default="", metavar="SHA256", help="of a plans.json with names that are not nnU-Net's own")
 
 
@@ -27,7 +29,7 @@ def parameters_of(options) -> dict:
     found = {name: getattr(options, name) for name in NAMES}
     if options.weights:
         found["weights"] = weights_of(options.weights)
-    return {name: value for name, value in found.items() if value not in ("", [], None)}
+    return {name: value for name, value in found.items() if value not in ("", [], None) and value is not False}
 
 
 def weights_of(text: str) -> str:
