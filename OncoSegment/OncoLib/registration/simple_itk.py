@@ -34,6 +34,8 @@ LEAST_OVERLAP = 0.3
 """Of the smaller of both fields of view: an end that shows less rests on too few voxels. Our own limit."""
 LEAST_VOXELS = 8000
 """Of the coarsest level: on fewer the joint histogram is mostly chance. Our own limit."""
+LEAST_LIKENESS = 0.05
+"""In nats: noise upon an image reached 0.03, real heads of two contrasts 0.4 or more. Our own limit."""
 LEAST_GAIN = 0.005
 """Gain in nats that counts as an improvement. Our own limit: the same image with new noise moves by less."""
 
@@ -248,9 +250,11 @@ def judged(fixed: Image, moving: Image, pair, ends: list, settings: Settings) ->
     after, start, transform = found_best(ends)
     before = metric_at(pair, IDENTITY, settings)
     comparable = np.isfinite(before) and shows_enough(fixed, moving, IDENTITY)
-    improved = bool(np.isfinite(after) and (not comparable or after >= before + LEAST_GAIN))
+    alike = bool(np.isfinite(after) and after >= LEAST_LIKENESS)
+    improved = alike and (not comparable or after >= before + LEAST_GAIN)
     apart = max(apart_mm(fixed, transform, one[2]) for one in ends if one[0] >= AS_HIGH * after or one[2] is transform)
     doubts = [f"another alignment, up to {apart:.0f} mm away, looks as good"] if improved and apart > APART_MM else []
+    doubts += [] if alike else ["the two images have next to nothing in common"]
     if not improved:
         transform, after, start = IDENTITY, before, "identity"
     return Registration(

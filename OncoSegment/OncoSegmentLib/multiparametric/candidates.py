@@ -24,7 +24,8 @@ class Candidate:
 
     label: for messages to the user, such as a file name or "series 5 'AX T1 POST'"; it may name a patient, so it stays out of
     notes and provenance. text: where words of a model's card are looked for. key: how it is opened: (path, series UID) of a
-    file or series, or what its maker puts there. source: what `found` was read from, for provenance.
+    file or series, or what its maker puts there. source: what `found` was read from. number: of the series. patient: the
+    header's patient ID, only to compare.
     """
 
     label: str
@@ -33,6 +34,7 @@ class Candidate:
     key: object = None
     source: str = "file name"
     number: str = ""
+    patient: str = ""
 
 
 def candidates_in(folder: Path) -> list[Candidate]:
@@ -82,4 +84,4 @@ def series_candidate(folder: Path, uid: str, header) -> Candidate:
     other = MODALITIES.get(modality)
     found = Guess(frozenset({other}), "its modality") if other else guess_of_header(header)
     label = f"series {number or uid} {description!r}" if description else f"series {number or uid}"
-    return Candidate(label, found, description, (folder, uid), "DICOM header", number)
+    return Candidate(label, found, description, (folder, uid), "DICOM header", number, text_of(header, "PatientID"))
