@@ -101,8 +101,9 @@ class OncoSegmentParameterNode:
 
     inputVolume: the volume to segment. goal: what to look for, as `OncoSegmentLib.goals` names it. speed and structures
     (names separated by spaces; none: all) of a task. region: box that limits the work. host, hostSegment: an organ
-    already segmented that limits the work. show3D: also make closed surfaces. measured: the segmentation to measure.
-    organs: one that says where lesions lie. limitLesions: to the organ that the model's card names.
+    already segmented that limits the work. replaceMissing: a channel without volume is replaced as the model's card allows
+    (the volumes of channels are node references, see `ChannelChooser`). show3D: also make closed surfaces. measured: the
+    segmentation to measure. organs: one that says where lesions lie. limitLesions: to the organ that the model's card names.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
@@ -112,6 +113,7 @@ class OncoSegmentParameterNode:
     region: vtkMRMLMarkupsROINode
     host: vtkMRMLSegmentationNode
     hostSegment: str = ""
+    replaceMissing: bool = False
     show3D: bool = False
     measured: vtkMRMLSegmentationNode
     organs: vtkMRMLSegmentationNode
@@ -127,6 +129,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = None
         self.chooser = None
         self.hostChooser = None
+        self.channelChooser = None
         self.progress = None
         self.results = None
         self.keptResults = None
@@ -215,6 +218,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _setUpPieces(self):
         from OncoLib.widgets.job_progress import JobProgress
+        from OncoSegmentLib.widgets.channel_chooser import ChannelChooser
         from OncoSegmentLib.widgets.goal_chooser import GoalChooser
         from OncoSegmentLib.widgets.host_chooser import HostChooser
         from OncoSegmentLib.widgets.kept_results import KeptResults
@@ -225,6 +229,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
         self.chooser = GoalChooser(self.ui, self.onGoalChosen)
         self.hostChooser = HostChooser(self.ui, self.onHostSegmentChosen)
+        self.channelChooser = ChannelChooser(self.ui.channelsPlace, self.ui.replaceMissingCheckBox, self._updateApply)
         self.progress = JobProgress(self.ui.progressPlace)
         self.progress.cancelButton.toolTip = _("Stop the running job; the scene stays as it is.")
         self.results = ResultSection(self.ui)
@@ -244,6 +249,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             chosen = self._parameterNode
             self.chooser.show(chosen.goal, chosen.speed, chosen.structures.split())
             chosen.hostSegment = self.hostChooser.show(chosen.host, chosen.hostSegment)
+            self.channelChooser.show(self.chooser.channels(), chosen.parameterNode)
         finally:
             self._filling = False
         self._updateApply()
@@ -255,6 +261,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._parameterNode.goal = goal.id if goal else ""
             self._parameterNode.speed = self.chooser.speed
             self._parameterNode.structures = " ".join(self.chooser.structures)
+            self.channelChooser.show(self.chooser.channels(), self._parameterNode.parameterNode)
             self._updateApply()
 
     def onHostSegmentChosen(self, segmentID):
@@ -272,6 +279,9 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             problem = _("Choose a volume first")
         elif not problem and self._parameterNode.host and not self._parameterNode.hostSegment:
             problem = _("Choose the segment of the host organ, or no host")
+        elif not problem:
+            problem = self.channelChooser.problem(self._parameterNode.inputVolume, self._parameterNode.replaceMissing)
+            self.chooser.tell(problem)
         self.ui.applyButton.enabled = not problem and not self._running
         self.ui.applyButton.toolTip = problem or _("Segment the volume; a new segmentation appears")
         self.measureSection.update(self._parameterNode.measured, running=self._running)
@@ -292,6 +302,8 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 chosen.region,
                 chosen.host,
                 chosen.hostSegment,
+                self.channelChooser.nodes,
+                chosen.replaceMissing,
             )
         except OncoError as error:
             self.progress.tell(str(error), problem=True)
@@ -367,16 +379,30 @@ class OncoSegmentLogic(ScriptedLoadableModuleLogic):
 
         return prepare(volumeNode, request, roi=roiNode, host=hostNode, host_segment_id=hostSegmentID, **options)
 
-    def start(self, volumeNode, request, roiNode=None, hostNode=None, hostSegmentID=""):
+    def start(
+        self,
+        volumeNode,
+        request,
+        roiNode=None,
+        hostNode=None,
+        hostSegmentID="",
+        channels=None,
+        replaceMissing=False,
+    ):
         """Starts the work in a process of its own, measures included. **Main thread only.**
 
+        channels: volume nodes by the name that the model has for each, the volume itself among them.
         Returns the `Job` to poll, and sentences on the input that a reader should know.
         """
+        from dataclasses import replace
+
         from OncoSegmentLib.engine import jobs
         from OncoSegmentLib.engine.choice import own_engine
 
         elsewhere = own_engine().elsewhere
-        image, request = self.prepare(volumeNode, request, roiNode, hostNode, hostSegmentID, elsewhere=elsewhere)
+        request = replace(request, missing="replace" if replaceMissing else request.missing)
+        options = {"channels": channels, "elsewhere": elsewhere}
+        image, request = self.prepare(volumeNode, request, roiNode, hostNode, hostSegmentID, **options)
         return jobs.start(image, request, measure=True), image.notes
 
     def volumeOf(self, sha256):

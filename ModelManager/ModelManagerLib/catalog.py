@@ -99,11 +99,16 @@ class Needs:
 
 @dataclass(frozen=True)
 class Channel:
-    """One input, in the order in which the network takes it. patterns: parts of file or series names, lower case."""
+    """One input, in the order in which the network takes it. patterns: words of file or series names, lower case.
+
+    missing: what the model was made to take when there is no such image: "zeros", or the name of another channel; "" when it
+    needs the image, as most do.
+    """
 
     name: str
     title: str = ""
     patterns: tuple[str, ...] = ()
+    missing: str = ""
 
 
 @dataclass(frozen=True)

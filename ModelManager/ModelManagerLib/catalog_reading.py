@@ -204,6 +204,12 @@ def card_problems(card: ModelCard) -> list[str]:
         found.append(f"the place {shown(card.place)} {problem_of_place(card.place)}")
     found += _path_problems(card)
     found += _host_problems(card)
+    named = [one.name for one in card.channels]
+    found += [
+        f"the channel {one.name!r} may be replaced by {one.missing!r}, which is neither zeros nor another channel"
+        for one in card.channels
+        if one.missing and one.missing not in ("zeros", *(name for name in named if name != one.name))
+    ]
     digits = {"md5": 32, "sha1": 40}
     found += [
         f"the {one.algorithm} of {one.of} has another length"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from OncoAppLib import lesions, nnunet_options
+from OncoAppLib import channel_options, lesions, nnunet_options
 from OncoAppLib.engine_options import engine_of
 from OncoLib.errors import InputError, OutputError
 from OncoLib.image import Image
@@ -31,7 +31,7 @@ def segment_to_folder(options, *, progress: Progress, cancel: CancelToken) -> tu
     formats = Formats(nifti=options.nifti, nrrd=options.nrrd, mrb=options.mrb)
     if not options.overwrite:
         refuse_existing(options.output, list(names))
-    inputs = [options.image, Path(options.roi.rpartition(":")[0] or options.roi)]
+    inputs = [options.image, Path(options.roi.rpartition(":")[0] or options.roi), *(options.image / name for name in names)]
     inputs += [path for _name, path in nnunet_options.channel_files(options)]
     protect_inputs([*inputs, *([options.organs] if options.organs else [])], options.output, names)
     expert(options.model)
@@ -44,10 +44,7 @@ def segment_to_folder(options, *, progress: Progress, cancel: CancelToken) -> tu
         parameters=parameters_of(options),
     )
     with engine_of(options) as engine:  # it starts with its first job, but refuses here what it cannot be
-        progress(0.0, "Reading the image")
-        request = replace(request, channels=nnunet_options.open_channels(options))
-        units, modality = options.units.upper(), options.modality.upper()
-        opened = open_image(options.image, modality=modality, units=units, series=options.series)
+        opened, request = opened_input(options, channel_options.asked(request, options), progress)
         after = lesions.after_run(options, opened.image)
         return to_folder(
             opened, request, options.output, formats, options.overwrite, after, engine=engine, progress=progress, cancel=cancel
@@ -59,6 +56,18 @@ def names_of_result(with_lesions: bool) -> tuple[str, ...]:
     from OncoSegmentLib.scene.results import FAMILY, family
 
     return (*FAMILY, *(family(lesions.STEM) if with_lesions else ()))
+
+
+def opened_input(options, request: Request, progress: Progress) -> tuple[Input, Request]:
+    """The image and the request with its further channels: from their own files, or all from the folder of a case."""
+    model = channel_options.model_of_case(options, request)
+    case = channel_options.open_case(options, request, model) if model else None
+    progress(0.0, "Reading the image")
+    if case:
+        return case
+    request = replace(request, channels=nnunet_options.open_channels(options))
+    units, modality = options.units.upper(), options.modality.upper()
+    return open_image(options.image, modality=modality, units=units, series=options.series), request
 
 
 def parameters_of(options) -> dict:

@@ -14,7 +14,7 @@ def add(verb) -> None:
     """The options; what only this model takes is in `NAMES`, and `--channel`."""
     group = verb.add_argument_group("nnunet", "for --model nnunet; see Resources/Documentation/nnunet.md")
     group.add_argument("--weights", default="", metavar="FOLDER|ID", help="model folder, or id of an installed model")
-    group.add_argument("--channel", action="append", default=[], metavar="NAME=FILE", help="a further channel, on the same grid")
+    group.add_argument("--channel", action="append", default=[], metavar="NAME=FILE", help="a further channel, of any grid")
     group.add_argument("--folds", nargs="+", default=[], metavar="N", help="numbers, or all (default: all that are there)")
     group.add_argument("--checkpoint", default="", choices=("final", "best"), help="of the training (default: final)")
     group.add_argument("--mirroring", default="", choices=("on", "off"), help="off: up to 8 times faster, a little less exact")

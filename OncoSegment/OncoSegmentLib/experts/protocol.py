@@ -11,7 +11,11 @@ from OncoSegmentLib.request import Request
 
 
 class Expert(Protocol):
-    """One way to get a segmentation. Thread-safe and process-safe."""
+    """One way to get a segmentation. Thread-safe and process-safe.
+
+    An expert whose models take several images also has `channels_of(request)`, which says what the request's model takes
+    (`experts.channels.TakesChannels`); by it images are found for channels, and a missing one is replaced where it may be.
+    """
 
     id: str
     version: str

@@ -81,6 +81,10 @@ class NnUNetExpert:
             device_of(request)
         return (*trusted, *side_note(plan.model), *memory_note(image, plan))
 
+    def channels_of(self, request: Request) -> models.Model:
+        """What the request's model takes; reads its two JSON files."""
+        return model_of(str(request.parameters.get("weights", "")))
+
     def run(self, image: Image, request: Request, *, progress: Progress, cancel: CancelToken) -> Prediction:
         """The model's labels on the image's grid: a label map, or overlapping regions in layers."""
         with freed_on_out_of_memory():

@@ -31,6 +31,7 @@ class Model:
     """Facts of a model folder. spacing `[k, j, i]` in the network's own axes, mm; order: values written for regions, in order.
 
     family, task: where the labels' table lies ("" for none). card: id in the catalogue, "" for a folder of the user's.
+    missing: by a channel's plain name, what the card allows in its place. patterns: by the same name, words in file names.
     """
 
     folder: Path
@@ -46,6 +47,8 @@ class Model:
     family: str = ""
     task: str = ""
     modality: str = ""
+    missing: tuple[tuple[str, str], ...] = ()
+    patterns: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def name(self) -> str:
@@ -53,7 +56,7 @@ class Model:
         return self.folder.parent.name or self.folder.name
 
 
-def read_model(folder: Path, **card_facts: str) -> Model:
+def read_model(folder: Path, **card_facts) -> Model:
     """The model in a folder: nnU-Net's `Trainer__Plans__configuration`, or the one such folder below.
 
     Raises ModelError for files that are missing, damaged or contradict each other, InputError where a choice is needed.
