@@ -6,7 +6,9 @@ float16, so that channels x volume numbers never exist at once.
 
 from __future__ import annotations
 
+import lzma
 import struct
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -19,6 +21,13 @@ from OncoLib.segmentation import Segment, Segmentation
 from OncoSegmentLib.consensus.mean import grown
 
 ENTRY = "probabilities.npy"
+
+DAMAGED = (
+    *(OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(RuntimeError, NotImplementedError),  # a password, a compression or version of ZIP that Python does not know
+    tokenize.TokenError,  # a header that ends early: numpy reads it as Python
+)
+"""What reading a torn or foreign file raises."""
 
 
 class Probabilities:
@@ -54,7 +63,7 @@ def read_probabilities(path: Path, segmentation: Segmentation, margin: int = 32)
             return _read(stream, segmentation, boxes)
     except InputError as error:
         raise InputError(f"{path.name}: {error}") from error
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile, zlib.error, struct.error, EOFError) as error:
+    except DAMAGED as error:
         raise InputError(f"{path.name}: cannot be read; wanted an .npz file with the array 'probabilities'") from error
 
 
