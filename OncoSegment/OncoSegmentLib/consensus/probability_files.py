@@ -8,7 +8,9 @@ float16 `values_0`, `values_1`, ...
 
 from __future__ import annotations
 
+import lzma
 import struct
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -23,6 +25,13 @@ from OncoSegmentLib.consensus.mean import grown
 
 ENTRY = "probabilities.npy"
 OWN_ENTRY = "starts.npy"
+
+DAMAGED = (
+    *(OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(RuntimeError, NotImplementedError),  # a password, a compression or version of ZIP that Python does not know
+    tokenize.TokenError,  # a header that ends early: numpy reads it as Python
+)
+"""What reading a torn or foreign file raises."""
 
 
 class Probabilities:
@@ -61,7 +70,7 @@ def read_probabilities(path: Path, segmentation: Segmentation, margin: int = 32)
                 return _read(stream, segmentation, boxes)
     except InputError as error:
         raise InputError(f"{path.name}: {error}") from error
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile, zlib.error, struct.error, EOFError) as error:
+    except DAMAGED as error:
         raise InputError(f"{path.name}: cannot be read; wanted an .npz file with the array 'probabilities'") from error
 
 

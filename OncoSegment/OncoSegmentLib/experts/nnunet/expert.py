@@ -33,6 +33,9 @@ PARAMETERS = ("weights", "folds", "checkpoint", "mirroring", "step", "structures
 STEPS = (0.1, 1.0)
 """Smallest and largest distance of tiles as a share of their size; at 1 they only touch."""
 
+LESS_MEMORY = "cut the image to the part that matters, or use a machine with more"
+"""A region of the request does not help here: the whole image goes through the network, labels outside are left out."""
+
 SIDE = re.compile(r"(^|[^a-z])(left|right)([^a-z]|$)|_[lr]$", re.IGNORECASE)
 
 
@@ -143,7 +146,10 @@ def plan_of(request: Request) -> Plan:
         raise InputError(f"the step is {step!r}; wanted a number from {STEPS[0]:g} to {STEPS[1]:g}")
     model = model_of(str(given.get("weights", "")))
     file = models.CHECKPOINTS[checkpoint]
-    asked = tuple(given.get("folds", ()))
+    asked = given.get("folds", ())
+    if not isinstance(asked, (list, tuple)):
+        raise InputError(f"the folds are {asked!r}; wanted a list of numbers, or of the word all")
+    asked = tuple(asked)
     folds = models.folds_of(model, () if asked == ("all",) else asked, file)
     confirmed = confirms(model, str(given.get("confirm", "")))
     first = models.first_stage(model)
@@ -201,12 +207,12 @@ def memory_note(image: Image, plan: Plan) -> tuple[str, ...]:
         depth = image.shape_kji[0]
         in_slabs = slabs.HALF * network.heads * voxels(inside) > slabs.LARGE_BYTES and not plan.settings.probabilities
         if in_slabs:  # as much as two tiles' depth of the image, and the whole image beside it
-            depth = min(depth, round(2 * network.folds * network.patch[0] * depth / inside[0]))
+            depth = min(depth, max(1, round(2 * network.folds * network.patch[0] * depth / inside[0])))
         need = needs_of_run((depth, *image.shape_kji[1:]), image.spacing_kji_mm, network, resampled_before=True)
     except OncoError:
         return ()  # plans that cannot be read are told when the network is loaded
     rest = held(voxels(image.shape_kji), voxels(inside), network) if in_slabs else 0
-    told = shortage(replace(need, ram_bytes=need.ram_bytes + rest), free_memory_gb())
+    told = shortage(replace(need, ram_bytes=need.ram_bytes + rest), free_memory_gb(), instead=LESS_MEMORY)
     return (f"the run {told}",) if told else ()
 
 
