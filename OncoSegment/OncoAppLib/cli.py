@@ -20,8 +20,8 @@ from OncoAppLib import (
     fuse,
     lesions,
     measure,
+    model_options,
     models,
-    nnunet_options,
     phantom,
     runtime,
     spine,
@@ -135,7 +135,7 @@ def add_segment(verbs) -> None:
     verb.add_argument("--task", default="", help="of totalsegmentator (default: total); see `oncosegment models tasks`")
     verb.add_argument("--speed", default="", choices=("normal", "fast", "fastest"), help="of the task: finer or faster networks")
     verb.add_argument("--structures", nargs="+", default=[], metavar="NAME", help="only these, after IMAGE")
-    nnunet_options.add(verb)
+    model_options.add(verb)
     lesions.add_to_segment(verb)
     channel_options.add(verb)
     verb.add_argument("--roi", default="", help="box:R0,R1,A0,A1,S0,S1 in mm (RAS), or a label map FILE or FILE:LABEL")

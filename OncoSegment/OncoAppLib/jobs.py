@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from OncoAppLib import channel_options, lesions, nnunet_options
+from OncoAppLib import channel_options, lesions, model_options
 from OncoAppLib.engine_options import engine_of
 from OncoLib.errors import InputError, OutputError
 from OncoLib.image import Image
@@ -18,6 +18,8 @@ from OncoSegmentLib.inputs import Input, open_image
 from OncoSegmentLib.profiles import find_profile
 from OncoSegmentLib.request import Request, read_region
 from OncoSegmentLib.segment import check_request, check_segmentable, segment
+
+APART = "the model was run in a process of its own, because a confirmed model may hold any program"
 
 
 def segment_to_folder(options, *, progress: Progress, cancel: CancelToken) -> tuple[dict, list[Path]]:
@@ -32,7 +34,7 @@ def segment_to_folder(options, *, progress: Progress, cancel: CancelToken) -> tu
     if not options.overwrite:
         refuse_existing(options.output, list(names))
     inputs = [options.image, Path(options.roi.rpartition(":")[0] or options.roi), *(options.image / name for name in names)]
-    inputs += [path for _name, path in nnunet_options.channel_files(options)]
+    inputs += [path for _name, path in model_options.channel_files(options)]
     protect_inputs([*inputs, *([options.organs] if options.organs else [])], options.output, names)
     expert(options.model)
     refuse_strange(options)
@@ -65,7 +67,7 @@ def opened_input(options, request: Request, progress: Progress) -> tuple[Input, 
     progress(0.0, "Reading the image")
     if case:
         return case
-    request = replace(request, channels=nnunet_options.open_channels(options))
+    request = replace(request, channels=model_options.open_channels(options))
     units, modality = options.units.upper(), options.modality.upper()
     return open_image(options.image, modality=modality, units=units, series=options.series), request
 
@@ -73,15 +75,13 @@ def opened_input(options, request: Request, progress: Progress) -> tuple[Input, 
 def parameters_of(options) -> dict:
     """What only some models take; refused by those that do not."""
     given = {"task": options.task, "speed": options.speed, "structures": options.structures}
-    return {**{name: value for name, value in given.items() if value}, **nnunet_options.parameters_of(options)}
+    return {**{name: value for name, value in given.items() if value}, **model_options.parameters_of(options)}
 
 
 def refuse_strange(options) -> None:
     """Raises InputError for options of another model, before any file is read."""
     lesions.refuse_strange(options)
-    of_nnunet = [*nnunet_options.parameters_of(options), *(["channel"] if options.channel else [])]
-    if options.model != "nnunet" and of_nnunet:
-        raise InputError(f"--{of_nnunet[0]} belongs to --model nnunet")
+    model_options.refuse_strange(options)
     if options.model == "thresholds" and parameters_of(options):
         raise InputError("--task, --speed and --structures belong to --model totalsegmentator; --profile to thresholds")
 
@@ -143,12 +143,18 @@ def to_folder(
 
 def predict(image: Image, request: Request, engine, progress: Progress, cancel: CancelToken) -> Prediction:
     """The prediction, on an engine or in this process; notes that reading the image gave come first."""
+    notes = image.notes
+    if engine is None and request.parameters.get("confirm"):
+        from OncoSegmentLib.engine.process import ProcessEngine
+
+        engine, notes = ProcessEngine(), (*notes, APART)
+        progress(None, "Starting a process of its own for the confirmed model")
     if engine is None:
         return segment(image, request, progress=progress, cancel=cancel)
     from OncoSegmentLib.engine.jobs import run
 
     prediction = run(image, request, engine=engine, progress=progress, cancel=cancel)
-    return replace(prediction, notes=tuple(dict.fromkeys((*image.notes, *prediction.notes))))
+    return replace(prediction, notes=tuple(dict.fromkeys((*notes, *prediction.notes))))
 
 
 def check_named(opened: Input, request: Request, *, elsewhere: bool = False) -> Image:

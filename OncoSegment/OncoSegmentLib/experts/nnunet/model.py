@@ -11,6 +11,7 @@ from pathlib import Path
 from ModelManagerLib.predict import read_json, whole_configuration
 from OncoLib.errors import InputError, ModelError
 from OncoSegmentLib.experts.nnunet.loading import BEST, FINAL
+from OncoSegmentLib.experts.structures import Output
 
 CHECKPOINTS = {"final": FINAL, "best": BEST}
 FOLD = re.compile(r"fold_(all|[0-9]{1,3})")
@@ -19,15 +20,6 @@ MOST_LABELS = 1000
 
 LONGEST_NAME = 200
 """Characters of a label's name, which stands in tables and files."""
-
-
-@dataclass(frozen=True)
-class Output:
-    """One thing that the model finds. values: of the label map; several for a region. head: its place in the scores."""
-
-    name: str
-    values: tuple[int, ...]
-    head: int
 
 
 @dataclass(frozen=True)
