@@ -20,6 +20,7 @@ from OncoAppLib import (
     measure,
     models,
     nnunet_options,
+    panel,
     phantom,
     runtime,
     spine,
@@ -110,6 +111,7 @@ def build_parser() -> Parser:
     experts.add(verbs)
     surfaces.add(verbs)
     fuse.add(verbs)
+    panel.add(verbs)
     spine.add(verbs)
     phantom.add(verbs, add_common)
     doctor.add(verbs)

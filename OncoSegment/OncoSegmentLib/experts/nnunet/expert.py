@@ -58,6 +58,7 @@ class NnUNetExpert:
 
     id = "nnunet"
     takes_gpu = True
+    gives_probabilities = True
 
     @property
     def version(self) -> str:
@@ -80,6 +81,17 @@ class NnUNetExpert:
         if request.device == "cuda":
             device_of(request)
         return (*trusted, *side_note(plan.model), *memory_note(image, plan))
+
+    def need(self, image: Image, request: Request):
+        """Predicted memory of a run; None where it cannot be known."""
+        return memory_need(image, plan_of(request))
+
+    def looked_for(self, request: Request) -> frozenset[str]:
+        """Ids and names of the structures that a run looks for, found or not."""
+        plan = plan_of(request)
+        names = plan.structures or [output.name for output in plan.model.outputs]
+        found = [structures.structure_of(plan.model, name) for name in names]
+        return frozenset(one.id for one in found) | {one.name.casefold() for one in found}
 
     def run(self, image: Image, request: Request, *, progress: Progress, cancel: CancelToken) -> Prediction:
         """The model's labels on the image's grid: a label map, or overlapping regions in layers."""
@@ -186,10 +198,9 @@ def side_note(model: models.Model) -> tuple[str, ...]:
     )
 
 
-def memory_note(image: Image, plan: Plan) -> tuple[str, ...]:
-    """One sentence when this machine may not have the memory that the run needs; nothing when it fits."""
-    from ModelManagerLib.environment import free_memory_gb
-    from ModelManagerLib.predict import held, needs_of_run, network_of, network_shape, shortage, voxels
+def memory_need(image: Image, plan: Plan):
+    """Memory that the run needs, as a `Need`; None for plans that cannot be read, which is told when they are loaded."""
+    from ModelManagerLib.predict import held, needs_of_run, network_of, network_shape, voxels
 
     try:
         network = network_of(plan.model.folder, folds=len(plan.settings.folds), configuration=plan.model.configuration)
@@ -200,9 +211,18 @@ def memory_note(image: Image, plan: Plan) -> tuple[str, ...]:
             depth = min(depth, round(2 * network.folds * network.patch[0] * depth / inside[0]))
         need = needs_of_run((depth, *image.shape_kji[1:]), image.spacing_kji_mm, network, resampled_before=True)
     except OncoError:
-        return ()  # plans that cannot be read are told when the network is loaded
+        return None
     rest = held(voxels(image.shape_kji), voxels(inside), network) if in_slabs else 0
-    told = shortage(replace(need, ram_bytes=need.ram_bytes + rest), free_memory_gb())
+    return replace(need, ram_bytes=need.ram_bytes + rest)
+
+
+def memory_note(image: Image, plan: Plan) -> tuple[str, ...]:
+    """One sentence when this machine may not have the memory that the run needs; nothing when it fits."""
+    from ModelManagerLib.environment import free_memory_gb
+    from ModelManagerLib.predict import shortage
+
+    need = memory_need(image, plan)
+    told = shortage(need, free_memory_gb()) if need else ""
     return (f"the run {told}",) if told else ()
 
 
