@@ -136,6 +136,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.measureSection = None
         self.spineSection = None
         self.lesionSection = None
+        self.panelSection = None
         self._parameterNode = None
         self._guiTag = None
         self._filling = False
@@ -182,6 +183,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.measureSection.keep(None, ())
         self.spineSection.clear()
         self.lesionSection.clear()
+        self.panelSection.clear()
         self.setParameterNode(None)
 
     def onSceneEndSave(self, caller, event):
@@ -224,6 +226,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from OncoSegmentLib.widgets.kept_results import KeptResults
         from OncoSegmentLib.widgets.lesion_section import LesionSection
         from OncoSegmentLib.widgets.measure_section import MeasureSection
+        from OncoSegmentLib.widgets.panel_section import PanelSection
         from OncoSegmentLib.widgets.result_section import ResultSection
         from OncoSegmentLib.widgets.spine_section import SpineSection
 
@@ -239,6 +242,16 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         )
         self.spineSection = SpineSection(self.ui, self._begin, self.progress.tell)
         self.lesionSection = LesionSection(self.ui, self._begin, self.progress.tell)
+        self.panelSection = PanelSection(
+            self.ui.panelPlace,
+            self.resourcePath("UI/OncoSegmentPanel.ui"),
+            self.chooser,
+            prepare=self._prepare,
+            volume=lambda: self._parameterNode.inputVolume if self._parameterNode else None,
+            begin=self._begin,
+            tell=self.progress.tell,
+            published=self.onPanelResult,
+        )
 
     def _update(self, caller=None, event=None):
         """Shows the parameter node in the parts that Slicer does not connect by itself."""
@@ -287,6 +300,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.measureSection.update(self._parameterNode.measured, running=self._running)
         self.spineSection.update(self._parameterNode.measured, running=self._running)
         self.lesionSection.update(self._parameterNode.measured, running=self._running)
+        self.panelSection.update(running=self._running)
 
     def onApply(self):
         """Starts the job; refusals are shown as a sentence in the panel, never as a dialog."""
@@ -338,17 +352,32 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.keptResults.hold(kept)
         self._showNode(prediction, node)
 
+    def _prepare(self, request):
+        """Image and checked request for the chosen volume, region and host."""
+        chosen = self._parameterNode
+        return self.logic.prepareHere(chosen.inputVolume, request, chosen.region, chosen.host, chosen.hostSegment)
+
+    def onPanelResult(self, result, node):
+        """Shows the consensus of a panel that is in the scene, and logs every expert's run."""
+        for folder in result.kept:
+            self.keptResults.hold(folder)
+        prediction = result.consensus.prediction
+        self.results.clear(result.notes)
+        self._showResult(prediction, node, self.logic.logPanel(result))
+
     def onKeptLoaded(self, prediction, inputSha256):
         """Publishes a result that was left over, beside its volume when that is in the scene."""
         volume = self.logic.volumeOf(inputSha256)
         self._showNode(prediction, self.logic.publish(prediction, volume))
 
     def _showNode(self, prediction, node):
+        self._showResult(prediction, node, self.logic.log(prediction))
+
+    def _showResult(self, prediction, node, problem):
         self.results.show(prediction, node)
         self.measureSection.keep(node, prediction.measures)
         if self._parameterNode:
             self._parameterNode.measured = node
-        problem = self.logic.log(prediction)
         done = _("Done: {name}").format(name=node.GetName())
         self.progress.tell(f"{done}. {problem}" if problem else done)
 
@@ -359,6 +388,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.measureSection.update(None, running=True)
             self.spineSection.update(None, running=True)
             self.lesionSection.update(None, running=True)
+            self.panelSection.update(running=True)
         elif self._parameterNode:
             self._updateApply()
 
@@ -379,6 +409,18 @@ class OncoSegmentLogic(ScriptedLoadableModuleLogic):
 
         return prepare(volumeNode, request, roi=roiNode, host=hostNode, host_segment_id=hostSegmentID, **options)
 
+    def prepareHere(
+        self, volumeNode, request, roiNode=None, hostNode=None, hostSegmentID="", channels=None, replaceMissing=False
+    ):
+        """`prepare` for the engine of this process, which may be elsewhere. **Main thread only.**"""
+        from dataclasses import replace
+
+        from OncoSegmentLib.engine.choice import own_engine
+
+        request = replace(request, missing="replace" if replaceMissing else request.missing)
+        options = {"channels": channels, "elsewhere": own_engine().elsewhere}
+        return self.prepare(volumeNode, request, roiNode, hostNode, hostSegmentID, **options)
+
     def start(
         self,
         volumeNode,
@@ -397,12 +439,10 @@ class OncoSegmentLogic(ScriptedLoadableModuleLogic):
         from dataclasses import replace
 
         from OncoSegmentLib.engine import jobs
-        from OncoSegmentLib.engine.choice import own_engine
 
-        elsewhere = own_engine().elsewhere
-        request = replace(request, missing="replace" if replaceMissing else request.missing)
-        options = {"channels": channels, "elsewhere": elsewhere}
-        image, request = self.prepare(volumeNode, request, roiNode, hostNode, hostSegmentID, **options)
+        image, request = self.prepareHere(
+            volumeNode, request, roiNode, hostNode, hostSegmentID, channels=channels, replaceMissing=replaceMissing
+        )
         return jobs.start(image, request, measure=True), image.notes
 
     def volumeOf(self, sha256):
@@ -422,11 +462,19 @@ class OncoSegmentLogic(ScriptedLoadableModuleLogic):
 
     def log(self, prediction):
         """Adds the run to the evaluation log; "", or a sentence when that failed, which is in Slicer's log too."""
-        import logging
-
         from OncoSegmentLib.evaluation_record import log_run
 
-        problem = log_run(prediction.segmentation, wait_s=1.0)  # Slicer stands still meanwhile
+        return self._warned(log_run(prediction.segmentation, wait_s=1.0))  # Slicer stands still meanwhile
+
+    def logPanel(self, result):
+        """The same for every expert of a panel."""
+        from OncoSegmentLib.panel import log_panel
+
+        return self._warned(log_panel(result, wait_s=1.0))
+
+    def _warned(self, problem):
+        import logging
+
         if problem:
             logging.warning(problem)
         return problem

@@ -22,6 +22,7 @@ from OncoAppLib import (
     measure,
     model_options,
     models,
+    panel,
     phantom,
     runtime,
     spine,
@@ -112,6 +113,7 @@ def build_parser() -> Parser:
     experts.add(verbs)
     surfaces.add(verbs)
     fuse.add(verbs)
+    panel.add(verbs)
     spine.add(verbs)
     lesions.add(verbs)
     phantom.add(verbs, add_common)

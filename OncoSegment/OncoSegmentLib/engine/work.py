@@ -59,6 +59,19 @@ def split_lesions(
     return replace(report, measures=found)
 
 
+def fuse_panel(voices: tuple, settings, image: Image | None, *, progress: Progress, cancel: CancelToken):
+    """The `panel.Consensus` of what several experts said, or the result of the only one that is left."""
+    from OncoSegmentLib.engine.codec import read_prediction
+    from OncoSegmentLib.panel import alone, consensus_of
+
+    def load(folder: str) -> Prediction:
+        return read_prediction(Path(folder))
+
+    if len(voices) == 1:
+        return alone(voices[0], image, settings.measure, load, progress=progress, cancel=cancel)
+    return consensus_of(voices, settings, image, load=load, progress=progress, cancel=cancel)
+
+
 def surfaces_to_files(
     segmentation: Segmentation,
     output: str,

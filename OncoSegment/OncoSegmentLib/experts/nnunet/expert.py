@@ -63,6 +63,7 @@ class NnUNetExpert:
 
     id = "nnunet"
     takes_gpu = True
+    gives_probabilities = True
 
     @property
     def version(self) -> str:
@@ -89,6 +90,17 @@ class NnUNetExpert:
     def channels_of(self, request: Request) -> models.Model:
         """What the request's model takes; reads its two JSON files."""
         return model_of(str(request.parameters.get("weights", "")))
+
+    def need(self, image: Image, request: Request):
+        """Predicted memory of a run; None where it cannot be known."""
+        return memory_need(image, plan_of(request))
+
+    def looked_for(self, request: Request) -> frozenset[str]:
+        """Ids and names of the structures that a run looks for, found or not."""
+        plan = plan_of(request)
+        names = plan.structures or [output.name for output in plan.model.outputs]
+        found = [structures.structure_of(plan.model, name) for name in names]
+        return frozenset(one.id for one in found) | {one.name.casefold() for one in found}
 
     def run(self, image: Image, request: Request, *, progress: Progress, cancel: CancelToken) -> Prediction:
         """The model's labels on the image's grid: a label map, or overlapping regions in layers."""
@@ -200,10 +212,9 @@ def side_note(model: models.Model) -> tuple[str, ...]:
     )
 
 
-def memory_note(image: Image, plan: Plan) -> tuple[str, ...]:
-    """One sentence when this machine may not have the memory that the run needs; nothing when it fits."""
-    from ModelManagerLib.environment import free_memory_gb
-    from ModelManagerLib.predict import held, needs_of_run, network_of, network_shape, shortage, voxels
+def memory_need(image: Image, plan: Plan):
+    """Memory that the run needs, as a `Need`; None for plans that cannot be read, which is told when they are loaded."""
+    from ModelManagerLib.predict import held, needs_of_run, network_of, network_shape, voxels
 
     try:
         network = network_of(plan.model.folder, folds=len(plan.settings.folds), configuration=plan.model.configuration)
@@ -214,9 +225,18 @@ def memory_note(image: Image, plan: Plan) -> tuple[str, ...]:
             depth = min(depth, max(1, round(2 * network.folds * network.patch[0] * depth / inside[0])))
         need = needs_of_run((depth, *image.shape_kji[1:]), image.spacing_kji_mm, network, resampled_before=True)
     except OncoError:
-        return ()  # plans that cannot be read are told when the network is loaded
+        return None
     rest = held(voxels(image.shape_kji), voxels(inside), network) if in_slabs else 0
-    told = shortage(replace(need, ram_bytes=need.ram_bytes + rest), free_memory_gb(), instead=LESS_MEMORY)
+    return replace(need, ram_bytes=need.ram_bytes + rest)
+
+
+def memory_note(image: Image, plan: Plan) -> tuple[str, ...]:
+    """One sentence when this machine may not have the memory that the run needs; nothing when it fits."""
+    from ModelManagerLib.environment import free_memory_gb
+    from ModelManagerLib.predict import shortage
+
+    need = memory_need(image, plan)
+    told = shortage(need, free_memory_gb(), instead=LESS_MEMORY) if need else ""
     return (f"the run {told}",) if told else ()
 
 
