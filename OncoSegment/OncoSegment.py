@@ -436,7 +436,6 @@ class OncoSegmentLogic(ScriptedLoadableModuleLogic):
         channels: volume nodes by the name that the model has for each, the volume itself among them.
         Returns the `Job` to poll, and sentences on the input that a reader should know.
         """
-        from dataclasses import replace
 
         from OncoSegmentLib.engine import jobs
 
