@@ -1,7 +1,7 @@
 """Who does best on what: medians and quartiles of the evaluation log, each with its n.
 
 The unit is the case, not the run: of several runs of one expert on one case the one compared last counts, and what it has
-of one structure (several lesions, several references) counts as its mean. An expert is a model with version and task.
+of one structure (several lesions, several references) counts as its mean. An expert is a model with version and task or weights.
 
 Experts are ranked on a structure only by the cases that they share, from five on: five wins of five are the fewest that a
 one-sided sign test calls unlikely under chance (1/32 < 0.05; four of four: 1/16). The highest median Dice is called best only
@@ -98,8 +98,8 @@ class Stats:
 
 
 def expert_of(run: Run) -> str:
-    """Model, version and task."""
-    return " ".join(part for part in (run.model, run.version, run.task) if part)
+    """Model, version and task; without one the beginning of the hash of its weights, since two nnU-Nets are two experts."""
+    return " ".join(part for part in (run.model, run.version, run.task or run.weights[:8]) if part)
 
 
 def stats_of(runs: Sequence[Run], comparisons: Sequence[Comparison]) -> Stats:

@@ -216,7 +216,13 @@ def opinion_in(voice: Voice, load: Callable[[str], Prediction] | None):
 
 
 def alone(
-    voice: Voice, image: Image | None, measure: bool, load=None, *, progress: Progress = silent, cancel: CancelToken | None = None
+    voice: Voice,
+    image: Image | None,
+    measure: bool,
+    load: Callable[[str], Prediction] | None = None,
+    *,
+    progress: Progress = silent,
+    cancel: CancelToken | None = None,
 ) -> Consensus:
     """The result of the only expert that gave one, as it is: nobody agrees with it, and nobody disagrees."""
     prediction = load(voice.prediction) if isinstance(voice.prediction, str) else voice.prediction

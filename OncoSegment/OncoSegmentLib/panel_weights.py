@@ -128,5 +128,6 @@ def notes_of(bases: dict[str, Basis | None]) -> tuple[str, ...]:
             notes.append(f"the weights of {many} rest on {span} shared cases with {kind} references")
     equal = len(bases) - len(found)
     if equal:
-        notes.append(f"{equal} other {'structures have' if equal > 1 else 'structure has'} equal weights: fewer than {FEWEST} shared cases")
+        have = "structures have" if equal > 1 else "structure has"
+        notes.append(f"{equal} other {have} equal weights: fewer than {FEWEST} shared cases")
     return tuple(notes)

@@ -20,7 +20,6 @@ from OncoSegmentLib.experts.steps import Workspace, apply
 from OncoSegmentLib.profiles import Profile, Rule, find_profile
 from OncoSegmentLib.request import Region, Request
 
-
 BASE_BYTES, BYTES_A_VOXEL = 200_000_000, 18
 """Memory of a run: a process with our libraries, and masks, labels and distances of a voxel. Peaks of whole processes with the
 profiles bones and lungs on cubes of 150, 250 and 350 voxels were 0.20 to 0.90 GB, 0.68 to 0.93 times what this gives."""
