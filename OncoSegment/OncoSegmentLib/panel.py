@@ -124,7 +124,7 @@ def label_of(request: Request) -> str:
 
 
 def short_name(text: str) -> str:
-    """An id as it is; of a path the folder's or file's name, for nnU-Net's `Trainer__Plans__configuration` that of the dataset."""
+    """An id as it is; of a path the last name, for nnU-Net's `Trainer__Plans__configuration` the dataset's."""
     path = Path(text)
     if not path.is_absolute():
         return text
