@@ -154,7 +154,7 @@ def number_of(text: str) -> float:
 
 def request_of(text: str, region, options):
     """The request that one `--expert` asks for."""
-    from OncoAppLib.nnunet_options import weights_of
+    from OncoAppLib.model_options import weights_of
     from OncoSegmentLib.experts.registry import expert
     from OncoSegmentLib.profiles import find_profile
     from OncoSegmentLib.request import Request

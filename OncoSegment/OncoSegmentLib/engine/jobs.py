@@ -15,6 +15,7 @@ from OncoLib.segmentation import Prediction, Segmentation
 from OncoLib.surface_settings import SurfaceSettings
 from OncoSegmentLib.engine import work
 from OncoSegmentLib.engine.choice import Engine, engine_here, own_engine
+from OncoSegmentLib.lesion.settings import LesionSettings
 from OncoSegmentLib.panel import Member, PanelResult, Settings
 from OncoSegmentLib.request import Request
 
@@ -48,6 +49,20 @@ def start_spine_check(
     """Starts the checks of the vertebrae; the result is a `SpineReport`."""
     engine = engine or engine_here()
     return engine.submit(work.check_spine, segmentation, None if image is None else without_identity(image))
+
+
+def start_lesions(
+    segmentation: Segmentation,
+    organs: Segmentation | None,
+    settings: LesionSettings,
+    image: Image | None = None,
+    *,
+    engine: Engine | None = None,
+) -> RunningJob:
+    """Starts splitting the lesions of a segmentation; the result is a `LesionReport` with measures."""
+    engine = engine or engine_here()
+    nameless = [one and replace(one, name=NAMELESS) for one in (segmentation, organs)]
+    return engine.submit(work.split_lesions, *nameless, settings, None if image is None else without_identity(image))
 
 
 def start_surfaces(

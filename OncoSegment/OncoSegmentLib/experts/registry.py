@@ -13,6 +13,7 @@ from OncoSegmentLib.request import Request
 ENGINES = {
     "thresholds": ("OncoSegmentLib.experts.thresholds", "ThresholdExpert"),
     "nnunet": ("OncoSegmentLib.experts.nnunet.expert", "NnUNetExpert"),
+    "monai": ("OncoSegmentLib.experts.monai_bundle.expert", "MonaiBundleExpert"),
     "totalsegmentator": ("OncoSegmentLib.experts.total_segmentator.expert", "TotalSegmentatorExpert"),
 }
 
