@@ -21,11 +21,16 @@ from OncoSegmentLib.consensus.decide import METHODS, STAPLES, WEIGHTED
 from OncoSegmentLib.consensus.opinions import opinion_of
 from OncoSegmentLib.consensus.staple import LEAST_EXPERTS
 from OncoSegmentLib.experts.registry import gives_probabilities, looked_for
-from OncoSegmentLib.fusion import UNKNOWN, UNLISTED, fuse
+from OncoSegmentLib.fusion import ABSENT, UNKNOWN, UNLISTED, fuse
 from OncoSegmentLib.request import Request
 
 LEARNED = "learned"
 FEWEST_EXPERTS = 2
+
+__all__ = [
+    "ABSENT", "LEARNED", "LEAST_EXPERTS", "STAPLES", "Consensus", "ExpertRun", "Member", "PanelResult", "Settings", "Voice",
+    "agreement_with", "alone", "asked", "check_settings", "consensus_of", "log_panel", "members_of", "voice_of",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,8 @@ class Settings:
     """How a panel comes to its consensus.
 
     method: one of `METHODS`. weights: one an expert for "weights" and "mean"; learned: taken from the evaluation log.
-    unlisted: see `fusion.fuse`; an expert knows what it looks for, also where it finds none. least: of experts that must give a
+    unlisted: see `fusion.fuse`; an expert knows what it looks for, also where it finds none (STAPLE judges answers, so with it
+    whatever is not listed is not there). least: of experts that must give a
     result; with 1 the only one that is left is taken as it is. measure: also measure the consensus.
     """
 

@@ -20,6 +20,8 @@ from OncoLib.image_files import read_image, write_image
 from OncoSegmentLib.engine import jobs
 from OncoSegmentLib.engine.panel_job import PREFIX, PanelJob
 from OncoSegmentLib.engine.process import ProcessEngine
+from OncoSegmentLib.evaluation_log import read
+from OncoSegmentLib.evaluation_record import run_of
 from OncoSegmentLib.panel import Settings, members_of
 from OncoSegmentLib.request import Request
 from OncoSegmentLib.segment import segment
@@ -44,7 +46,7 @@ def voxels(path) -> dict[str, int]:
 
 
 def test_a_panel_writes_the_consensus_and_what_each_expert_said(case):
-    done = run_cli("panel", "ct.nii.gz", *EXPERTS, "--unlisted", "absent", "--nifti", "--output", "out", cwd=case)
+    done = run_cli("panel", "ct.nii.gz", *EXPERTS, "--unlisted", "absent", "--nifti", "--output", "out", cwd=case, timeout=600)
     assert done.code == 0, done.err
     assert sorted(path.name for path in (case / "out").iterdir()) == [
         "agreement.json", "disagreement.nii.gz", "expert-1.seg.nrrd", "expert-2.seg.nrrd", "expert-3.seg.nrrd",
@@ -63,6 +65,9 @@ def test_a_panel_writes_the_consensus_and_what_each_expert_said(case):
     liver = next(line for line in done.out.splitlines() if line.startswith("Liver "))
     assert liver.split()[1:] == ["low", "3", "of", "3", "0.728", "1.000", "1.000", "0.592"]
     assert "candidate" in done.out and "2 thresholds both" in done.out and "Research use only" in done.out
+    rows = {one.run: one for one in read()[0]}
+    runs = [run_of(read_segmentation(case / "out" / f"expert-{n}.seg.nrrd")).run for n in (1, 2, 3)]
+    assert rows[runs[2]].agreement == pytest.approx(DICE), "the file of an expert is known in the log"
     again = run_here("panel", "ct.nii.gz", *EXPERTS, "--output", "out", cwd=case)
     assert again.code == 3 and "is in the output folder already and was kept" in again.err
 

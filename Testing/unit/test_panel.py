@@ -102,6 +102,15 @@ def test_staple_of_two_that_are_left_becomes_the_majority_and_says_so(three, tmp
     assert voxels(result.consensus.prediction.segmentation)["Liver"] == INNER - SPOT, "what both say"
 
 
+@pytest.mark.parametrize("method", ["staple", "multilabel-staple", "confidence"])
+def test_every_method_that_labels_allow_comes_to_the_same_liver(three, method):
+    """Two of three draw the outer box; the lesion of one of them is in no consensus of STAPLE, and stays a candidate."""
+    found = jobs.run_panel(boxes(), three, Settings(method)).consensus
+    sizes = voxels(found.prediction.segmentation)
+    assert sizes["Liver"] == OUTER - SPOT and found.prediction.segmentation.provenance.parameters["method"] == method
+    assert ("Liver lesion, candidate 1" in sizes) == ("staple" in method)
+
+
 def test_cancel_ends_all(three):
     token = CancelToken()
     engine = HeldEngine()
@@ -164,6 +173,30 @@ def test_the_image_travels_once(three):
     folder = job._folder
     job.close()
     assert not folder.exists()
+
+
+def test_on_other_machines_neither_files_nor_memory_of_this_one_count(three):
+    engine = HeldEngine()
+    engine.elsewhere = True
+    job = PanelJob(boxes(), three, Settings(), engine, free_bytes=lambda: 1.0)
+    job.poll()
+    assert len(engine.running) == 3 and all(one.arguments[0] is job._image for one in engine.jobs)
+    while not job.poll().finished:
+        engine.running[0].finish()
+    assert len(job.result().heard) == 3
+    with pytest.raises(InputError, match="works on this machine only"):
+        jobs.start_panel(boxes(), three, Settings(), engine=engine)
+
+
+def test_what_a_model_looks_for_is_known_before_it_finds_any():
+    pytest.importorskip("totalsegmentator")
+    from OncoSegmentLib.experts.registry import looked_for
+
+    some = {"task": "total", "structures": ["liver", "vertebrae_L1"]}
+    found = looked_for(Request("totalsegmentator", parameters=some))
+    assert {"liver", "vertebra_l1"} <= found and "spleen" not in found
+    assert "spleen" in looked_for(Request("totalsegmentator", parameters={"task": "total"}))
+    assert looked_for(Request("totalsegmentator", parameters={"task": "no task"})) == frozenset()
 
 
 def test_every_run_is_logged_with_its_agreement(three, tmp_path):

@@ -171,12 +171,14 @@ class PanelJob:
             self._error = error
 
     def _method_for(self, heard: int) -> tuple[Settings, tuple[str, ...]]:
-        """STAPLE cannot judge two; probabilities of all may be there or not, which is known before."""
+        """STAPLE cannot judge two, and it judges answers: what an expert does not list is one."""
         settings = self._settings
-        if settings.method in panel.STAPLES and 1 < heard < panel.LEAST_EXPERTS:
+        if settings.method not in panel.STAPLES or heard < 2:
+            return settings, ()
+        if heard < panel.LEAST_EXPERTS:
             told = f"{settings.method} needs {panel.LEAST_EXPERTS} experts and {heard} gave a result: the majority was taken"
             return replace(settings, method="majority"), (told,)
-        return settings, ()
+        return replace(settings, unlisted=panel.ABSENT), ()
 
     def _weights(self, heard: list[int]) -> tuple[dict[int, dict], tuple[str, ...]]:
         """Weights by the evaluation log of this machine; equal ones, told, where that cannot be read."""
