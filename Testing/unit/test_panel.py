@@ -140,15 +140,15 @@ def test_predicted_memory_decides_how_many_run_at_once(three, free_gb, together)
 
 
 def test_experts_of_unknown_memory_run_alone_and_one_gpu_serves_one(three, monkeypatch):
-    from OncoSegmentLib.engine import panel_job
+    from OncoSegmentLib.engine import panel_seats
 
-    monkeypatch.setattr(panel_job, "bytes_needed", lambda image, member: None)
+    monkeypatch.setattr(panel_seats, "bytes_needed", lambda image, request: None)
     engine = HeldEngine()
     job = PanelJob(boxes(), three, Settings(), engine)
     job.poll()
     assert len(engine.running) == 1
-    monkeypatch.setattr(panel_job, "bytes_needed", lambda image, member: 1)
-    monkeypatch.setattr(panel_job, "gpus", lambda: ["0"])
+    monkeypatch.setattr(panel_seats, "bytes_needed", lambda image, request: 1)
+    monkeypatch.setattr(panel_seats, "gpus", lambda: ["0"])
     monkeypatch.setattr(jobs, "gpu_of", lambda request: "wanted" if request.profile.endswith(("a.json", "b.json")) else "")
     engine = HeldEngine()
     engine.name = "process"
