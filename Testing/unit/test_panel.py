@@ -66,6 +66,17 @@ def test_weights_decide(three):
     assert [one["weight"] for one in found.consensus.prediction.segmentation.provenance.parameters["inputs"]] == [1, 1, 3]
 
 
+def test_learned_weights_without_a_log_are_equal_and_a_damaged_log_costs_no_result(three, tmp_path):
+    wide = OUTER - SPOT
+    found = jobs.run_panel(boxes(), three, Settings("weights", learned=True), log=tmp_path / "none.sqlite")
+    assert any(note.startswith("all weights are equal: the evaluation log has no structure") for note in found.notes)
+    assert voxels(found.consensus.prediction.segmentation)["Liver"] == wide
+    (tmp_path / "torn.sqlite").write_bytes(b"no database" * 100)
+    found = jobs.run_panel(boxes(), three, Settings("weights", learned=True), log=tmp_path / "torn.sqlite")
+    assert any(note.startswith("all weights are equal: torn.sqlite: ") for note in found.notes)
+    assert voxels(found.consensus.prediction.segmentation)["Liver"] == wide
+
+
 def test_measures_come_with_the_consensus(three):
     found = jobs.run_panel(boxes(), three, Settings(measure=True)).consensus.prediction
     liver = found.measures[0]
