@@ -247,6 +247,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.resourcePath("UI/OncoSegmentPanel.ui"),
             self.chooser,
             prepare=self._prepare,
+            channels=lambda: (self.channelChooser.nodes, self._parameterNode.replaceMissing),
             volume=lambda: self._parameterNode.inputVolume if self._parameterNode else None,
             begin=self._begin,
             tell=self.progress.tell,
@@ -352,10 +353,11 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.keptResults.hold(kept)
         self._showNode(prediction, node)
 
-    def _prepare(self, request):
-        """Image and checked request for the chosen volume, region and host."""
+    def _prepare(self, request, channels, replaceMissing):
+        """Image and checked request for the chosen volume, region and host, with what was chosen for channels."""
         chosen = self._parameterNode
-        return self.logic.prepareHere(chosen.inputVolume, request, chosen.region, chosen.host, chosen.hostSegment)
+        place = (chosen.region, chosen.host, chosen.hostSegment)
+        return self.logic.prepareHere(chosen.inputVolume, request, *place, channels, replaceMissing)
 
     def onPanelResult(self, result, node):
         """Shows the consensus of a panel that is in the scene, and logs every expert's run."""
