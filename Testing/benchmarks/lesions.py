@@ -19,17 +19,18 @@ def figures(data, *, full: bool):
     count = 200 if full else 50
     found, organs = ellipsoids(shape, count)
     ours = seconds(lambda: split_lesions(found, organs))
-    labels = seconds(lambda: ndimage.find_objects(ndimage.label(found.layers[0], np.ones((3, 3, 3)))[0]))
+    mask, all_around = found.layers[0], np.ones((3, 3, 3))
+    labels = seconds(lambda: ndimage.find_objects(ndimage.label(mask, all_around)[0]))
     size = "x".join(str(side) for side in shape[::-1])
     report = split_lesions(found, organs)
     yield (
-        f"{len(report.lesions)} lesions and {len(report.removed)} candidates at {size}: split, limited and placed in {ours:.1f} s;"
+        f"{len(report.lesions)} lesions, {len(report.removed)} candidates at {size}: split, limited and placed in {ours:.1f} s;"
         f" SciPy's labels and boxes alone {labels:.1f} s, ratio {ours / labels:.2f}"
     )
 
 
 def ellipsoids(shape: tuple[int, int, int], count: int) -> tuple[Segmentation, Segmentation]:
-    """Lesions of 5 to 27 voxels across, apart from each other, and a block of liver that most of them lie in."""
+    """Lesions of 5 to 27 voxels across, apart from each other, and a block of liver that holds most of them."""
     random = np.random.default_rng(0)
     lesions, liver = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
     liver[tuple(slice(size // 8, 7 * size // 8) for size in shape)] = 1

@@ -31,7 +31,7 @@ def folder(tmp_path_factory):
     values = np.where(damaged.layers[0] > 0, 60, 110).astype(np.int16)
     values[:2] = -1000
     write_image(place / "ct.nii.gz", values, damaged.ijk_to_ras)
-    write_image(place / "small.nii.gz", damaged.layers[0][:40], damaged.ijk_to_ras)
+    write_image(place / "small.nii.gz", np.ones_like(damaged.layers[0][:40]), damaged.ijk_to_ras)
     return place
 
 

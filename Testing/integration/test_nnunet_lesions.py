@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -35,11 +34,12 @@ def folder(tmp_path_factory):
     return place
 
 
-@pytest.fixture(autouse=True)
-def own_store(tmp_path, monkeypatch):
-    """A store of the test, and no network kept."""
-    monkeypatch.setenv("ONCOSEGMENT_MODELS", str(tmp_path / "store"))
-    yield
+@pytest.fixture(scope="module", autouse=True)
+def own_store(tmp_path_factory):
+    """A store of these tests, and no network kept after."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ONCOSEGMENT_MODELS", str(tmp_path_factory.mktemp("store")))
+        yield
     models.release()
 
 
@@ -52,9 +52,16 @@ def segmented(folder, out, *more):
     return done
 
 
-def test_lesions_are_split_after_the_run(folder, tmp_path):
-    out = tmp_path / "out"
-    done = segmented(folder, out, "--lesions", "--host", "liver", "--margin-mm", "30")
+@pytest.fixture(scope="module")
+def kept(folder, tmp_path_factory):
+    """One run with lesions and probabilities: what it printed, and its folder."""
+    out = tmp_path_factory.mktemp("kept") / "out"
+    more = ("--lesions", "--host", "liver", "--margin-mm", "30", "--probabilities", "--nifti")
+    return segmented(folder, out, *more), out
+
+
+def test_lesions_are_split_after_the_run(kept):
+    done, out = kept
     assert "Liver lesion 1" in done.out
     told = json.loads((out / "lesions.json").read_text(encoding="utf-8"))
     assert told["limits"] == {"Liver lesion": "Liver + 30 mm"}
@@ -64,39 +71,37 @@ def test_lesions_are_split_after_the_run(folder, tmp_path):
     assert told["lesions"][0]["measurements"]["intensity_mean"]["value"] == pytest.approx(140, abs=40)
 
 
+@pytest.mark.slow
 def test_a_result_without_lesions_is_kept_with_a_note(folder, tmp_path):
     out = tmp_path / "out"
     done = segmented(folder, out, "--structures", "lung", "liver", "--lesions")
     assert "lesions were not split: no segment is coded as a lesion" in done.out
     assert (out / "segmentation.seg.nrrd").exists() and not (out / "lesions.json").exists()
+    assert {one.confidence for one in read_segmentation(out / "segmentation.seg.nrrd").segments} == {"not estimated"}
 
 
-def test_probabilities_give_bands_and_a_file_that_fuse_reads(folder, tmp_path):
-    segmented(folder, tmp_path / "plain")
-    assert {one.confidence for one in read_segmentation(tmp_path / "plain" / "segmentation.seg.nrrd").segments} == {"not estimated"}
-    segmented(folder, tmp_path / "kept", "--probabilities", "--nifti")
-    found = read_segmentation(tmp_path / "kept" / "segmentation.seg.nrrd")
+def test_probabilities_give_bands_and_a_file_that_fuse_reads(folder, kept, tmp_path):
+    _done, out = kept
+    found = read_segmentation(out / "segmentation.seg.nrrd")
     assert {one.confidence for one in found.segments} <= {"high", "medium", "low"} and found.segments
-    file = tmp_path / "kept" / "segmentation.probabilities.npz"
+    file = out / "segmentation.probabilities.npz"
     scores = read_probabilities(file, found)
-    whole = (slice(None),) * 3
     total = np.zeros(found.shape_kji)
     for segment in found.segments:
         box = tuple(slice(0, size) for size in found.shape_kji)
         values = scores(segment, box).astype(float)
         assert (values[found.mask(segment)] > 1 / (len(LABELS) + 1)).all(), "the label with the highest score"
-        total += values[whole]
+        total += values
     assert total.max() <= 1.01
     done = run_here(
-        "fuse", tmp_path / "kept" / "segmentation.seg.nrrd", tmp_path / "kept" / "segmentation.json", "--method", "mean",
+        "fuse", out / "segmentation.seg.nrrd", out / "segmentation.json", "--method", "mean",
         "--probabilities", file, file, "--output", tmp_path / "fused", cwd=folder,
     )  # fmt: skip
     assert done.code == 0, done.err
 
 
-def test_a_file_of_other_probabilities_is_refused(folder, tmp_path):
-    out = tmp_path / "kept"
-    segmented(folder, out, "--probabilities")
+def test_a_file_of_other_probabilities_is_refused(kept, tmp_path):
+    _done, out = kept
     found, file = read_segmentation(out / "segmentation.seg.nrrd"), out / "segmentation.probabilities.npz"
     with np.load(file) as stored:
         values = dict(stored)
@@ -115,17 +120,15 @@ def test_a_file_of_other_probabilities_is_refused(folder, tmp_path):
         read_probabilities(wrong, found)
 
 
-def test_overwriting_takes_probabilities_of_before_away(folder, tmp_path):
+@pytest.mark.slow
+def test_overwriting_takes_lesions_and_probabilities_of_before_away(folder, tmp_path):
     out = tmp_path / "out"
     segmented(folder, out, "--probabilities", "--lesions")
     segmented(folder, out, "--overwrite")
-    assert sorted(path.name for path in out.iterdir() if not path.name.startswith("lesions")) == [
-        "segmentation.json",
-        "segmentation.seg.nrrd",
-    ]
-    shutil.rmtree(out)
+    assert sorted(path.name for path in out.iterdir()) == ["segmentation.json", "segmentation.seg.nrrd"]
 
 
+@pytest.mark.slow
 def test_the_region_limits_what_the_band_looks_at(folder, tmp_path):
     """Half of the liver's block is in the box: that the other half is probable too must not lower the band."""
     image = blocks()
