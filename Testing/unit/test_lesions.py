@@ -280,6 +280,16 @@ def test_codes_that_the_place_contradicts_stay_and_are_flagged():
     assert "coded as Left, but lies in Right kidney" in found.segment.flags
 
 
+def test_a_part_that_is_coded_as_tissue_of_an_organ_gives_that_organ_as_region():
+    organs, label = empty(), empty()
+    organs[5:35, 5:35, 5:35] = 1
+    label[10:14, 10:14, 10:14] = 1
+    (found,) = split_lesions(made([organs, label], ["renal_medulla_left"], ["kidney_lesion"])).lesions
+    assert found.place.structure == "renal_medulla_left"
+    assert found.segment.entry.same_codes(structure("kidney_lesion_left").entry)
+    assert found.segment.structure == "kidney_lesion_left"
+
+
 def test_plain_labels_become_lesions_when_named_and_organs_never():
     organs, label = empty(), empty()
     organs[5:35, 5:35, 5:35] = 1
