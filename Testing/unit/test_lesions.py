@@ -280,6 +280,14 @@ def test_codes_that_the_place_contradicts_stay_and_are_flagged():
     assert "coded as Left, but lies in Right kidney" in found.segment.flags
 
 
+def test_a_lesion_in_another_organ_that_touches_its_own_is_told_where_it_lies():
+    organs, label = empty(), empty()
+    organs[:, :, :15], organs[:, :, 15:] = 1, 2
+    label[10:18, 10:18, 15:23] = 1  # wholly in the spleen, a sixth of its surroundings are liver
+    (found,) = split_lesions(made([organs, label], ["liver", "spleen"], ["liver_lesion"])).lesions
+    assert found.place.text == "Spleen" and "coded as of Liver, but lies in Spleen" in found.segment.flags
+
+
 def test_a_part_that_is_coded_as_tissue_of_an_organ_gives_that_organ_as_region():
     organs, label = empty(), empty()
     organs[5:35, 5:35, 5:35] = 1
