@@ -29,7 +29,7 @@ def segment_to_folder(options, *, progress: Progress, cancel: CancelToken) -> tu
     """
     from OncoSegmentLib.scene.results import Formats
 
-    names = names_of_result(options.lesions)
+    names = names_of_result()
     formats = Formats(nifti=options.nifti, nrrd=options.nrrd, mrb=options.mrb)
     if not options.overwrite:
         refuse_existing(options.output, list(names))
@@ -53,11 +53,11 @@ def segment_to_folder(options, *, progress: Progress, cancel: CancelToken) -> tu
         )
 
 
-def names_of_result(with_lesions: bool) -> tuple[str, ...]:
-    """Names of all files that a result may have."""
+def names_of_result() -> tuple[str, ...]:
+    """Names of all files that a result may have, lesions included: those of another result beside it would mislead."""
     from OncoSegmentLib.scene.results import FAMILY, family
 
-    return (*FAMILY, *(family(lesions.STEM) if with_lesions else ()))
+    return (*FAMILY, *family(lesions.STEM))
 
 
 def opened_input(options, request: Request, progress: Progress) -> tuple[Input, Request]:
@@ -123,7 +123,7 @@ def to_folder(
     from OncoSegmentLib.scene.results import PROBABILITIES, STEM, write_results
 
     image = check_named(opened, request, elsewhere=engine is not None and engine.elsewhere)
-    with staged_files(folder, overwrite=overwrite, family=names_of_result(after is not None)) as staging:
+    with staged_files(folder, overwrite=overwrite, family=names_of_result()) as staging:
         prediction = predict(image, request, engine, part_of(progress, 0.05, 0.8), cancel)
         cancel.check()
         progress(0.8, "Writing the results")

@@ -1,7 +1,8 @@
 """Connected components of a mask whose pieces are small beside it, without an array of labels of its whole size.
 
 The mask is first looked at in blocks: pieces whose blocks do not touch cannot touch, so each group of blocks is labeled in
-its own box. 200 lesions at 512x512x400 take 0.3 s and 0.1 GB so, against 3.3 s and 0.5 GB for labels of the whole.
+its own box. 200 lesions at 512x512x400 took 0.7 s and 14 MB so, beside 4.2 s and 1.2 GB for labels, sizes and boxes of the
+whole by SciPy.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ def main() -> int:
     from benchmarks import (
         accuracy,
         engine,
+        lesions,
         measures,
         models_install,
         nnunet_export,
@@ -43,7 +44,7 @@ def main() -> int:
         warm,
     )
 
-    numbers = (nodes, thresholds, startup, accuracy, measures, surfaces)
+    numbers = (nodes, thresholds, startup, accuracy, measures, surfaces, lesions)
     for module in (*numbers, total_segmentator, nnunet_export, panel, warm, engine, scheduler, transfer, models_install):
         for line in module.figures(shared_data(), full=options.full):
             print(line, flush=True)

@@ -8,7 +8,10 @@ import slicer
 
 import helpers_lesions as lesions
 from helpers_panel import finish
+from OncoLib.scene.host import new_host
 from OncoLib.scene.segmentations import add_segmentation, segmentation_of
+from OncoSegmentLib.lesion.split import split_lesions
+from OncoSegmentLib.scene.lesions import publish_lesions
 
 
 @pytest.fixture
@@ -91,3 +94,16 @@ def test_organs_under_another_transform_are_refused(slicer_stubs, panel):
     widget.ui.lesionOrgansSelector.setCurrentNode(organs)
     widget.ui.lesionsButton.click()
     assert "different transforms" in widget.progress.sentence
+
+
+def test_one_undo_takes_the_new_node_back_and_keeps_the_old_one():
+    """Where undo is on for the scene and its nodes; Slicer's default is off."""
+    scene, found = new_host().scene, lesions.liver_lesions()
+    scene.SetUndoFlag(True)
+    node = add_segmentation(scene, found)
+    node.SetUndoEnabled(True)
+    made = publish_lesions(scene, split_lesions(found), node)
+    made.SetUndoEnabled(True)
+    assert scene.GetNumberOfUndoLevels() == 1
+    scene.Undo()
+    assert made.GetScene() is None and node.GetScene() is scene

@@ -289,6 +289,32 @@ def test_soft_dice_confidence_by_hand():
             confidence.soft_dice_confidence(wrong, mask)
 
 
+def test_several_runs_are_told_by_number_and_give_bands(trunk):
+    report = check_spine(trunk, None, trunk, shift_column(trunk, 1))
+    sentence = finding(report, "runs").sentence
+    assert sentence.startswith("Run 3: The other run has all") and finding(report, "runs").status == "fail"
+    assert set(report.bands.values()) == {"low"}, "mean Dice 0.5: the same in run 2, another vertebra in run 3"
+    same = check_spine(trunk, None, trunk, trunk)
+    assert set(same.bands.values()) == {"high"} and len(same.bands) == len(same.bodies)
+    assert {one["agreement"] for one in same.as_dict()["vertebrae"]} == {"high"}
+    far = np.eye(4)
+    far[2, 3] = 1.0
+    assert check_spine(trunk, None, spine.moved(trunk, far)).bands == {}, "another grid: outlines are not compared"
+    assert {one["agreement"] for one in check_spine(trunk).as_dict()["vertebrae"]} == {"not estimated"}
+
+
+def test_bands_look_at_the_region_only_and_not_at_what_is_empty():
+    found = two_blocks()
+    maps = np.stack([0.95 * found.mask(found.segments[0]), 0.95 * np.ones(found.shape_kji)])
+    inside = np.ones(found.shape_kji, bool)
+    bands = [one.confidence for one in confidence.with_probability_bands(found, maps, inside).segments]
+    assert bands == ["high", "low"], "2 * .95 * 256 / (.95 * 640 + 256) = .563"
+    inside[:, :, :12] = False
+    assert confidence.with_probability_bands(found, maps, inside).segments[1].confidence == "high"
+    nothing = replace(found, layers=(np.where(found.layers[0] == 1, 1, 0).astype(np.uint8),))
+    assert confidence.with_probability_bands(nothing, maps).segments[1].confidence == "not estimated"
+
+
 def two_blocks() -> Segmentation:
     labels = np.zeros((4, 8, 20), np.uint8)
     labels[:, :, :8], labels[:, :, 12:] = 1, 2

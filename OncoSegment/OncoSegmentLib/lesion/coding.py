@@ -35,13 +35,14 @@ def coded(segment: Segment, place: Place) -> Coded:
     if place.relation != "in" or place.segment is None or region_id(entry) in EVERYWHERE:
         return Coded(entry, found, color)
     host = place.segment.entry
+    where, side = (host.type, host.type_modifier) if host.region is None else (host.region, host.region_modifier)
     region = region_id(entry)
     if entry.region is not None and not (region and place.structure and is_part_of(place.structure, region)):
         return Coded(entry, found, color, (f"coded as of {entry.region.meaning}, but lies in {place.segment.name}",))
-    sides = {entry.region_modifier, host.type_modifier} - {None}
+    sides = {entry.region_modifier, side} - {None}
     if len({one.value for one in sides}) > 1:
         return Coded(entry, found, color, (f"coded as {entry.region_modifier.meaning}, but lies in {place.segment.name}",))
-    narrowed = replace(entry, region=host.type, region_modifier=host.type_modifier or entry.region_modifier)
+    narrowed = replace(entry, region=where, region_modifier=side or entry.region_modifier)
     same = structure_of(narrowed)
     return Coded(narrowed, same.id if same else found, color)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from OncoLib.errors import InputError
-from OncoLib.measure import Box, segment_boxes
+from OncoLib.measure import Box
 from OncoLib.overlap import joint_box
 from OncoLib.segmentation import Segment, Segmentation
 from OncoLib.terminology import TISSUE, is_lesion
@@ -46,8 +46,9 @@ class Group:
         return found[0] if len(found) == 1 else np.logical_or.reduce(found)
 
 
-def groups_of(segmentation: Segmentation, labels: Sequence[str]) -> tuple[list[Group], list[str]]:
-    """The groups in the order of the segments, and notes. labels: names of the segments to split; () for all lesions.
+def groups_of(segmentation: Segmentation, labels: Sequence[str], boxes: dict[Segment, Box]) -> tuple[list[Group], list[str]]:
+    """The groups in the order of the segments, and notes. labels: names of those to split; () for all lesions.
+    boxes: of the segments that have voxels.
 
     Raises InputError for a name that is not there, a segment that is coded as an organ, and when there is nothing to split.
     """
@@ -62,7 +63,6 @@ def groups_of(segmentation: Segmentation, labels: Sequence[str]) -> tuple[list[G
         notes += [f"{one.name} is not split: it is no mass" for one in segmentation.segments if left_out(one, chosen)]
     if not chosen:
         raise InputError("no segment is coded as a lesion that is counted one by one; name the one that is to be split")
-    boxes = segment_boxes(segmentation)
     found = [Group((one,), boxes.get(one)) for one in chosen if one not in nested]
     if nested:
         regions = {one: regions_of(one, segmentation.segments) for one in nested}

@@ -94,28 +94,29 @@ def named_limit(settings: LesionSettings, known: Sequence[Segmentation]) -> Limi
 
 
 class Host:
-    """The host of one group around its lesions, from one or several segmentations on one grid."""
+    """The host of one group around its lesions, from one or several segmentations on one grid.
 
-    def __init__(self, limit: Limit, group: Group, known: Sequence[Segmentation]) -> None:
+    boxes: of the segments of each segmentation, by its place in `known`; looked for here when None.
+    """
+
+    def __init__(self, limit: Limit, group: Group, known: Sequence[Segmentation], boxes: Sequence[dict] | None = None) -> None:
         self.limit, self._spacing = limit, np.array(spacing_of(known[0].ijk_to_ras)[::-1])
-        self.found = [(one, segment) for one in known for segment in one.segments if limit.fits(segment, group.segments)]
+        boxes = [segment_boxes(one) for one in known] if boxes is None else boxes
+        pairs = [(at, segment) for at, one in enumerate(known) for segment in one.segments if segment in boxes[at]]
+        pairs = [(at, segment) for at, segment in pairs if limit.fits(segment, group.segments)]
+        self.found = [(known[at], segment) for at, segment in pairs]
         places = {(id(known[0].layers[one.layer]), one.label) for one in group.segments}
         layers = {place[0] for place in places}
         organs = [one for one in self.found if not is_lesion(one[1].entry)]
         self.exclusive = any(id(one.layers[segment.layer]) in layers for one, segment in organs)
-        self.box = None if not organs else self._around(group.box, known[0].shape_kji)
+        outer = None
+        for at, segment in pairs:
+            outer = joint_box(outer, boxes[at][segment])
+        self.box = None if not organs else self._around(group.box, outer, known[0].shape_kji)
         self._tree, self._whole, self._filled = None, None, None
 
-    def _around(self, box: Box, shape: tuple[int, ...]) -> Box | None:
-        """The part of the host that can matter: what lies within the margin of the lesions' box."""
-        outer = None
-        for segmentation in {id(one): one for one, _segment in self.found}.values():
-            boxes = segment_boxes(segmentation)
-            for one, segment in self.found:
-                if one is segmentation and segment in boxes:
-                    outer = joint_box(outer, boxes[segment])
-        if outer is None:
-            return None
+    def _around(self, box: Box, outer: Box, shape: tuple[int, ...]) -> Box:
+        """The part of the host, whose box is `outer`, that can matter: what lies within the margin of the lesions' box."""
         reach = np.ceil(self.limit.margin_mm / self._spacing).astype(int) + 1
         spans = zip(box, outer, reach, shape)
         cut = [(max(a.start - by, b.start, 0), min(a.stop + by, b.stop, size)) for a, b, by, size in spans]
@@ -153,11 +154,33 @@ class Host:
         if self.exclusive and (len(points) < piece.voxels or distances.min() <= touching * ROUNDING):
             return np.zeros_like(far)
         far[far] = distances > self.limit.margin_mm * ROUNDING
-        if far.any():
+        if far.any() and self._may_be_enclosed(far, piece.box):
             if self._filled is None:
                 self._filled = fill_holes(self._mask())
             far &= ~inside(self._filled, self.box, piece.box)
         return far
+
+    def _may_be_enclosed(self, far: np.ndarray, box: Box) -> bool:
+        """False when no connected part of `far` is in a cavity: from a voxel of one, the host lies in all six directions.
+
+        To fill the cavities of a liver takes seconds, and hardly any lesion needs it.
+        """
+        for part in components(far)[0]:
+            first = np.argwhere(part.mask)[0]
+            at = [int(a) + b.start + c.start - d.start for a, b, c, d in zip(first, part.box, box, self.box)]
+            if self._surrounded(at):
+                return True
+        return False
+
+    def _surrounded(self, at: list[int]) -> bool:
+        host = self._mask()
+        if not all(0 <= place < size for place, size in zip(at, host.shape)):
+            return False
+        for axis in range(3):
+            line = host[tuple(slice(None) if axis == other else at[other] for other in range(3))]
+            if not (line[: at[axis]].any() and line[at[axis] :].any()):
+                return False
+        return True
 
 
 def inside(mask: np.ndarray, box: Box, wanted: Box) -> np.ndarray:

@@ -161,8 +161,14 @@ class Context:
 
 
 def holder(found: list[_Share], region: str) -> _Share | None:
-    """The structure that holds a lesion; None when none has enough of it. region: what the lesion's codes name."""
+    """The structure that holds a lesion; None when none has enough of it.
+
+    region: what the lesion's codes name. It is taken where it is touched, unless the lesion lies in voxels of another.
+    """
     own = [one for one in found if region and one.structure and is_part_of(one.structure, region) and one.held >= LEAST_OWN]
+    elsewhere = max((one.inside for one in found if one not in own), default=0.0)
+    if own and elsewhere >= LEAST_HELD and elsewhere > max(one.held for one in own):
+        own = []
     good = own or [one for one in found if one.held >= LEAST_HELD]
     if not good:
         return None

@@ -15,6 +15,7 @@ import numpy as np
 from OncoLib import __version__, audit
 from OncoLib.components import Piece, components
 from OncoLib.image import require_same_grid
+from OncoLib.measure import segment_boxes
 from OncoLib.progress import CancelToken, Progress, silent
 from OncoLib.segmentation import Provenance, Segment, Segmentation
 from OncoLib.terminology import structure
@@ -81,7 +82,7 @@ def split_lesions(
     if hosts is None:
         hosts = hosts_of(segmentation.provenance.model, segmentation.provenance.parameters)
     work = Work(segmentation, known, settings, hosts, cancel or CancelToken())
-    groups, notes = groups_of(segmentation, settings.labels)
+    groups, notes = groups_of(segmentation, settings.labels, work.boxes[0])
     work.notes += notes
     for at, group in enumerate(groups):
         progress(at / len(groups), "Splitting the lesions")
@@ -97,6 +98,7 @@ class Work:
         self.segmentation, self.known, self.settings, self.hosts, self.cancel = segmentation, known, settings, hosts, cancel
         self.layers = Layers(segmentation.shape_kji)
         self.context = Context(known)
+        self.boxes = [segment_boxes(one) for one in known]
         self.lesions: list[FoundLesion] = []
         self.taken: list[tuple[Group, Taken]] = []
         self.limits: dict[str, str] = {}
@@ -150,7 +152,7 @@ class Work:
 
     def _host(self, limit: Limit, group: Group) -> Host | None:
         """The host; None, told, when it is not there."""
-        host = Host(limit, group, self.known)
+        host = Host(limit, group, self.known, self.boxes)
         if not host.there:
             self.notes.append(f"{group.main.name} was not limited to {limit.name}: there is no such segment with voxels")
             return None
