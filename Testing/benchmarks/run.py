@@ -33,6 +33,7 @@ def main() -> int:
         models_install,
         nnunet_export,
         nodes,
+        registration,
         scheduler,
         startup,
         surfaces,
@@ -42,7 +43,7 @@ def main() -> int:
         warm,
     )
 
-    numbers = (nodes, thresholds, startup, accuracy, measures, surfaces)
+    numbers = (nodes, thresholds, startup, accuracy, measures, surfaces, registration)
     for module in (*numbers, total_segmentator, nnunet_export, warm, engine, scheduler, transfer, models_install):
         for line in module.figures(shared_data(), full=options.full):
             print(line, flush=True)
