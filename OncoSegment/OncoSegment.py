@@ -211,6 +211,8 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._guiTag = self._parameterNode.connectGui(self.ui)
             self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._update)
             self._update()
+        elif self.channelChooser:
+            self.channelChooser.show(None, None)
 
     def _setUpPieces(self):
         from OncoLib.widgets.job_progress import JobProgress

@@ -30,6 +30,7 @@ class ChannelChooser:
         self.model, self._parameters, self._filling = None, None, False
         self.rows: list[tuple] = []
         self.unclear: dict[int, str] = {}
+        self._tags: dict[str, dict] = {}
         self._layout = qt.QFormLayout()
         self._layout.setContentsMargins(0, 0, 0, 0)
         place.setLayout(self._layout)
@@ -90,7 +91,8 @@ class ChannelChooser:
     def _propose(self) -> None:
         """Fills channels that nobody chose for; what may be several volumes stays empty."""
         try:
-            matches = matched(candidates_of(slicer.mrmlScene, getattr(slicer, "dicomDatabase", None)), self.model)
+            database = getattr(slicer, "dicomDatabase", None)
+            matches = matched(candidates_of(slicer.mrmlScene, database, self._tags), self.model)
         except OncoError:
             return
         self.unclear = dict(matches.unclear)
