@@ -14,7 +14,7 @@ from functools import lru_cache
 from OncoLib.errors import ModelError
 from OncoLib.terminology import Structure
 
-RUNNABLE_ENGINES = ("thresholds", "totalsegmentator", "nnunet")
+RUNNABLE_ENGINES = ("thresholds", "totalsegmentator", "nnunet", "monai")
 """Engines that have an expert: cards of these are what a request can name as its model."""
 
 BUILT_IN, USER = "built in", "user"
@@ -124,6 +124,18 @@ class Label:
 
 
 @dataclass(frozen=True)
+class LesionHost:
+    """Where a model's lesions can be: in these organs (ids of our terminology, with their parts) grown by a margin in mm.
+
+    label: the network's own name of the lesion.
+    """
+
+    label: str
+    structures: tuple[str, ...]
+    margin_mm: float
+
+
+@dataclass(frozen=True)
 class Timing:
     """A measured time. device: "gpu" or "cpu". about: on what it was measured, and by whom."""
 
@@ -154,6 +166,7 @@ class ModelCard:
     body_parts: tuple[str, ...] = ()
     channels: tuple[Channel, ...] = ()
     labels: tuple[Label, ...] = ()
+    hosts: tuple[LesionHost, ...] = ()
     overlapping: bool = False
     spacing_mm: tuple[float, float, float] | None = None
     sources: tuple[Source, ...] = ()

@@ -6,7 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from OncoAppLib.nnunet_options import channel_files
+from OncoAppLib.model_options import channel_files
 from OncoLib.errors import InputError
 from OncoSegmentLib.request import CHANNELS_GRID, MISSING, Request
 

@@ -18,9 +18,11 @@ from OncoAppLib import (
     evaluate,
     experts,
     fuse,
+    lesions,
     measure,
+    model_options,
     models,
-    nnunet_options,
+    panel,
     phantom,
     runtime,
     spine,
@@ -111,7 +113,9 @@ def build_parser() -> Parser:
     experts.add(verbs)
     surfaces.add(verbs)
     fuse.add(verbs)
+    panel.add(verbs)
     spine.add(verbs)
+    lesions.add(verbs)
     phantom.add(verbs, add_common)
     doctor.add(verbs)
     cluster.add(verbs)
@@ -133,7 +137,8 @@ def add_segment(verbs) -> None:
     verb.add_argument("--task", default="", help="of totalsegmentator (default: total); see `oncosegment models tasks`")
     verb.add_argument("--speed", default="", choices=("normal", "fast", "fastest"), help="of the task: finer or faster networks")
     verb.add_argument("--structures", nargs="+", default=[], metavar="NAME", help="only these, after IMAGE")
-    nnunet_options.add(verb)
+    model_options.add(verb)
+    lesions.add_to_segment(verb)
     channel_options.add(verb)
     verb.add_argument("--roi", default="", help="box:R0,R1,A0,A1,S0,S1 in mm (RAS), or a label map FILE or FILE:LABEL")
     verb.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")

@@ -12,6 +12,8 @@ from OncoLib.errors import InputError
 from OncoLib.image import Image
 from OncoLib.progress import CancelToken, Progress, part_of, silent
 from OncoLib.segmentation import Prediction, Segmentation
+from OncoSegmentLib.confidence import with_probability_bands
+from OncoSegmentLib.experts.image_checks import allowed
 from OncoSegmentLib.experts.registry import expert
 from OncoSegmentLib.multiparametric.alignment import aligned, check_grids, on_main_grid
 from OncoSegmentLib.multiparametric.missing import completed, sentences
@@ -54,6 +56,8 @@ def segment(
 ) -> Prediction:
     """Runs the request's expert on the image. Thread-safe and process-safe.
 
+    A prediction with probabilities gets a confidence band on each segment; without them it says "not estimated".
+
     Raises InputError, ModelError or Cancelled, each with one sentence.
     """
     cancel = cancel or CancelToken()
@@ -72,6 +76,9 @@ def segment(
         peak_memory_mb=audit.peak_memory_mb(),
     )
     segmentation.require_grid_of(image)
+    if prediction.probabilities is not None:
+        inside = allowed(image, request.region)
+        segmentation = with_probability_bands(segmentation, prediction.probabilities, inside)
     return replace(prediction, segmentation=segmentation, notes=tuple(dict.fromkeys(image.notes)))
 
 

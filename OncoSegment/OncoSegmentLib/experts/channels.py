@@ -19,7 +19,7 @@ from OncoSegmentLib.request import Request
 
 SAME_NAMES = (
     ("t1", "t1w", "t1n", "t1native", "t1pre", "t1weighted", "t1wpre"),
-    ("t1c", "t1ce", "t1gd", "t1wce", "t1post", "t1contrast", "t1wc", "t1wpost", "t1wgd", "t1km", "t1postcontrast"),
+    ("t1c", "t1ce", "t1gd", "t1wce", "t1post", "t1contrast", "t1cw", "t1wc", "t1wpost", "t1wgd", "t1km", "t1postcontrast"),
     ("t2", "t2w", "t2weighted"),
     ("flair", "t2flair", "t2f", "fla", "flairw", "t2wflair"),
 )

@@ -12,19 +12,21 @@ from OncoLib.errors import InputError, ModelError, OncoError
 from OncoLib.image import Image
 from OncoLib.progress import CancelToken, Progress, part_of
 from OncoLib.segmentation import BoxProbability, Prediction, Provenance, Segmentation
+from OncoSegmentLib.experts import structures
 from OncoSegmentLib.experts.channels import check_channels, ordered, stacked
 from OncoSegmentLib.experts.image_checks import allowed
 from OncoSegmentLib.experts.nnunet import model as models
-from OncoSegmentLib.experts.nnunet import slabs, structures
+from OncoSegmentLib.experts.nnunet import slabs
 from OncoSegmentLib.experts.nnunet.loading import device_of
 from OncoSegmentLib.experts.nnunet.orientation import CANONICAL_FAMILIES, TURNING
 from OncoSegmentLib.experts.nnunet.plans_check import require_known_plans
 from OncoSegmentLib.experts.nnunet.prediction import Found, Settings, stages
 from OncoSegmentLib.experts.nnunet.source import model_of, plans_sha256
 from OncoSegmentLib.experts.nnunet.turns import turn
-from OncoSegmentLib.memory import out_of_memory
+from OncoSegmentLib.experts.torch_run import own_errors, threads_kept
 from OncoSegmentLib.request import Request
 from OncoSegmentLib.warm import freed_on_out_of_memory
+from OncoSegmentLib.worker import require_worker
 
 PACKAGES = ("nnunetv2", "torch", "dynamic_network_architectures")
 """What a result depends on, beside what every result names."""
@@ -32,6 +34,9 @@ PACKAGES = ("nnunetv2", "torch", "dynamic_network_architectures")
 PARAMETERS = ("weights", "folds", "checkpoint", "mirroring", "step", "structures", "probabilities", "confirm")
 STEPS = (0.1, 1.0)
 """Smallest and largest distance of tiles as a share of their size; at 1 they only touch."""
+
+LESS_MEMORY = "cut the image to the part that matters, or use a machine with more"
+"""A region of the request does not help here: the whole image goes through the network, labels outside are left out."""
 
 SIDE = re.compile(r"(^|[^a-z])(left|right)([^a-z]|$)|_[lr]$", re.IGNORECASE)
 
@@ -58,6 +63,7 @@ class NnUNetExpert:
 
     id = "nnunet"
     takes_gpu = True
+    gives_probabilities = True
 
     @property
     def version(self) -> str:
@@ -85,6 +91,17 @@ class NnUNetExpert:
         """What the request's model takes; reads its two JSON files."""
         return model_of(str(request.parameters.get("weights", "")))
 
+    def need(self, image: Image, request: Request):
+        """Predicted memory of a run; None where it cannot be known."""
+        return memory_need(image, plan_of(request))
+
+    def looked_for(self, request: Request) -> frozenset[str]:
+        """Ids and names of the structures that a run looks for, found or not."""
+        plan = plan_of(request)
+        names = plan.structures or [output.name for output in plan.model.outputs]
+        found = [structures.structure_of(plan.model, name) for name in names]
+        return frozenset(one.id for one in found) | {one.name.casefold() for one in found}
+
     def run(self, image: Image, request: Request, *, progress: Progress, cancel: CancelToken) -> Prediction:
         """The model's labels on the image's grid: a label map, or overlapping regions in layers."""
         with freed_on_out_of_memory():
@@ -92,9 +109,11 @@ class NnUNetExpert:
 
     def _prediction(self, image: Image, request: Request, progress: Progress, cancel: CancelToken) -> Prediction:
         plan, device = plan_of(request), device_of(request)
+        if plan.confirmed:
+            require_worker(plan.model.name)
         images = ordered(image, request, plan.model)
         settings = Settings(**{**vars(plan.settings), "device": device})
-        with turn(cancel), own_errors(plan.model.name), threads_kept():
+        with turn(cancel), own_errors(plan.model.name, "nnU-Net"), threads_kept():
             found = stages(
                 plan.first, plan.model, stacked(images, image), image.ijk_to_ras, settings,
                 progress=part_of(progress, 0.0, 0.95), cancel=cancel,
@@ -143,7 +162,10 @@ def plan_of(request: Request) -> Plan:
         raise InputError(f"the step is {step!r}; wanted a number from {STEPS[0]:g} to {STEPS[1]:g}")
     model = model_of(str(given.get("weights", "")))
     file = models.CHECKPOINTS[checkpoint]
-    asked = tuple(given.get("folds", ()))
+    asked = given.get("folds", ())
+    if not isinstance(asked, (list, tuple)):
+        raise InputError(f"the folds are {asked!r}; wanted a list of numbers, or of the word all")
+    asked = tuple(asked)
     folds = models.folds_of(model, () if asked == ("all",) else asked, file)
     confirmed = confirms(model, str(given.get("confirm", "")))
     first = models.first_stage(model)
@@ -190,10 +212,9 @@ def side_note(model: models.Model) -> tuple[str, ...]:
     )
 
 
-def memory_note(image: Image, plan: Plan) -> tuple[str, ...]:
-    """One sentence when this machine may not have the memory that the run needs; nothing when it fits."""
-    from ModelManagerLib.environment import free_memory_gb
-    from ModelManagerLib.predict import held, needs_of_run, network_of, network_shape, shortage, voxels
+def memory_need(image: Image, plan: Plan):
+    """Memory that the run needs, as a `Need`; None for plans that cannot be read, which is told when they are loaded."""
+    from ModelManagerLib.predict import held, needs_of_run, network_of, network_shape, voxels
 
     try:
         network = network_of(plan.model.folder, folds=len(plan.settings.folds), configuration=plan.model.configuration)
@@ -201,12 +222,21 @@ def memory_note(image: Image, plan: Plan) -> tuple[str, ...]:
         depth = image.shape_kji[0]
         in_slabs = slabs.HALF * network.heads * voxels(inside) > slabs.LARGE_BYTES and not plan.settings.probabilities
         if in_slabs:  # as much as two tiles' depth of the image, and the whole image beside it
-            depth = min(depth, round(2 * network.folds * network.patch[0] * depth / inside[0]))
+            depth = min(depth, max(1, round(2 * network.folds * network.patch[0] * depth / inside[0])))
         need = needs_of_run((depth, *image.shape_kji[1:]), image.spacing_kji_mm, network, resampled_before=True)
     except OncoError:
-        return ()  # plans that cannot be read are told when the network is loaded
+        return None
     rest = held(voxels(image.shape_kji), voxels(inside), network) if in_slabs else 0
-    told = shortage(replace(need, ram_bytes=need.ram_bytes + rest), free_memory_gb())
+    return replace(need, ram_bytes=need.ram_bytes + rest)
+
+
+def memory_note(image: Image, plan: Plan) -> tuple[str, ...]:
+    """One sentence when this machine may not have the memory that the run needs; nothing when it fits."""
+    from ModelManagerLib.environment import free_memory_gb
+    from ModelManagerLib.predict import shortage
+
+    need = memory_need(image, plan)
+    told = shortage(need, free_memory_gb(), instead=LESS_MEMORY) if need else ""
     return (f"the run {told}",) if told else ()
 
 
@@ -257,32 +287,3 @@ def hashes_of(plan: Plan) -> list[str]:
 
     found = [plan.model, *([plan.first] if plan.first else [])]
     return [file_sha256(path) for one in found for path in models.files_of(one, plan.settings.folds, plan.settings.checkpoint)]
-
-
-class threads_kept:
-    """nnU-Net and the choice of a device set torch's threads; they are put back."""
-
-    def __enter__(self) -> None:
-        import torch
-
-        self._threads = torch.get_num_threads()
-
-    def __exit__(self, *_what) -> None:
-        import torch
-
-        torch.set_num_threads(self._threads)
-
-
-class own_errors:
-    """nnU-Net's ways to stop, as our errors; when memory ran out, `run` says so."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind, error, _trace) -> None:
-        if error is None or not isinstance(error, Exception) or isinstance(error, OncoError) or out_of_memory(error):
-            return
-        raise ModelError(f"nnU-Net could not run {self._name} on this image ({kind.__name__} inside the package)") from error
