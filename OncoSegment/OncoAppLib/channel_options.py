@@ -53,7 +53,7 @@ def model_of_case(options, request: Request):
 
 
 def open_case(options, request: Request, model):
-    """The opened main image and the request with the other channels; None when the folder holds only one image.
+    """The opened main image, the request with the other channels, and their files; None when the folder holds one image.
 
     Says on the error stream what was taken for what. Raises InputError for what is not clear or not there.
     """
@@ -73,7 +73,9 @@ def open_case(options, request: Request, model):
     channels = tuple((name_of(place, model), opened[place].image) for place in sorted(found) if place != main)
     notes = (told_by(found, model),)
     image = replace(opened[main].image, notes=(*opened[main].image.notes, *notes))
-    return replace(opened[main], image=image), replace(request, channels=channels, main_channel=name_of(main, model))
+    files = [one.key[0] for one, _by in found.values()]
+    request = replace(request, channels=channels, main_channel=name_of(main, model))
+    return replace(opened[main], image=image), request, files
 
 
 def found_channels(folder: Path, candidates, options, request: Request, model) -> dict:
