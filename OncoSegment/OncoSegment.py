@@ -289,14 +289,15 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         return self.progress.monitor is not None
 
     def _updateApply(self):
-        problem = self.chooser.problem()
+        problem, channels = self.chooser.problem(), ""
         if not self._parameterNode.inputVolume:
             problem = _("Choose a volume first")
         elif not problem and self._parameterNode.host and not self._parameterNode.hostSegment:
             problem = _("Choose the segment of the host organ, or no host")
         elif not problem:
-            problem = self.channelChooser.problem(self._parameterNode.inputVolume, self._parameterNode.replaceMissing)
-            self.chooser.tell(problem)
+            chosen = self._parameterNode
+            problem = channels = self.channelChooser.problem(chosen.inputVolume, chosen.replaceMissing)
+        self.chooser.tell(channels)
         self.ui.applyButton.enabled = not problem and not self._running
         self.ui.applyButton.toolTip = problem or _("Segment the volume; a new segmentation appears")
         self.measureSection.update(self._parameterNode.measured, running=self._running)
@@ -355,9 +356,11 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._showNode(prediction, node)
 
     def _prepare(self, request):
-        """Image and checked request for the chosen volume, region and host."""
+        """Image and checked request for the chosen volume, region, host and channels."""
         chosen = self._parameterNode
-        return self.logic.prepareHere(chosen.inputVolume, request, chosen.region, chosen.host, chosen.hostSegment)
+        channels = self.channelChooser.nodesFor(request, chosen.inputVolume, chosen.replaceMissing)
+        place = (chosen.region, chosen.host, chosen.hostSegment, channels, chosen.replaceMissing)
+        return self.logic.prepareHere(chosen.inputVolume, request, *place)
 
     def onPanelResult(self, result, node):
         """Shows the consensus of a panel that is in the scene, and logs every expert's run."""

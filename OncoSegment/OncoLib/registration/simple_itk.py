@@ -37,8 +37,8 @@ LEAST_VOXELS = 8000
 LEAST_LIKENESS = 0.05
 """In nats: noise upon an image reached 0.03, real heads of two contrasts 0.4 or more. Our own limit."""
 LEAST_GAIN = 0.01
-"""Gain in nats that counts as an improvement. Our own limit: on four real pairs of T1 and FLAIR with slices of 3 and 4 mm, gains of
-0.012 and 0.05 brought the images nearer to the reference transform of their authors; one of 0.003 did not (0.4 to 1.0 mm)."""
+"""Gain in nats that counts as an improvement. Our own limit: on four real pairs of T1 and FLAIR with slices of 3 and 4 mm, gains
+of 0.012 and 0.05 brought the images nearer to the reference transform of their authors; one of 0.003 did not (0.4 to 1.0 mm)."""
 
 
 @dataclass(frozen=True)
