@@ -85,13 +85,14 @@ def register_rigid(
         end = optimized(pairs[0], start, settings, cancel)
         if end is not None and shows_enough(fixed, moving, end):
             found.append((metric_at(pairs[0], end, settings), name, end))
+    found = [one for one in found if np.isfinite(one[0])]
     progress(0.4, "Registering")
     if not found:
         return kept_identity(fixed, moving, pairs[-1], settings)
     ends = []
     for number, (_metric, name, end) in enumerate(worth_following(fixed, found)):
         told = part_of(progress, 0.4 + 0.3 * number, 0.7 + 0.3 * number) if number < 2 else silent
-        ends.append(finer(fixed, moving, pairs[1:], name, end, settings, told, cancel))
+        ends.append(finer(fixed, moving, pairs, name, end, settings, told, cancel))
     return judged(fixed, moving, pairs[-1], [one for one in ends if one] or found, settings)
 
 
@@ -117,11 +118,11 @@ def apart_mm(fixed: Image, one: LinearTransform, other: LinearTransform) -> floa
 
 
 def finer(fixed: Image, moving: Image, pairs, name: str, end: LinearTransform, settings: Settings, progress, cancel):
-    """The end of one start, followed through the finer levels: (metric, start, transform); None when it is lost there."""
-    for number, pair in enumerate(pairs, 1):
+    """The end of one start on the first level, followed through the others: (metric, start, transform); None when lost there."""
+    for number, pair in enumerate(pairs[1:], 1):
         cancel.check()
         end = optimized(pair, end, settings, cancel)
-        progress(number / len(pairs), "Registering")
+        progress(number / (len(pairs) - 1), "Registering")
         if end is None or not shows_enough(fixed, moving, end):
             return None
     return metric_at(pairs[-1], end, settings), name, end
