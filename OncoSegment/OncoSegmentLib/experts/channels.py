@@ -52,6 +52,12 @@ def modality_of(channel: str) -> str:
     return ""
 
 
+def name_of(model: TakesChannels, place: int) -> str:
+    """What a request calls a channel: its name, or its number where another has the same."""
+    same = [name for name in model.channels if plain(name) == plain(model.channels[place])]
+    return model.channels[place] if len(same) == 1 else str(place)
+
+
 def facts_of_card(card) -> dict:
     """What a card says of channels beyond their names, as fields of a model: what may stand for a missing one (`missing`), and
     words in file names (`patterns`), both by the channel's plain name."""

@@ -9,7 +9,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from OncoLib.errors import InputError, OncoError
-from OncoSegmentLib.experts.channels import plain
+from OncoSegmentLib.experts.channels import name_of, plain
 from OncoSegmentLib.goals import model_with_channels
 from OncoSegmentLib.multiparametric.matching import matched
 from OncoSegmentLib.multiparametric.missing import allowed_of
@@ -106,6 +106,7 @@ class ChannelChooser:
 
     def _propose(self) -> None:
         """Fills channels that nobody chose for; what may be several volumes stays empty."""
+        self.unclear = {}
         try:
             database = getattr(slicer, "dicomDatabase", None)
             matches = matched(candidates_of(slicer.mrmlScene, database, self._tags), self.model)
@@ -137,12 +138,6 @@ class ChannelChooser:
     def _hide(self) -> None:
         self.place.setVisible(False)
         self.replaceBox.setVisible(False)
-
-
-def name_of(model, place: int) -> str:
-    """The channel's name in a request: its number where another has the same."""
-    same = [name for name in model.channels if plain(name) == plain(model.channels[place])]
-    return model.channels[place] if len(same) == 1 else str(place)
 
 
 def role_of(model, place: int) -> str:
