@@ -249,6 +249,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.resourcePath("UI/OncoSegmentPanel.ui"),
             self.chooser,
             prepare=self._prepare,
+            channels=lambda: (self.channelChooser.nodes, self._parameterNode.replaceMissing),
             volume=lambda: self._parameterNode.inputVolume if self._parameterNode else None,
             begin=self._begin,
             tell=self.progress.tell,
@@ -355,12 +356,11 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.keptResults.hold(kept)
         self._showNode(prediction, node)
 
-    def _prepare(self, request):
-        """Image and checked request for the chosen volume, region, host and channels."""
+    def _prepare(self, request, channels, replaceMissing):
+        """Image and checked request for the chosen volume, region and host, with what was chosen for channels."""
         chosen = self._parameterNode
-        channels = self.channelChooser.nodesFor(request, chosen.inputVolume, chosen.replaceMissing)
-        place = (chosen.region, chosen.host, chosen.hostSegment, channels, chosen.replaceMissing)
-        return self.logic.prepareHere(chosen.inputVolume, request, *place)
+        place = (chosen.region, chosen.host, chosen.hostSegment)
+        return self.logic.prepareHere(chosen.inputVolume, request, *place, channels, replaceMissing)
 
     def onPanelResult(self, result, node):
         """Shows the consensus of a panel that is in the scene, and logs every expert's run."""

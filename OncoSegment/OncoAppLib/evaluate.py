@@ -24,8 +24,8 @@ COLUMNS = {
 }
 EMPTY = {
     "both empty": "both masks are empty: nothing to find and nothing found; no measure is defined",
-    "first empty": "the result is empty: Dice and IoU are 0, distances are not defined",
-    "second empty": "the reference is empty: Dice and IoU are 0, distances and the error in per cent are not defined",
+    "first empty": "the result is empty: Dice, IoU and NSD are 0, distances are not defined",
+    "second empty": "the reference is empty: Dice, IoU and NSD are 0, distances and the error in per cent are not defined",
 }
 
 

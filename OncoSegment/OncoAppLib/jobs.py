@@ -167,8 +167,11 @@ def check_named(opened: Input, request: Request, *, elsewhere: bool = False) -> 
         raise type(error)(f"{opened.name}: {error}") from error.__cause__
 
 
-def load_result(path: Path) -> Segmentation:
-    """A segmentation from a `.seg.nrrd` file, or from a `segmentation.json` with its label maps beside it."""
+def load_result(path: Path, *, may_be_empty: bool = False) -> Segmentation:
+    """A segmentation from a `.seg.nrrd` file, or from a `segmentation.json` with its label maps beside it.
+
+    may_be_empty: a file without segments is an answer, nothing was found; else it is refused.
+    """
     if path.name.endswith(".json"):
         return read_label_maps(path)
     if not path.name.endswith(".seg.nrrd"):
@@ -176,4 +179,4 @@ def load_result(path: Path) -> Segmentation:
     from OncoLib.scene.host import new_host
     from OncoLib.scene.storage import load_segmentation
 
-    return load_segmentation(new_host().scene, path)
+    return load_segmentation(new_host().scene, path, may_be_empty=may_be_empty)

@@ -39,7 +39,8 @@ def add(verbs) -> None:
     verb.add_argument("--modality", default="", help="what the file cannot say: CT, MR, PT")
     verb.add_argument("--units", default="", help="what the file cannot say: HU, SUV")
     verb.add_argument("--series", default="", help="series UID, when the DICOM folder holds several")
-    verb.add_argument("--roi", default="", help="for all experts: box:R0,R1,A0,A1,S0,S1 in mm (RAS), or FILE or FILE:LABEL")
+    roi = "for all experts: box:R0,R1,A0,A1,S0,S1 in mm (RAS), or a label map FILE or FILE:LABEL"
+    verb.add_argument("--roi", default="", help=roi)
     verb.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for the results")
     verb.add_argument("--nifti", action="store_true", help="also write segmentation.nii.gz")
     verb.add_argument("--nrrd", action="store_true", help="also write segmentation.nrrd, a plain label map")

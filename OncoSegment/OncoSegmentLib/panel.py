@@ -21,11 +21,16 @@ from OncoSegmentLib.consensus.decide import METHODS, STAPLES, WEIGHTED
 from OncoSegmentLib.consensus.opinions import opinion_of
 from OncoSegmentLib.consensus.staple import LEAST_EXPERTS
 from OncoSegmentLib.experts.registry import gives_probabilities, looked_for
-from OncoSegmentLib.fusion import UNKNOWN, UNLISTED, fuse
+from OncoSegmentLib.fusion import ABSENT, UNKNOWN, UNLISTED, fuse
 from OncoSegmentLib.request import Request
 
 LEARNED = "learned"
 FEWEST_EXPERTS = 2
+
+__all__ = [
+    "ABSENT", "LEARNED", "LEAST_EXPERTS", "STAPLES", "Consensus", "ExpertRun", "Member", "PanelResult", "Settings", "Voice",
+    "agreement_with", "alone", "asked", "check_settings", "consensus_of", "log_panel", "members_of", "voice_of",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,8 @@ class Settings:
     """How a panel comes to its consensus.
 
     method: one of `METHODS`. weights: one an expert for "weights" and "mean"; learned: taken from the evaluation log.
-    unlisted: see `fusion.fuse`; an expert knows what it looks for, also where it finds none. least: of experts that must give a
+    unlisted: see `fusion.fuse`; an expert knows what it looks for, also where it finds none (STAPLE judges answers, so with it
+    whatever is not listed is not there). least: of experts that must give a
     result; with 1 the only one that is left is taken as it is. measure: also measure the consensus.
     """
 
@@ -124,7 +130,7 @@ def label_of(request: Request) -> str:
 
 
 def short_name(text: str) -> str:
-    """An id as it is; of a path the folder's or file's name, for nnU-Net's `Trainer__Plans__configuration` that of the dataset."""
+    """An id as it is; of a path the last name, for nnU-Net's `Trainer__Plans__configuration` the dataset's."""
     path = Path(text)
     if not path.is_absolute():
         return text
@@ -216,7 +222,13 @@ def opinion_in(voice: Voice, load: Callable[[str], Prediction] | None):
 
 
 def alone(
-    voice: Voice, image: Image | None, measure: bool, load=None, *, progress: Progress = silent, cancel: CancelToken | None = None
+    voice: Voice,
+    image: Image | None,
+    measure: bool,
+    load: Callable[[str], Prediction] | None = None,
+    *,
+    progress: Progress = silent,
+    cancel: CancelToken | None = None,
 ) -> Consensus:
     """The result of the only expert that gave one, as it is: nobody agrees with it, and nobody disagrees."""
     prediction = load(voice.prediction) if isinstance(voice.prediction, str) else voice.prediction

@@ -7,6 +7,7 @@ weight: it tells a better expert from a worse one where votes are even, and lets
 
 A reference made by another expert is no truth and never counts. Independent references and results that a reader corrected
 are never mixed: the first are taken where there are enough cases, else the second. The case that is being fused is left out.
+Experts whose name the log does not keep ("other", such as a user's own profile) cannot be told apart: their weights are equal.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 from OncoLib.segmentation import Segmentation
 from OncoSegmentLib.consensus.opinions import structure_id
 from OncoSegmentLib.evaluation_log import CORRECTED, INDEPENDENT, Comparison, Run
-from OncoSegmentLib.evaluation_record import run_of
+from OncoSegmentLib.evaluation_record import OTHER, run_of
 from OncoSegmentLib.evaluation_stats import FEWEST
 
 PRIOR_CASES = 5.0
@@ -57,7 +58,7 @@ def learned_weights(
 ) -> Learned:
     """Weights of the experts that made these segmentations of one image, from a log as `evaluation_log.read` gives it."""
     made = [run_of(one) for one in segmentations]
-    experts = [identity_of(run) if run else None for run in made]
+    experts = [identity_of(run) if run and OTHER not in (run.model, run.task) else None for run in made]
     cases = {run.case for run in made if run}
     listed = [{structure_id(segment) for segment in one.segments} - {""} for one in segmentations]
     table = dice_table(runs, comparisons, leave_out=cases)
@@ -128,5 +129,6 @@ def notes_of(bases: dict[str, Basis | None]) -> tuple[str, ...]:
             notes.append(f"the weights of {many} rest on {span} shared cases with {kind} references")
     equal = len(bases) - len(found)
     if equal:
-        notes.append(f"{equal} other {'structures have' if equal > 1 else 'structure has'} equal weights: fewer than {FEWEST} shared cases")
+        have = "structures have" if equal > 1 else "structure has"
+        notes.append(f"{equal} other {have} equal weights: fewer than {FEWEST} shared cases")
     return tuple(notes)

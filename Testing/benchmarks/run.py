@@ -33,6 +33,7 @@ def main() -> int:
         models_install,
         nnunet_export,
         nodes,
+        panel,
         registration,
         scheduler,
         startup,
@@ -44,7 +45,7 @@ def main() -> int:
     )
 
     numbers = (nodes, thresholds, startup, accuracy, measures, surfaces, registration)
-    for module in (*numbers, total_segmentator, nnunet_export, warm, engine, scheduler, transfer, models_install):
+    for module in (*numbers, total_segmentator, nnunet_export, panel, warm, engine, scheduler, transfer, models_install):
         for line in module.figures(shared_data(), full=options.full):
             print(line, flush=True)
     return 0

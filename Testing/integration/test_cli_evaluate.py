@@ -11,7 +11,9 @@ import pytest
 from helpers import ct_phantom, tree
 from helpers_cli import run_cli, run_here
 from OncoLib.image_files import write_image
+from OncoLib.segmentation import Provenance, Segmentation
 from OncoSegmentLib.evaluation_log import read
+from OncoSegmentLib.scene.results import Formats, write_results
 
 
 @pytest.fixture
@@ -99,9 +101,12 @@ def test_a_plain_label_map_needs_to_be_told_what_is_what(folder):
 
 @pytest.fixture
 def plain(tmp_path, log):
-    """Label maps of one lesion, and of none."""
+    """Label maps of one lesion, and of none; a result that found nothing, as our own verbs write it."""
     layer = np.zeros((6, 7, 8), np.uint8)
     write_image(tmp_path / "none.nii.gz", layer, np.eye(4))
+    nothing = Segmentation((layer.copy(),), np.eye(4), (), Provenance("nnunet", "2.8.1"))
+    (tmp_path / "found-none").mkdir()
+    write_results(tmp_path / "found-none", None, nothing, Formats(), {})
     layer[2:4, 2:5, 2:6] = 1
     write_image(tmp_path / "lesion.nii.gz", layer, np.eye(4))
     return tmp_path
@@ -111,6 +116,8 @@ def plain(tmp_path, log):
     ("pair", "status", "lesions", "error_ml", "note"),
     [
         (("none.nii.gz", "lesion.nii.gz"), "first empty", (1, 0, 0.0, None), -0.024, "the result is empty: every"),
+        (("found-none/segmentation.seg.nrrd", "lesion.nii.gz"), "first empty", (1, 0, 0.0, None), -0.024, "the result is empty:"),
+        (("found-none/segmentation.json", "lesion.nii.gz"), "first empty", (1, 0, 0.0, None), -0.024, "the result is empty: every"),
         (("lesion.nii.gz", "none.nii.gz"), "second empty", (0, 1, None, 0.0), 0.024, "the reference is empty: every"),
     ],
 )

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from helpers_panel import finish
-from OncoLib.errors import InputError
 from OncoLib.image import Image
 from OncoLib.scene.segmentations import segmentation_of
 from OncoLib.scene.volumes import add_volume
@@ -122,18 +121,3 @@ def test_a_missing_channel_needs_the_card_and_the_users_word(slicer_stubs, tmp_p
     job.cancel()
     job.close()
     assert notes[0].startswith("the channel 'T1c' was missing and zeros took its place")
-
-
-def test_an_expert_of_a_panel_gets_its_channels_or_says_which_is_missing(slicer_stubs):
-    add_volume(slicer_stubs.scene, box(4, 32), name="FLAIR")
-    widget = slicer_stubs.open_widget("OncoSegment")
-    choose(widget)
-    request = widget.chooser.request()
-    with pytest.raises(InputError, match="Dataset911_Pair: Choose a volume for the channel T1c"):
-        widget._prepare(request)
-    add_volume(slicer_stubs.scene, box(10, 22), name="T1ce")
-    widget.enter()
-    widget._update()
-    image, prepared = widget._prepare(request)
-    assert prepared.main_channel == "FLAIR" and [name for name, _image in prepared.channels] == ["T1c"]
-    assert int((prepared.channels[0][1].voxels > 0).sum()) == 12**3

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from helpers import ball, segmentation
 from helpers_fusion import counted, known, layer_of, masks, opinions, organs, same_masks, spine
+from ModelManagerLib.labels import structure_of_label
 from OncoLib.errors import InputError
-from OncoLib.segmentation import Prediction
+from OncoLib.segmentation import Prediction, Segment
 from OncoLib.terminology import structure
 from OncoSegmentLib.consensus.probability_files import read_probabilities
 from OncoSegmentLib.consensus.spine_levels import level_of
@@ -174,6 +175,30 @@ def test_parts_and_regions_fuse_to_regions():
     fusion = fuse([Opinion("A", as_regions(*tumor)), Opinion("B", as_parts(*tumor)), Opinion("C", as_regions(*tumor))])
     assert same_masks(fusion.segmentation, as_regions(*tumor))
     assert {one.confidence for one in fusion.segmentation.segments} == {"high"}
+
+
+def uncoded_regions(whole, core, enhancing, names=("whole_tumor", "tumor_core", "enhancing_tumor")):
+    """The same as nnU-Net's labels without a code: names are all there is."""
+    rows = [structure_of_label("nnunetv2", "Dataset001", name) for name in names]
+    segments = [Segment(1, row.name, row.entry, row.color, at, row.id) for at, row in enumerate(rows)]
+    return segmentation([mask.astype(np.uint8) for mask in (whole, core, enhancing)], segments=segments)
+
+
+@pytest.mark.parametrize("names", [("whole_tumor", "tumor_core", "enhancing"), ("WT", "TC", "ET")])
+def test_regions_without_codes_are_the_same_regions_by_their_names(names):
+    first, second, third = (nested_tumor(radii) for radii in ((8, 5, 3), (9, 6, 4), (10, 7, 2)))
+    panel = [as_regions(*first), uncoded_regions(*second, names=names), uncoded_regions(*third, names=names)]
+    fusion = fuse([Opinion(name, one) for name, one in zip("ABC", panel)])
+    assert same_masks(fusion.segmentation, as_regions(*nested_tumor((9, 6, 3))))
+
+
+def test_what_enhances_elsewhere_is_no_part_of_a_brain_tumor():
+    row = structure_of_label("nnunetv2", "Dataset002", "enhancing")
+    other = structure_of_label("nnunetv2", "Dataset002", "cyst")
+    mask = nested_tumor((5,))[0].astype(np.uint8)
+    segments = [Segment(1, one.name, one.entry, one.color, at, one.id) for at, one in enumerate((row, other))]
+    found = fuse([Opinion(name, segmentation([mask, mask], segments=segments)) for name in "AB"]).segmentation
+    assert [one.name for one in found.segments] == [row.name, other.name]
 
 
 def lesions(*places, radius=3) -> np.ndarray:

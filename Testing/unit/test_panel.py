@@ -66,6 +66,17 @@ def test_weights_decide(three):
     assert [one["weight"] for one in found.consensus.prediction.segmentation.provenance.parameters["inputs"]] == [1, 1, 3]
 
 
+def test_learned_weights_without_a_log_are_equal_and_a_damaged_log_costs_no_result(three, tmp_path):
+    wide = OUTER - SPOT
+    found = jobs.run_panel(boxes(), three, Settings("weights", learned=True), log=tmp_path / "none.sqlite")
+    assert any(note.startswith("all weights are equal: the evaluation log has no structure") for note in found.notes)
+    assert voxels(found.consensus.prediction.segmentation)["Liver"] == wide
+    (tmp_path / "torn.sqlite").write_bytes(b"no database" * 100)
+    found = jobs.run_panel(boxes(), three, Settings("weights", learned=True), log=tmp_path / "torn.sqlite")
+    assert any(note.startswith("all weights are equal: torn.sqlite: ") for note in found.notes)
+    assert voxels(found.consensus.prediction.segmentation)["Liver"] == wide
+
+
 def test_measures_come_with_the_consensus(three):
     found = jobs.run_panel(boxes(), three, Settings(measure=True)).consensus.prediction
     liver = found.measures[0]
@@ -102,6 +113,15 @@ def test_staple_of_two_that_are_left_becomes_the_majority_and_says_so(three, tmp
     assert voxels(result.consensus.prediction.segmentation)["Liver"] == INNER - SPOT, "what both say"
 
 
+@pytest.mark.parametrize("method", ["staple", "multilabel-staple", "confidence"])
+def test_every_method_that_labels_allow_comes_to_the_same_liver(three, method):
+    """Two of three draw the outer box; the lesion of one of them is in no consensus of STAPLE, and stays a candidate."""
+    found = jobs.run_panel(boxes(), three, Settings(method)).consensus
+    sizes = voxels(found.prediction.segmentation)
+    assert sizes["Liver"] == OUTER - SPOT and found.prediction.segmentation.provenance.parameters["method"] == method
+    assert ("Liver lesion, candidate 1" in sizes) == ("staple" in method)
+
+
 def test_cancel_ends_all(three):
     token = CancelToken()
     engine = HeldEngine()
@@ -131,15 +151,15 @@ def test_predicted_memory_decides_how_many_run_at_once(three, free_gb, together)
 
 
 def test_experts_of_unknown_memory_run_alone_and_one_gpu_serves_one(three, monkeypatch):
-    from OncoSegmentLib.engine import panel_job
+    from OncoSegmentLib.engine import panel_seats
 
-    monkeypatch.setattr(panel_job, "bytes_needed", lambda image, member: None)
+    monkeypatch.setattr(panel_seats, "bytes_needed", lambda image, request: None)
     engine = HeldEngine()
     job = PanelJob(boxes(), three, Settings(), engine)
     job.poll()
     assert len(engine.running) == 1
-    monkeypatch.setattr(panel_job, "bytes_needed", lambda image, member: 1)
-    monkeypatch.setattr(panel_job, "gpus", lambda: ["0"])
+    monkeypatch.setattr(panel_seats, "bytes_needed", lambda image, request: 1)
+    monkeypatch.setattr(panel_seats, "gpus", lambda: ["0"])
     monkeypatch.setattr(jobs, "gpu_of", lambda request: "wanted" if request.profile.endswith(("a.json", "b.json")) else "")
     engine = HeldEngine()
     engine.name = "process"
@@ -164,6 +184,30 @@ def test_the_image_travels_once(three):
     folder = job._folder
     job.close()
     assert not folder.exists()
+
+
+def test_on_other_machines_neither_files_nor_memory_of_this_one_count(three):
+    engine = HeldEngine()
+    engine.elsewhere = True
+    job = PanelJob(boxes(), three, Settings(), engine, free_bytes=lambda: 1.0)
+    job.poll()
+    assert len(engine.running) == 3 and all(one.arguments[0] is job._image for one in engine.jobs)
+    while not job.poll().finished:
+        engine.running[0].finish()
+    assert len(job.result().heard) == 3
+    with pytest.raises(InputError, match="works on this machine only"):
+        jobs.start_panel(boxes(), three, Settings(), engine=engine)
+
+
+def test_what_a_model_looks_for_is_known_before_it_finds_any():
+    pytest.importorskip("totalsegmentator")
+    from OncoSegmentLib.experts.registry import looked_for
+
+    some = {"task": "total", "structures": ["liver", "vertebrae_L1"]}
+    found = looked_for(Request("totalsegmentator", parameters=some))
+    assert {"liver", "vertebra_l1"} <= found and "spleen" not in found
+    assert "spleen" in looked_for(Request("totalsegmentator", parameters={"task": "total"}))
+    assert looked_for(Request("totalsegmentator", parameters={"task": "no task"})) == frozenset()
 
 
 def test_every_run_is_logged_with_its_agreement(three, tmp_path):

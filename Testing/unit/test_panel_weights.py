@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -114,6 +116,16 @@ def test_who_does_not_look_for_it_weighs_as_the_mean(log):
     assert found.weights[2]["liver"] == pytest.approx(0.8)
     third = log.weights(made_by("a"), made_by("b"), made_by("c")).weights
     assert [one["liver"] for one in third] == [1.0] * 3, "an expert that draws it and has no cases leaves all equal"
+
+
+def test_experts_whose_names_are_not_kept_have_equal_weights(log):
+    """Own profiles are "other" in the log: rows of two of them are no cases of one expert."""
+    for case in range(9):
+        log.add("b", f"case {case}", "liver", 0.7)
+        log.runs[-1] = replace(log.runs[-1], task="other")
+    own = made_by("b").with_provenance(parameters={"profile": "my own"})
+    assert run_of(own).task == "other"
+    assert [one["liver"] for one in log.weights(made_by("a"), own).weights] == [1.0, 1.0]
 
 
 def test_the_rows_are_those_that_a_run_leaves():

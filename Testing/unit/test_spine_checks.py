@@ -92,6 +92,18 @@ def test_one_body_with_two_labels_is_found_by_their_common_face(healthy, level, 
     assert found["pieces"][0] == "fail" and {level, to} <= found["pieces"][1]
 
 
+def test_thick_slices_that_hide_discs_are_no_failure(healthy):
+    thick = replace(
+        healthy,
+        layers=tuple(np.ascontiguousarray(layer[::2]) for layer in healthy.layers),
+        ijk_to_ras=healthy.ijk_to_ras @ np.diag([1, 1, 2.0, 1]),
+    )
+    report = check_spine(thick)
+    found = [one for one in report.findings if one.check == "pieces"]
+    assert {one.status for one in found} == {"warn"} and report.status == "warn"
+    assert all(one.sentence.endswith("or slices of 6 mm do not show the disc between them.") for one in found)
+
+
 def test_a_part_elsewhere_is_found(healthy):
     label = spine.vertebra(healthy, "L1").label
 

@@ -10,44 +10,24 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from ModelManagerLib.environment import free_memory_gb
-from ModelManagerLib.predict import BAND
 from OncoLib.background import RunningJob, Status
 from OncoLib.errors import Cancelled, OncoError, WorkerError
 from OncoLib.image import Image
 from OncoLib.private_folders import hold, private_folder, sweep
 from OncoLib.progress import TimeLeft
-from OncoLib.segmentation import Prediction
 from OncoSegmentLib import panel
 from OncoSegmentLib.engine import work
-from OncoSegmentLib.engine.gpus import gpus
+from OncoSegmentLib.engine.panel_seats import Seat, Table, free_memory
 from OncoSegmentLib.engine.results import discard
 from OncoSegmentLib.engine.shared import Packed, bytes_of, pack
-from OncoSegmentLib.experts.registry import need_of
 from OncoSegmentLib.panel import ExpertRun, Member, PanelResult, Settings
 
 PREFIX = "oncosegment-panel-"
 FUSING_SHARE = 0.1
 """Of the progress; the experts share the rest evenly."""
-
-
-@dataclass
-class Seat:
-    """One expert on its way. need: predicted bytes, None where nobody knows. gpu: what it asks of the engine."""
-
-    member: Member
-    need: int | None
-    gpu: str
-    job: RunningJob | None = None
-    fraction: float = 0.0
-    message: str = ""
-    over: bool = False
-    prediction: Prediction | None = None
-    error: OncoError | None = None
 
 
 class PanelJob:
@@ -73,16 +53,11 @@ class PanelJob:
         log: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        from OncoSegmentLib.engine.jobs import gpu_of
-
         self._image, self._settings, self._engine, self._log_path, self._clock = image, settings, engine, log, clock
-        self._free_bytes = free_bytes or free_memory
-        self._most = most or most_at_once(engine)
-        self.seats = [Seat(one, None if engine.elsewhere else bytes_needed(image, one), gpu_of(one.request)) for one in members]
-        self._one_gpu = engine.name == "process" and any(one.gpu for one in self.seats) and bool(gpus())
-        self._budget: float | None = None
+        self.seats = [Seat.of(one, panel.asked(one, members, settings), image, engine) for one in members]
+        self._table = Table(self.seats, engine, free_bytes or free_memory, most)
         self._fusing: RunningJob | None = None
-        self._result, self._error, self._learned = None, None, ()
+        self._result, self._error, self._notes = None, None, ()
         self._cancelled = self._closed = False
         self._time_left = TimeLeft()
         self._folder, self._lock, self._shared = None, None, image
@@ -94,34 +69,21 @@ class PanelJob:
         sweep(PREFIX)
         self._folder = private_folder(PREFIX, need_bytes=bytes_of(image))
         self._lock = hold(self._folder)
-        self._shared: Image | Packed = pack(image, self._folder)
-
-    # Which expert runs when.
+        try:
+            self._shared: Image | Packed = pack(image, self._folder)
+        except BaseException:
+            self._let_go()
+            raise
 
     def _start_those_that_fit(self) -> None:
         for seat in self.seats:
-            running = [one for one in self.seats if one.job is not None and not one.over]
-            if seat.job is None and not seat.over and self._fits(seat, running):
+            if seat.job is None and not seat.over and self._table.fits(seat, self.seats):
                 self._start(seat)
 
-    def _fits(self, seat: Seat, running: list[Seat]) -> bool:
-        """The first always fits: what is free is then looked at anew, and its own check has told when it may not suffice."""
-        if not running:
-            self._budget = self._free_bytes()
-            return True
-        if len(running) >= self._most or (self._one_gpu and seat.gpu and any(one.gpu for one in running)):
-            return False
-        if self._engine.elsewhere or self._budget is None:
-            return True
-        needs = [one.need for one in (seat, *running)]
-        return None not in needs and sum(needs) * BAND[1] <= self._budget
-
     def _start(self, seat: Seat) -> None:
-        members = [one.member for one in self.seats]
-        request = panel.asked(seat.member, members, self._settings)
         seat.message = "Starting"
         try:
-            seat.job = self._engine.submit(work.segment_image, self._shared, request, False, keep=True, gpu=seat.gpu)
+            seat.job = self._engine.submit(work.segment_image, self._shared, seat.request, False, keep=True, gpu=seat.gpu)
         except OncoError as error:
             seat.over, seat.error = True, error
 
@@ -171,12 +133,14 @@ class PanelJob:
             self._error = error
 
     def _method_for(self, heard: int) -> tuple[Settings, tuple[str, ...]]:
-        """STAPLE cannot judge two; probabilities of all may be there or not, which is known before."""
+        """STAPLE cannot judge two, and it judges answers: what an expert does not list is one."""
         settings = self._settings
-        if settings.method in panel.STAPLES and 1 < heard < panel.LEAST_EXPERTS:
+        if settings.method not in panel.STAPLES or heard < 2:
+            return settings, ()
+        if heard < panel.LEAST_EXPERTS:
             told = f"{settings.method} needs {panel.LEAST_EXPERTS} experts and {heard} gave a result: the majority was taken"
             return replace(settings, method="majority"), (told,)
-        return settings, ()
+        return replace(settings, unlisted=panel.ABSENT), ()
 
     def _weights(self, heard: list[int]) -> tuple[dict[int, dict], tuple[str, ...]]:
         """Weights by the evaluation log of this machine; equal ones, told, where that cannot be read."""
@@ -321,29 +285,14 @@ class PanelJob:
             job.close()
         for folder in kept if self._result is None else ():
             discard(folder)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Takes the image's file away."""
         if self._lock is not None:
             os.close(self._lock)
             shutil.rmtree(self._folder, ignore_errors=True)
             self._lock = None
-
-
-def bytes_needed(image: Image, member: Member) -> int | None:
-    """Predicted memory of an expert's run; None where nobody knows."""
-    with suppress(OncoError):
-        need = need_of(image, member.request)
-        return None if need is None else need.ram_bytes
-    return None
-
-
-def free_memory() -> float | None:
-    """Bytes that new work can have."""
-    free = free_memory_gb()
-    return None if free is None else 1e9 * free
-
-
-def most_at_once(engine) -> int:
-    """Experts that may run together: processes one a core, in this process one; other engines queue what they cannot begin."""
-    return {"inline": 1, "process": os.cpu_count() or 1}.get(engine.name, 1_000)
 
 
 def input_notes(experts: Sequence[ExpertRun]) -> list[str]:

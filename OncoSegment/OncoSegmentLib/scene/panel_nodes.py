@@ -1,4 +1,4 @@
-"""A panel in the scene: consensus, what each expert said, and where they disagree, together in one folder. **Main thread only.**"""
+"""A panel in the scene: consensus, what each expert said, where they disagree, together in one folder. **Main thread only.**"""
 
 from __future__ import annotations
 

@@ -8,9 +8,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from OncoLib.errors import InputError, OncoError
+from OncoLib.errors import OncoError
 from OncoSegmentLib.experts.channels import name_of, plain
-from OncoSegmentLib.goals import model_with_channels
 from OncoSegmentLib.multiparametric.matching import matched
 from OncoSegmentLib.multiparametric.missing import allowed_of
 from OncoSegmentLib.scene.channel_volumes import candidates_of
@@ -54,40 +53,26 @@ class ChannelChooser:
         self.place.setVisible(True)
         self.replaceBox.setVisible(bool(allowed_of(model)))
 
-    def node(self, place: int, model=None):
+    def node(self, place: int):
         """The volume chosen for a channel, or None."""
-        return self._parameters.GetNodeReference(role_of(model or self.model, place))
-
-    def _nodesOf(self, model) -> dict:
-        chosen = {place: self.node(place, model) for place in range(len(model.channels))}
-        return {name_of(model, place): node for place, node in chosen.items() if node is not None}
+        return self._parameters.GetNodeReference(role_of(self.model, place))
 
     @property
     def nodes(self) -> dict:
         """The chosen volumes by the name that a request has for each channel; empty for a model with one."""
-        return {} if self.model is None else self._nodesOf(self.model)
+        chosen = {} if self.model is None else {place: self.node(place) for place in range(len(self.model.channels))}
+        return {name_of(self.model, place): node for place, node in chosen.items() if node is not None}
 
-    def nodesFor(self, request, volume, replace: bool) -> dict:
-        """The same for any request, such as an expert's of a panel; InputError with what is missing."""
-        model = model_with_channels(request)
-        problem = self.problem(volume, replace, model) if model else ""
-        if problem:
-            raise InputError(f"{model.name}: {problem}")
-        return self._nodesOf(model) if model else {}
-
-    def problem(self, volume, replace: bool, model=None) -> str:
-        """Why the model cannot run with this choice, in one sentence; "" when it can. volume: the one whose grid is kept.
-
-        model: another one than that whose rows are shown.
-        """
-        shown, model = model is None, model or self.model
+    def problem(self, volume, replace: bool) -> str:
+        """Why the model cannot run with this choice, in one sentence; "" when it can. volume: the one whose grid is kept."""
+        model = self.model
         if model is None:
             return ""
-        chosen = [self.node(place, model) for place in range(len(model.channels))]
+        chosen = [self.node(place) for place in range(len(model.channels))]
         allowed = allowed_of(model) if replace else {}
         for place, node in enumerate(chosen):
             if node is None and plain(model.channels[place]) not in allowed:
-                told = self.unclear.get(place, "") if shown else ""
+                told = self.unclear.get(place, "")
                 told = f" ({told})" if "could be" in told else ""
                 return _("Choose a volume for the channel {name}{why}").format(name=model.channels[place], why=told)
         named = [node.GetID() for node in chosen if node is not None]

@@ -41,12 +41,13 @@ def band_titles() -> dict[str, str]:
 class PanelSection:
     """Reads and fills the widgets of `OncoSegmentPanel.ui` in the widget `place` of a panel. **Main thread only.**
 
-    chooser: the `GoalChooser` whose choice is added. prepare(request) gives image and checked request for the chosen volume;
+    chooser: the `GoalChooser` whose choice is added. channels() gives the volumes that are chosen for channels now and
+    whether missing ones are replaced. prepare(request, nodes, replaced) gives image and checked request for the chosen volume;
     volume() gives its node. begin(job, onResult, notes) starts watching a job; tell(sentence, problem=False) shows a sentence;
     published(result, nodes, volume) is told of a result that is in the scene.
     """
 
-    def __init__(self, place, uiPath: str, chooser, *, prepare, volume, begin, tell, published) -> None:
+    def __init__(self, place, uiPath: str, chooser, *, prepare, channels, volume, begin, tell, published) -> None:
         import qt
 
         widget = slicer.util.loadUI(uiPath)
@@ -55,9 +56,9 @@ class PanelSection:
         layout.addWidget(widget)
         place.setLayout(layout)
         self.ui = ui = slicer.util.childWidgetVariables(widget)
-        self._chooser, self._prepare, self._volume = chooser, prepare, volume
+        self._chooser, self._prepare, self._channels, self._volume = chooser, prepare, channels, volume
         self._begin, self._tell, self._published = begin, tell, published
-        self._asked: list[tuple[str, object]] = []
+        self._asked: list[tuple[str, object, tuple]] = []
         self._running = False
         self.clear()
         for name, title in method_titles().items():
@@ -91,9 +92,9 @@ class PanelSection:
         ui.disagreementButton.text = _("Hide disagreement") if self._overlay else _("Show disagreement")
 
     def onAdd(self) -> None:
-        """The choice under Find joins the panel."""
-        goal = self._chooser.goal
-        self._asked.append((goal.title, self._chooser.request()))
+        """The choice under Find joins the panel, with the volumes of its channels."""
+        nodes, replaced = self._channels()
+        self._asked.append((self._chooser.goal.title, self._chooser.request(), (dict(nodes or {}), replaced)))
         self._show_asked()
 
     def onRemove(self) -> None:
@@ -105,8 +106,8 @@ class PanelSection:
 
     def _show_asked(self) -> None:
         self.ui.panelList.clear()
-        members = members_of([request for _title, request in self._asked])
-        for (title, _request), member in zip(self._asked, members):
+        members = members_of([request for _title, request, _channels in self._asked])
+        for (title, *_rest), member in zip(self._asked, members):
             self.ui.panelList.addItem(f"{member.name}: {title}")
         self.update(running=self._running)
 
@@ -122,9 +123,9 @@ class PanelSection:
 
         volume, settings = self._volume(), self.settings()
         try:
-            members = members_of([request for _title, request in self._asked])
+            members = members_of([request for _title, request, _channels in self._asked])
             check_settings(members, settings)
-            prepared = [self._prepare(request) for _title, request in self._asked]
+            prepared = [self._prepare(request, *channels) for _title, request, channels in self._asked]
             image, notes = prepared[0][0], tuple(dict.fromkeys(note for one, _request in prepared for note in one.notes))
             job = jobs.start_panel(image, members_of([request for _image, request in prepared]), settings)
         except OncoError as error:
