@@ -217,6 +217,8 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._guiTag = self._parameterNode.connectGui(self.ui)
             self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._update)
             self._update()
+        elif self.channelChooser:
+            self.channelChooser.show(None, None)
 
     def _setUpPieces(self):
         from OncoLib.widgets.job_progress import JobProgress
@@ -288,14 +290,15 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         return self.progress.monitor is not None
 
     def _updateApply(self):
-        problem = self.chooser.problem()
+        problem, channels = self.chooser.problem(), ""
         if not self._parameterNode.inputVolume:
             problem = _("Choose a volume first")
         elif not problem and self._parameterNode.host and not self._parameterNode.hostSegment:
             problem = _("Choose the segment of the host organ, or no host")
         elif not problem:
-            problem = self.channelChooser.problem(self._parameterNode.inputVolume, self._parameterNode.replaceMissing)
-            self.chooser.tell(problem)
+            chosen = self._parameterNode
+            problem = channels = self.channelChooser.problem(chosen.inputVolume, chosen.replaceMissing)
+        self.chooser.tell(channels)
         self.ui.applyButton.enabled = not problem and not self._running
         self.ui.applyButton.toolTip = problem or _("Segment the volume; a new segmentation appears")
         self.measureSection.update(self._parameterNode.measured, running=self._running)

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from OncoAppLib.model_options import channel_files
-from OncoLib.errors import InputError
+from OncoLib.errors import InputError, OncoError
+from OncoSegmentLib.experts.channels import name_of
 from OncoSegmentLib.request import CHANNELS_GRID, MISSING, Request
 
 HOW = "Name what is not clear by --channel NAME=FILE, or NAME=series:NUMBER for a DICOM series"
@@ -48,12 +49,17 @@ def model_of_case(options, request: Request):
     channels_of = getattr(expert(options.model), "channels_of", None)
     if channels_of is None or options.series or not is_folder(options.image):
         return None
-    model = channels_of(request)
+    try:
+        model = channels_of(request)
+    except OncoError:
+        if options.scheduler:  # the workers have the model, this machine need not: then IMAGE is one image
+            return None
+        raise
     return model if len(model.channels) > 1 else None
 
 
 def open_case(options, request: Request, model):
-    """The opened main image and the request with the other channels; None when the folder holds only one image.
+    """The opened main image, the request with the other channels, and their files; None when the folder holds one image.
 
     Says on the error stream what was taken for what. Raises InputError for what is not clear or not there.
     """
@@ -70,10 +76,12 @@ def open_case(options, request: Request, model):
         for place, (one, by) in sorted(found.items()):
             print(f"{model.channels[place]}: {one.label} (by {by}){', the main image' if place == main else ''}", file=sys.stderr)
     opened = {place: opened_one(one, model.channels[place], options) for place, (one, _by) in found.items()}
-    channels = tuple((name_of(place, model), opened[place].image) for place in sorted(found) if place != main)
+    channels = tuple((name_of(model, place), opened[place].image) for place in sorted(found) if place != main)
     notes = (told_by(found, model),)
     image = replace(opened[main].image, notes=(*opened[main].image.notes, *notes))
-    return replace(opened[main], image=image), replace(request, channels=channels, main_channel=name_of(main, model))
+    files = [one.key[0] for one, _by in found.values()]
+    request = replace(request, channels=channels, main_channel=name_of(model, main))
+    return replace(opened[main], image=image), request, files
 
 
 def found_channels(folder: Path, candidates, options, request: Request, model) -> dict:
@@ -90,6 +98,8 @@ def found_channels(folder: Path, candidates, options, request: Request, model) -
     may_miss = [place for place, name in enumerate(model.channels) if plain(name) in allowed]
     hint = "; a missing one can be replaced as the card allows: --missing-channel replace" if allowed_of(model) else ""
     require_clear(matches, model, HOW + ("" if allowed else hint), may_miss)
+    if not matches.found:
+        raise InputError(f"{folder.name}: none of its images is recognized as a channel of {model.name}. {HOW}")
     return dict(matches.found)
 
 
@@ -138,14 +148,6 @@ def opened_one(candidate, name: str, options):
         return open_image(path, modality=options.modality.upper(), units=options.units.upper(), series=series)
     except InputError as error:
         raise type(error)(f"channel {name}: {error}") from error
-
-
-def name_of(place: int, model) -> str:
-    """The channel's name, or its number where another has the same name."""
-    from OncoSegmentLib.experts.channels import plain
-
-    same = [name for name in model.channels if plain(name) == plain(model.channels[place])]
-    return model.channels[place] if len(same) == 1 else str(place)
 
 
 def told_by(found: dict, model) -> str:

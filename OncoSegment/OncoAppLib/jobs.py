@@ -33,7 +33,7 @@ def segment_to_folder(options, *, progress: Progress, cancel: CancelToken) -> tu
     formats = Formats(nifti=options.nifti, nrrd=options.nrrd, mrb=options.mrb)
     if not options.overwrite:
         refuse_existing(options.output, list(names))
-    inputs = [options.image, Path(options.roi.rpartition(":")[0] or options.roi), *(options.image / name for name in names)]
+    inputs = [options.image, Path(options.roi.rpartition(":")[0] or options.roi)]
     inputs += [path for _name, path in model_options.channel_files(options)]
     protect_inputs([*inputs, *([options.organs] if options.organs else [])], options.output, names)
     expert(options.model)
@@ -66,7 +66,9 @@ def opened_input(options, request: Request, progress: Progress) -> tuple[Input, 
     case = channel_options.open_case(options, request, model) if model else None
     progress(0.0, "Reading the image")
     if case:
-        return case
+        opened, request, files = case
+        protect_inputs(files, options.output, names_of_result(options.lesions))
+        return opened, request
     request = replace(request, channels=model_options.open_channels(options))
     units, modality = options.units.upper(), options.modality.upper()
     return open_image(options.image, modality=modality, units=units, series=options.series), request

@@ -156,12 +156,11 @@ def problem_of_nnunet(request: Request) -> str:
     return ""
 
 
-def model_with_channels(goal_id: str):
-    """What of a goal's model takes several images (`TakesChannels`); None when it takes one, or cannot be read."""
+def model_with_channels(request: Request):
+    """What of a request's model takes several images (`TakesChannels`); None when it takes one, or cannot be read."""
     from OncoSegmentLib.experts.registry import expert
 
     try:
-        request = request_of(goal_id)
         channels_of = getattr(expert(request.model), "channels_of", None)
         model = channels_of(request) if channels_of else None
     except OncoError:

@@ -35,6 +35,7 @@ def main() -> int:
         nnunet_export,
         nodes,
         panel,
+        registration,
         scheduler,
         startup,
         surfaces,
@@ -44,7 +45,7 @@ def main() -> int:
         warm,
     )
 
-    numbers = (nodes, thresholds, startup, accuracy, measures, surfaces, lesions)
+    numbers = (nodes, thresholds, startup, accuracy, measures, surfaces, lesions, registration)
     for module in (*numbers, total_segmentator, nnunet_export, panel, warm, engine, scheduler, transfer, models_install):
         for line in module.figures(shared_data(), full=options.full):
             print(line, flush=True)

@@ -106,8 +106,9 @@ def test_the_panel_offers_installed_models_and_knows_their_channels(own, trained
     assert "2 structures, CT, nnU-Net" in found["nnunet:my-liver"].title
     assert goals.problem_of("nnunet:my-liver") == ""
     assert goals.problem_of("nnunet:my-pair") == ""
-    assert goals.model_with_channels("nnunet:my-pair").channels == ("T1c", "FLAIR")
-    assert goals.model_with_channels("nnunet:my-liver") is None and goals.model_with_channels("profile:bones") is None
+    of_several = {goal: goals.model_with_channels(goals.request_of(goal)) for goal in found}
+    assert [goal for goal, model in of_several.items() if model] == ["nnunet:my-pair"]
+    assert of_several["nnunet:my-pair"].channels == ("T1c", "FLAIR")
     request = goals.request_of("nnunet:my-liver", structures=["bone"], device="cpu")
     assert request.model == "nnunet" and request.parameters == {"weights": "my-liver", "structures": ["bone"]}
     folder = store.where(card_named("my-liver", own), own)

@@ -104,3 +104,20 @@ def test_the_input_volume_is_one_of_the_channels(slicer_stubs):
     choose(widget)
     assert widget._parameterNode.inputVolume is other
     assert widget.ui.applyButton.toolTip.startswith("Choose the input volume as one of the channels")
+
+
+def test_a_missing_channel_needs_the_card_and_the_users_word(slicer_stubs, tmp_path):
+    (rows,) = [path for path in (tmp_path / "store").glob("*.json") if '"cards"' in path.read_text()]
+    rows.write_text(rows.read_text().replace('"name": "T1c"', '"name": "T1c", "missing": "zeros"'))
+    add_volume(slicer_stubs.scene, box(4, 32), name="FLAIR")
+    widget = slicer_stubs.open_widget("OncoSegment")
+    choose(widget)
+    assert widget.ui.replaceMissingCheckBox.visible and not widget.ui.applyButton.enabled
+    widget.ui.replaceMissingCheckBox.checked = True
+    assert widget.ui.applyButton.enabled
+    job, notes = widget.logic.start(
+        widget._parameterNode.inputVolume, widget.chooser.request(), channels=widget.channelChooser.nodes, replaceMissing=True
+    )
+    job.cancel()
+    job.close()
+    assert notes[0].startswith("the channel 'T1c' was missing and zeros took its place")

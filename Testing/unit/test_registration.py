@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers import GRIDS
 from OncoLib.errors import Cancelled, GeometryError
 from OncoLib.image import Image
 from OncoLib.phantom.brain import BrainAcquisition, scan_brain
@@ -76,6 +77,44 @@ def test_resampling_by_whole_voxels_is_exact_and_says_what_lies_outside():
     broken = voxels.copy()
     broken[2, 2, 2] = np.nan
     assert np.isfinite(resampled(replace(image, voxels=broken), image, outside=0.0).voxels).all()
+
+
+@given(st.sampled_from(sorted(GRIDS)), st.sampled_from(sorted(GRIDS)), st.tuples(*[st.floats(-20, 20)] * 3))
+@settings(max_examples=30, deadline=None)
+def test_resampling_follows_the_transform_on_any_two_grids(fixed_grid, moving_grid, turn):
+    """Values that are linear in RAS come back exactly: what is seen at p is the moving image's value at T(p)."""
+    slope = np.array([1.0, -2.0, 3.0])
+
+    def values(matrix, shape):
+        ijk = np.stack(np.meshgrid(*[np.arange(size) for size in shape], indexing="ij"), -1)[..., ::-1]
+        return ijk @ matrix[:3, :3].T + matrix[:3, 3]
+
+    moving_matrix, fixed_matrix = np.array(GRIDS[moving_grid]), np.array(GRIDS[fixed_grid])
+    moving = Image((values(moving_matrix, (20, 22, 24)) @ slope).astype(np.float32), moving_matrix)
+    fixed = Image(np.zeros((9, 8, 7), np.float32), fixed_matrix)
+    middles = [values(matrix, shape)[tuple(size // 2 for size in shape)] for matrix, shape in
+               ((fixed_matrix, fixed.shape_kji), (moving_matrix, moving.shape_kji))]  # fmt: skip
+    turned = rigid(turn)
+    turned[:3, 3] = middles[1] - turned[:3, :3] @ middles[0]
+    found = resampled(moving, fixed, LinearTransform(turned), outside=np.nan).voxels
+    places = LinearTransform(turned).moved(values(fixed_matrix, fixed.shape_kji).reshape(-1, 3))
+    ijk = (places - moving_matrix[:3, 3]) @ np.linalg.inv(moving_matrix[:3, :3]).T
+    last = np.array(moving.shape_kji[::-1]) - 1
+    inside, outside = ((ijk >= 0) & (ijk <= last)).all(axis=1), ((ijk < -0.51) | (ijk > last + 0.51)).any(axis=1)
+    assert inside.sum() > 20 and np.isnan(found.ravel()[outside]).all()
+    np.testing.assert_allclose(found.ravel()[inside], (places @ slope)[inside], atol=0.01)
+
+
+@pytest.mark.parametrize("grid", [pytest.param("oblique", marks=pytest.mark.slow), "left-handed"])
+def test_a_turned_grid_is_no_move(grid):
+    """The same head on a grid with other axes: nothing is to be found."""
+    fixed, _ = brain("T1c")
+    turned = np.array(GRIDS[grid])
+    turned[:3, :3] *= 3.0 / np.linalg.norm(turned[:3, :3], axis=0)
+    turned[:3, 3] = -turned[:3, :3] @ (30, 30, 30)
+    other = resampled(fixed, Image(np.zeros((60, 60, 60), np.float32), turned), outside=0.0)
+    found = register_rigid(fixed, other)
+    assert found.moved_mm[1] < 0.5 and found.degrees < 0.5
 
 
 def test_another_contrast_turned_and_shifted_is_found_to_under_a_millimeter():

@@ -36,8 +36,9 @@ LEAST_VOXELS = 8000
 """Of the coarsest level: on fewer the joint histogram is mostly chance. Our own limit."""
 LEAST_LIKENESS = 0.05
 """In nats: noise upon an image reached 0.03, real heads of two contrasts 0.4 or more. Our own limit."""
-LEAST_GAIN = 0.005
-"""Gain in nats that counts as an improvement. Our own limit: the same image with new noise moves by less."""
+LEAST_GAIN = 0.01
+"""Gain in nats that counts as an improvement. Our own limit: on four real pairs of T1 and FLAIR with slices of 3 and 4 mm, gains
+of 0.012 and 0.05 brought the images nearer to the reference transform of their authors; one of 0.003 did not (0.4 to 1.0 mm)."""
 
 
 @dataclass(frozen=True)
@@ -84,13 +85,14 @@ def register_rigid(
         end = optimized(pairs[0], start, settings, cancel)
         if end is not None and shows_enough(fixed, moving, end):
             found.append((metric_at(pairs[0], end, settings), name, end))
+    found = [one for one in found if np.isfinite(one[0])]
     progress(0.4, "Registering")
     if not found:
         return kept_identity(fixed, moving, pairs[-1], settings)
     ends = []
     for number, (_metric, name, end) in enumerate(worth_following(fixed, found)):
         told = part_of(progress, 0.4 + 0.3 * number, 0.7 + 0.3 * number) if number < 2 else silent
-        ends.append(finer(fixed, moving, pairs[1:], name, end, settings, told, cancel))
+        ends.append(finer(fixed, moving, pairs, name, end, settings, told, cancel))
     return judged(fixed, moving, pairs[-1], [one for one in ends if one] or found, settings)
 
 
@@ -116,11 +118,11 @@ def apart_mm(fixed: Image, one: LinearTransform, other: LinearTransform) -> floa
 
 
 def finer(fixed: Image, moving: Image, pairs, name: str, end: LinearTransform, settings: Settings, progress, cancel):
-    """The end of one start, followed through the finer levels: (metric, start, transform); None when it is lost there."""
-    for number, pair in enumerate(pairs, 1):
+    """The end of one start on the first level, followed through the others: (metric, start, transform); None when lost there."""
+    for number, pair in enumerate(pairs[1:], 1):
         cancel.check()
         end = optimized(pair, end, settings, cancel)
-        progress(number / len(pairs), "Registering")
+        progress(number / (len(pairs) - 1), "Registering")
         if end is None or not shows_enough(fixed, moving, end):
             return None
     return metric_at(pairs[-1], end, settings), name, end

@@ -52,6 +52,19 @@ def modality_of(channel: str) -> str:
     return ""
 
 
+def name_of(model: TakesChannels, place: int) -> str:
+    """What a request calls a channel: its name, or its number where another has the same."""
+    same = [name for name in model.channels if plain(name) == plain(model.channels[place])]
+    return model.channels[place] if len(same) == 1 else str(place)
+
+
+def facts_of_card(card) -> dict:
+    """What a card says of channels beyond their names, as fields of a model: what may stand for a missing one (`missing`), and
+    words in file names (`patterns`), both by the channel's plain name."""
+    missing = tuple((plain(one.name), one.missing) for one in card.channels if one.missing)
+    return {"missing": missing, "patterns": tuple((plain(one.name), one.patterns) for one in card.channels if one.patterns)}
+
+
 def ordered(image: Image, request: Request, model: TakesChannels) -> tuple[Image, ...]:
     """The images in the order of the model's channels; the first image is the one the request names, or that no other is.
 

@@ -44,6 +44,7 @@ OTHERS = {
     "localizer": "localizer", "localiser": "localizer", "loc": "localizer", "scout": "localizer", "survey": "localizer",
     "calibration": "localizer", "mip": "projection", "subtraction": "subtraction", "sub": "subtraction", "subt": "subtraction",
     "seg": "mask", "segmentation": "mask", "mask": "mask", "label": "mask", "labels": "mask", "brainmask": "mask", "roi": "mask",
+    "truth": "mask", "gt": "mask",
     "phase": "phase map", "pha": "phase map", "t1map": "t1 map", "t2map": "t2 map", "map": "map", "ct": "ct", "pet": "pt",
 }  # fmt: skip
 

@@ -9,7 +9,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from OncoLib.errors import OncoError
-from OncoSegmentLib.experts.channels import plain
+from OncoSegmentLib.experts.channels import name_of, plain
 from OncoSegmentLib.multiparametric.matching import matched
 from OncoSegmentLib.multiparametric.missing import allowed_of
 from OncoSegmentLib.scene.channel_volumes import candidates_of
@@ -30,6 +30,7 @@ class ChannelChooser:
         self.model, self._parameters, self._filling = None, None, False
         self.rows: list[tuple] = []
         self.unclear: dict[int, str] = {}
+        self._tags: dict[str, dict] = {}
         self._layout = qt.QFormLayout()
         self._layout.setContentsMargins(0, 0, 0, 0)
         place.setLayout(self._layout)
@@ -54,25 +55,26 @@ class ChannelChooser:
 
     def node(self, place: int):
         """The volume chosen for a channel, or None."""
-        return self._parameters.GetNodeReference(self._role(place))
+        return self._parameters.GetNodeReference(role_of(self.model, place))
 
     @property
     def nodes(self) -> dict:
         """The chosen volumes by the name that a request has for each channel; empty for a model with one."""
         chosen = {} if self.model is None else {place: self.node(place) for place in range(len(self.model.channels))}
-        return {self._name(place): node for place, node in chosen.items() if node is not None}
+        return {name_of(self.model, place): node for place, node in chosen.items() if node is not None}
 
     def problem(self, volume, replace: bool) -> str:
         """Why the model cannot run with this choice, in one sentence; "" when it can. volume: the one whose grid is kept."""
-        if self.model is None:
+        model = self.model
+        if model is None:
             return ""
-        chosen = [self.node(place) for place in range(len(self.model.channels))]
-        allowed = allowed_of(self.model) if replace else {}
+        chosen = [self.node(place) for place in range(len(model.channels))]
+        allowed = allowed_of(model) if replace else {}
         for place, node in enumerate(chosen):
-            if node is None and plain(self.model.channels[place]) not in allowed:
+            if node is None and plain(model.channels[place]) not in allowed:
                 told = self.unclear.get(place, "")
                 told = f" ({told})" if "could be" in told else ""
-                return _("Choose a volume for the channel {name}{why}").format(name=self.model.channels[place], why=told)
+                return _("Choose a volume for the channel {name}{why}").format(name=model.channels[place], why=told)
         named = [node.GetID() for node in chosen if node is not None]
         if len(set(named)) < len(named):
             return _("Two channels have the same volume; choose another for one of them")
@@ -83,20 +85,22 @@ class ChannelChooser:
     def onVolume(self, place: int, node) -> None:
         """Keeps the user's choice; none is a choice too."""
         if not self._filling and self._parameters is not None and self.model is not None:
-            self._parameters.SetNodeReferenceID(self._role(place), node.GetID() if node else None)
-            self._parameters.SetParameter(self._role(place), "chosen")
+            self._parameters.SetNodeReferenceID(role_of(self.model, place), node.GetID() if node else None)
+            self._parameters.SetParameter(role_of(self.model, place), "chosen")
             self._onChange()
 
     def _propose(self) -> None:
         """Fills channels that nobody chose for; what may be several volumes stays empty."""
+        self.unclear = {}
         try:
-            matches = matched(candidates_of(slicer.mrmlScene, getattr(slicer, "dicomDatabase", None)), self.model)
+            database = getattr(slicer, "dicomDatabase", None)
+            matches = matched(candidates_of(slicer.mrmlScene, database, self._tags), self.model)
         except OncoError:
             return
         self.unclear = dict(matches.unclear)
         for place, (candidate, _by) in matches.found.items():
-            if self.node(place) is None and self._parameters.GetParameter(self._role(place)) != "chosen":
-                self._parameters.SetNodeReferenceID(self._role(place), candidate.key)
+            if self.node(place) is None and self._parameters.GetParameter(role_of(self.model, place)) != "chosen":
+                self._parameters.SetNodeReferenceID(role_of(self.model, place), candidate.key)
 
     def _rows(self, count: int) -> list[tuple]:
         """As many rows as there are channels; more were made for another model and are hidden."""
@@ -120,9 +124,7 @@ class ChannelChooser:
         self.place.setVisible(False)
         self.replaceBox.setVisible(False)
 
-    def _name(self, place: int) -> str:
-        same = [name for name in self.model.channels if plain(name) == plain(self.model.channels[place])]
-        return self.model.channels[place] if len(same) == 1 else str(place)
 
-    def _role(self, place: int) -> str:
-        return f"{ROLE}{plain(self._name(place))}"
+def role_of(model, place: int) -> str:
+    """The node reference that holds a channel's volume: models that name a channel alike share it."""
+    return f"{ROLE}{plain(name_of(model, place))}"

@@ -30,6 +30,7 @@ class GoalChooser:
         self._picked: set[str] = set()
         self._problem: tuple[tuple, str] = ((), "")
         self._channels: tuple[str, object] = ("", None)
+        self._more = ""
         ui.findEdit.connect("textChanged(QString)", self.onFind)
         ui.goalSelector.connect("currentIndexChanged(int)", self.onGoal)
         ui.speedSelector.connect("currentIndexChanged(int)", self.onSpeed)
@@ -80,19 +81,23 @@ class GoalChooser:
         choice = (self.goal.id, self.speed, tuple(self.structures))
         if self._problem[0] != choice:
             self._problem = (choice, problem_of(self.goal.id, speed=self.speed, structures=self.structures))
-        self.tell(self._problem[1])
+        self._showHint()
         return self._problem[1]
 
     def tell(self, problem: str) -> None:
-        """Shows under the choice why it cannot run, or what cannot be offered."""
-        self.ui.hintLabel.text = problem or "\n".join(self.problems)
+        """Also shows under the choice why it cannot run for another reason; "" for none."""
+        self._more = problem
+        self._showHint()
+
+    def _showHint(self) -> None:
+        self.ui.hintLabel.text = self._problem[1] or self._more or "\n".join(self.problems)
         self.ui.hintLabel.setVisible(bool(self.ui.hintLabel.text))
 
     def channels(self):
         """The model of the choice when it takes several images (`TakesChannels`), or None. Looked at once for each goal."""
         chosen = self.goal.id if self.goal else ""
         if self._channels[0] != chosen:
-            self._channels = (chosen, model_with_channels(chosen) if chosen else None)
+            self._channels = (chosen, model_with_channels(request_of(chosen)) if chosen else None)
         return self._channels[1]
 
     def lookAgain(self) -> None:

@@ -16,7 +16,7 @@ from OncoLib.segmentation import Prediction, Provenance, Segmentation
 from OncoSegmentLib.experts.channels import check_channels, ordered, stacked
 from OncoSegmentLib.experts.image_checks import allowed
 from OncoSegmentLib.experts.monai_bundle.case import predicted
-from OncoSegmentLib.experts.monai_bundle.facts import checked_names
+from OncoSegmentLib.experts.monai_bundle.facts import Model, checked_names
 from OncoSegmentLib.experts.monai_bundle.outputs import layers_of
 from OncoSegmentLib.experts.monai_bundle.recipe import Recipe, made, recipe_of
 from OncoSegmentLib.experts.monai_bundle.source import model_of, require_packages
@@ -75,6 +75,10 @@ class MonaiBundleExpert:
         if request.device == "cuda":
             device_of(request)
         return (*trusted, *memory_note(image, plan.recipe))
+
+    def channels_of(self, request: Request) -> Model:
+        """What the request's model takes; reads its description only."""
+        return model_of(str(request.parameters.get("weights", "")))
 
     def need(self, image: Image, request: Request):
         """Predicted memory of a run: that of the scores, and of a process with the libraries loaded."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from OncoLib.errors import InputError, ModelError
+from OncoSegmentLib.experts.channels import facts_of_card
 from OncoSegmentLib.experts.monai_bundle import auto3dseg
 from OncoSegmentLib.experts.monai_bundle.facts import Model, model_of_bundle
 
@@ -40,7 +42,7 @@ def model_of_card(card_id: str, root: Path | None = None) -> Model:
     folder = store.where(card, root)
     if is_damaged(folder, root):
         raise ModelError(f"the weights of {card_id} are damaged; install or import them again")
-    return model_of_folder(folder, card)
+    return replace(model_of_folder(folder, card), **facts_of_card(card))
 
 
 def model_of_folder(path: Path, card=None) -> Model:
