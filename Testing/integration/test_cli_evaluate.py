@@ -117,7 +117,7 @@ def plain(tmp_path, log):
     [
         (("none.nii.gz", "lesion.nii.gz"), "first empty", (1, 0, 0.0, None), -0.024, "the result is empty: every"),
         (("found-none/segmentation.seg.nrrd", "lesion.nii.gz"), "first empty", (1, 0, 0.0, None), -0.024, "the result is empty:"),
-        (("found-none/segmentation.json", "lesion.nii.gz"), "first empty", (1, 0, 0.0, None), -0.024, "the result is empty: every"),
+        (("found-none/segmentation.json", "lesion.nii.gz"), "first empty", (1, 0, 0.0, None), -0.024, "the result is empty:"),
         (("lesion.nii.gz", "none.nii.gz"), "second empty", (0, 1, None, 0.0), 0.024, "the reference is empty: every"),
     ],
 )
