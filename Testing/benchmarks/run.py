@@ -31,6 +31,8 @@ def main() -> int:
         engine,
         measures,
         models_install,
+        network_share,
+        network_ways,
         nnunet_export,
         nodes,
         scheduler,
@@ -43,7 +45,8 @@ def main() -> int:
     )
 
     numbers = (nodes, thresholds, startup, accuracy, measures, surfaces)
-    for module in (*numbers, total_segmentator, nnunet_export, warm, engine, scheduler, transfer, models_install):
+    networks = (total_segmentator, network_share, network_ways, nnunet_export, warm)
+    for module in (*numbers, *networks, engine, scheduler, transfer, models_install):
         for line in module.figures(shared_data(), full=options.full):
             print(line, flush=True)
     return 0
