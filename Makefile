@@ -32,7 +32,7 @@ TEST_ENVIRONMENT := OMP_NUM_THREADS=1
 # PARALLEL= runs all in one process. More than four gain little: engines and workers start processes of their own.
 PARALLEL ?= --numprocesses auto --maxprocesses 4 --dist loadfile
 
-.PHONY: help demo test test-all test-slicer-env bench bench-full lint cmake-lists clean
+.PHONY: help demo test test-all test-slicer-env bench bench-full bench-gpu lint cmake-lists clean
 .DEFAULT_GOAL := help
 
 help:
@@ -42,6 +42,7 @@ help:
 	@echo "make test-slicer-env  unit and scene tests with the packages of Slicer 5.12 (Python 3.11 or later)"
 	@echo "make bench            benchmark figures, one a line, within 15 minutes"
 	@echo "make bench-full       all benchmark figures"
+	@echo "make bench-gpu        figures of networks on a CUDA GPU; says so where there is none"
 	@echo "make lint             ruff"
 	@echo "make cmake-lists      write the file lists of the modules' CMakeLists.txt"
 	@echo "make clean            remove the environments and what the commands wrote"
@@ -67,10 +68,13 @@ run-slicer-env: $(SLICER_VENV)/.installed
 	$(TEST_ENVIRONMENT) $(SLICER_VENV)/bin/python -m pytest $(PARALLEL) -m "not slow" Testing/unit Testing/integration
 
 bench: $(VENV)/.installed-dev
-	$(TEST_ENVIRONMENT) $(VENV)/bin/python Testing/benchmarks/run.py
+	$(VENV)/bin/python Testing/benchmarks/run.py
 
 bench-full: $(VENV)/.installed-dev
-	$(TEST_ENVIRONMENT) $(VENV)/bin/python Testing/benchmarks/run.py --full
+	$(VENV)/bin/python Testing/benchmarks/run.py --full
+
+bench-gpu: $(VENV)/.installed-dev
+	$(VENV)/bin/python Testing/benchmarks/gpu.py
 
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/python -m ruff check .

@@ -17,6 +17,7 @@ from OncoLib.image_files import write_image
 
 NO_PACKAGE = "TotalSegmentator is not installed (extra 'ai'), so its tests cannot run"
 NUMBER = "abcdefgh1234567890"
+MAIN = ("-c", "from totalsegmentator.bin.TotalSegmentator import main; main()")
 
 
 def require_package() -> None:
@@ -38,16 +39,19 @@ def blocks(spacing_mm=(2.0, 2.2, 2.5), noise: float = 0.0) -> Image:
     return Image(np.rint(voxels).astype(np.int16), matrix, modality="CT", units="HU")
 
 
-def command(image: Image, folder: Path, weights: Path, *arguments: str) -> np.ndarray:
-    """Label map `[k, j, i]` of the package's own command on the image as a NIfTI file, in a process of its own."""
+def command(image: Image, folder: Path, weights: Path, *arguments: str, start=MAIN) -> np.ndarray:
+    """Label map `[k, j, i]` of the package's own command on the image as a NIfTI file, in a process of its own.
+
+    start: what Python is told to run.
+    """
     import nibabel
 
     home = folder / "command-home"
-    home.mkdir(parents=True)
+    home.mkdir(parents=True, exist_ok=True)
     config = {"totalseg_id": "test", "send_usage_stats": False, "prediction_counter": 0, "statistics_disclaimer_shown": True}
     (home / "config.json").write_text(json.dumps({**config, "license_number": NUMBER}))
     write_image(folder / "image.nii.gz", image.voxels, image.ijk_to_ras)
-    call = [sys.executable, "-c", "from totalsegmentator.bin.TotalSegmentator import main; main()"]
+    call = [sys.executable, *start]
     call += ["-i", str(folder / "image.nii.gz"), "-o", str(folder / "out.nii.gz"), "--ml", "-d", "cpu", "-q", *arguments]
     environment = {**os.environ, "TOTALSEG_HOME_DIR": str(home), "TOTALSEG_WEIGHTS_PATH": str(weights)}
     done = subprocess.run(call, env=environment, capture_output=True, text=True, cwd=folder)

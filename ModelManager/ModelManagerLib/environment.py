@@ -61,6 +61,15 @@ def environment(folder: Path | None = None) -> Environment:
     )
 
 
+def usable_cores() -> int:
+    """Processor cores that this process may keep busy: those it is bound to, and no more than its container's share of time."""
+    try:
+        from joblib import cpu_count  # comes with nnU-Net
+    except ImportError:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cpu_count()
+
+
 def installed(names: tuple[str, ...]) -> dict[str, str]:
     """Versions of those distributions that are installed, read from their metadata."""
     versions = {}

@@ -11,9 +11,8 @@ import re
 from dataclasses import replace
 from functools import lru_cache
 
-from OncoLib.errors import InputError
 from OncoLib.resources import resource_path
-from OncoLib.terminology import SIDES, Structure, structure
+from OncoLib.terminology import SIDES, Structure, known_structure, structure
 
 NO_CODE = "No code is known for the label {label!r} of task {task!r}: it is tissue, told apart by its name."
 
@@ -37,7 +36,7 @@ def _structure(engine: str, task: str, label: str) -> Structure:
     table = _table(engine)
     of_task = table.get("tasks", {}).get(task, {}).get(label, {})
     structure_id = of_task.get("structure") or _id_of_label(label, table)
-    found = _known(structure_id) if structure_id else None
+    found = known_structure(structure_id) if structure_id else None
     if found is None:
         return _unknown(task, label)
     return replace(found, note=" ".join(text for text in (found.note, of_task.get("note", "")) if text))
@@ -56,13 +55,6 @@ def _id_of_label(label: str, table: dict) -> str | None:
         if match:
             return rule["structure"].format(*match.groups()).lower()
     return None
-
-
-def _known(structure_id: str) -> Structure | None:
-    try:
-        return structure(structure_id)
-    except InputError:
-        return None
 
 
 def _unknown(task: str, label: str) -> Structure:

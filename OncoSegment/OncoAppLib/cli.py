@@ -136,6 +136,10 @@ def add_segment(verbs) -> None:
     verb.add_argument("--profiles", type=Path, metavar="DIR", help="folder of your own profiles")
     verb.add_argument("--task", default="", help="of totalsegmentator (default: total); see `oncosegment models tasks`")
     verb.add_argument("--speed", default="", choices=("normal", "fast", "fastest"), help="of the task: finer or faster networks")
+    verb.add_argument(
+        "--precision", default="", choices=("full", "bfloat16"),
+        help="of networks on the CPU; bfloat16: faster where the processor has it, and a little different (default: full)",
+    )  # fmt: skip
     verb.add_argument("--structures", nargs="+", default=[], metavar="NAME", help="only these, after IMAGE")
     model_options.add(verb)
     lesions.add_to_segment(verb)

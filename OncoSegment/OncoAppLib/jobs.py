@@ -77,6 +77,7 @@ def opened_input(options, request: Request, progress: Progress) -> tuple[Input, 
 def parameters_of(options) -> dict:
     """What only some models take; refused by those that do not."""
     given = {"task": options.task, "speed": options.speed, "structures": options.structures}
+    given["precision"] = options.precision
     return {**{name: value for name, value in given.items() if value}, **model_options.parameters_of(options)}
 
 
@@ -85,7 +86,7 @@ def refuse_strange(options) -> None:
     lesions.refuse_strange(options)
     model_options.refuse_strange(options)
     if options.model == "thresholds" and parameters_of(options):
-        raise InputError("--task, --speed and --structures belong to --model totalsegmentator; --profile to thresholds")
+        raise InputError("--task, --speed, --structures and --precision belong to models with networks; --profile to thresholds")
 
 
 def protect_inputs(inputs: list[Path], folder: Path, names: tuple[str, ...]) -> None:

@@ -32,6 +32,8 @@ def main() -> int:
         lesions,
         measures,
         models_install,
+        network_share,
+        network_ways,
         nnunet_export,
         nodes,
         panel,
@@ -46,7 +48,8 @@ def main() -> int:
     )
 
     numbers = (nodes, thresholds, startup, accuracy, measures, surfaces, lesions, registration)
-    for module in (*numbers, total_segmentator, nnunet_export, panel, warm, engine, scheduler, transfer, models_install):
+    networks = (total_segmentator, network_share, network_ways, nnunet_export, panel, warm)
+    for module in (*numbers, *networks, engine, scheduler, transfer, models_install):
         for line in module.figures(shared_data(), full=options.full):
             print(line, flush=True)
     return 0

@@ -158,21 +158,22 @@ async def guard(scheduler, nannies, limit: int | None, stop) -> None:
     """Stops a worker that takes more than its limit, and the largest one when the machine runs out of memory."""
     from distributed.core import Status
 
-    from OncoSegmentLib.engine.memory import available_bytes, reserve_bytes, total_bytes
-    from OncoSegmentLib.engine.on_worker import memory_of
+    from OncoSegmentLib.engine.memory import Trees, available_bytes, reserve_bytes, total_bytes
 
-    reserve, stopped = reserve_bytes(total_bytes()), set()
+    reserve, stopped, trees = reserve_bytes(total_bytes()), set(), Trees()
     while True:
         await asyncio.sleep(GUARD_SECONDS if any(one.processing for one in scheduler.workers.values()) else IDLE_GUARD_SECONDS)
         if any(one.status in (Status.closing, Status.closed, Status.failed) for one in nannies):
             stop.set()  # it could not start a worker anew (full disk, no descriptor left) and never tries again
             return
-        sizes = {one: memory_of(one.pid) for one in nannies if one.pid and one.pid not in stopped}
-        largest = max(sizes, key=sizes.get, default=None)
-        if largest is None:
-            continue
         with contextlib.suppress(OSError):  # a look that fails is made again
             free = available_bytes()
+            watched = {one.pid: one for one in nannies if one.pid and one.pid not in stopped}
+            by_pid = trees.sizes(watched, anew=free < reserve)
+            sizes = {watched[pid]: size for pid, size in by_pid.items()}
+            largest = max(sizes, key=sizes.get, default=None)
+            if largest is None:
+                continue
             over_limit = limit is not None and sizes[largest] > limit
             if over_limit or (free < reserve and sizes[largest] > reserve):
                 stopped.add(largest.pid)

@@ -18,6 +18,7 @@ from OncoLib.private_folders import private_folder
 from OncoSegmentLib.engine import gpus as graphics
 from OncoSegmentLib.engine.beside import ADDRESS_FILE
 from OncoSegmentLib.engine.dask_engine import GPU, DaskEngine, connected, new_client
+from OncoSegmentLib.engine.node import thread_share
 from OncoSegmentLib.engine.on_worker import IDLE_SECONDS, IDLE_VARIABLE, LOGS_VARIABLE, TEMPORARY_VARIABLE
 from OncoSegmentLib.engine.paths import command, worker_path
 from OncoSegmentLib.engine.shared import pack
@@ -137,12 +138,13 @@ class LocalEngine(DaskEngine):
             "spill": str(self.folder / "spill"),
             "limit_bytes": limit_bytes(count, self._limit) if self._limit else None,
             "idle_timeout_s": IDLE_TIMEOUT_SECONDS,
-            "workers": [self._worker(at, found[at] if at < len(found) else None) for at in range(count)],
+            "workers": [self._worker(at, found[at] if at < len(found) else None, count) for at in range(count)],
         }
 
-    def _worker(self, at: int, gpu: str | None) -> dict:
+    def _worker(self, at: int, gpu: str | None, of: int) -> dict:
         environment = {LOGS_VARIABLE: str(self.folder / "logs"), IDLE_VARIABLE: str(self._idle_s)}
         environment[graphics.VARIABLE] = gpu or ""
+        environment.update(thread_share(of))
         temporary = self.folder / "tmp" / f"worker-{at}"
         temporary.mkdir(mode=0o700)
         environment.update(dict.fromkeys(("TMPDIR", "TEMP", "TMP", TEMPORARY_VARIABLE), str(temporary)))

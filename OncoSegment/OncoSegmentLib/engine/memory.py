@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 RESERVE_FRACTION = 0.05
@@ -59,3 +61,46 @@ def limit_bytes(workers: int, asked: int | None = None, *, available: int | None
     available = available_bytes() if available is None else available
     share = max(available - reserve_bytes(total), RESERVE_SMALLEST) // max(workers, 1)
     return min(asked, share) if asked else share
+
+
+KIN_SECONDS = 1.0
+
+
+class Trees:
+    """Resident bytes of processes with all below them, for looks in quick succession.
+
+    Who is below a process is looked up once in `KIN_SECONDS`: that reads every process of the machine, 3.5 ms with 105 of them,
+    and ten times a second took 5 % of a core from the networks.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._at = clock, float("-inf")
+        self._kin: dict[int, list] = {}
+
+    def sizes(self, pids: Iterable[int], *, anew: bool = False) -> dict[int, int]:
+        """By process id; 0 for one that is gone. anew: look up who is below now."""
+        pids = list(pids)
+        if anew or set(pids) != self._kin.keys() or self._clock() - self._at >= KIN_SECONDS:
+            self._kin, self._at = {pid: kin_of(pid) for pid in pids}, self._clock()
+        return {pid: sum(map(resident_bytes, self._kin[pid])) for pid in pids}
+
+
+def kin_of(pid: int) -> list:
+    """The process and all below it, as psutil has them."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return []
+
+
+def resident_bytes(process) -> int:
+    """Of one process of psutil; 0 when it is gone."""
+    import psutil
+
+    try:
+        return process.memory_info().rss
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return 0

@@ -15,7 +15,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 CONFIG = {"distributed.worker.memory.terminate": 0.95}
@@ -128,6 +128,16 @@ async def serve(node: Node, options) -> int:
     return 0
 
 
+def thread_share(workers: int, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Variables that give each of several workers its part of the cores; what the user set already stays."""
+    if workers < 2:
+        return {}
+    from ModelManagerLib.environment import usable_cores
+
+    share = str(max(usable_cores() // workers, 1))
+    return {name: share for name in THREAD_VARIABLES if not environ.get(name)}
+
+
 def told_to_end() -> asyncio.Event:
     """An event that SIGTERM and Ctrl-C set."""
     told, loop = asyncio.Event(), asyncio.get_running_loop()
@@ -161,7 +171,7 @@ def nannies_of(node: Node, scheduler: str, security, *, quiet: bool = False) -> 
             protocol="tls",
             security=security,
             resources={GPU: 1} if gpu else {},
-            env={VARIABLE: gpu},
+            env={VARIABLE: gpu, **thread_share(len(node.workers))},
             memory_limit=node.memory_bytes,
             local_directory=node.local_directory or None,
             death_timeout=node.death_s,

@@ -270,13 +270,6 @@ def release_here() -> int:
 
 def memory_of(pid: int) -> int:
     """Resident bytes of a process and all below it; 0 when it is gone."""
-    import psutil
+    from OncoSegmentLib.engine.memory import kin_of, resident_bytes
 
-    total = 0
-    try:
-        process = psutil.Process(pid)
-        for one in (process, *process.children(recursive=True)):
-            total += one.memory_info().rss
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        pass
-    return total
+    return sum(map(resident_bytes, kin_of(pid)))

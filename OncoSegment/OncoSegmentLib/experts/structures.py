@@ -13,7 +13,7 @@ from OncoLib.errors import InputError
 from OncoLib.label_map import distinct_color
 from OncoLib.measure import label_histogram
 from OncoLib.segmentation import Segment, label_type_for
-from OncoLib.terminology import SIDES, Structure, structure, structures
+from OncoLib.terminology import SIDES, Structure, known_structure, structures
 
 EMPTY = "empty: the model found none in this image"
 
@@ -44,12 +44,10 @@ def structure_of(model: FindsOutputs, name: str) -> Structure:
         if not uncoded(found):
             return found
     for attempt in ids_of(name):
-        try:
-            return structure(attempt)
-        except InputError:
-            continue
-    found = structure_of_label("totalsegmentator", task, name)
-    return found
+        found = known_structure(attempt)
+        if found is not None:
+            return found
+    return structure_of_label("totalsegmentator", task, name)
 
 
 def ids_of(name: str) -> list[str]:

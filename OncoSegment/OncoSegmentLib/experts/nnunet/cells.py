@@ -18,6 +18,10 @@ BLOCK = 8
 somewhere in a larger block (3.9 s at 8, 7.6 s at 16, 4.0 s at 4, one case of 180x180x150)."""
 
 
+CACHED = 1 << 15
+"""Voxels whose scores of one class, single precision, stay in the cache of a core."""
+
+
 @dataclass(frozen=True)
 class Axis:
     """Where the output samples along one axis lie: between nodes `low` and `high`, at `weight` of the way. nodes: count."""
@@ -64,6 +68,24 @@ def interpolated(scores, axes: tuple[Axis, ...], first: tuple[int, ...], at: tup
         shape[number] = -1
         scores = torch.lerp(low, high, torch.from_numpy(axis.weight[part]).view(shape))
     return scores
+
+
+def highest(scores, kind) -> np.ndarray:
+    """The class of the highest score of each voxel, the first of equal ones. scores: torch `[class, k, ...]`.
+
+    One class after the other in blocks of rows that stay in the cache: a quarter of the time of NumPy's argmax on half
+    precision with 118 classes, and no copy of all.
+    """
+    labels = np.zeros(scores.shape[1:], kind)
+    rows = max(CACHED // max(int(np.prod(scores.shape[2:])), 1), 1)
+    for start in range(0, labels.shape[0], rows):
+        block, out = scores[:, start : start + rows], labels[start : start + rows]
+        best = block[0].float().numpy().copy()
+        for number in range(1, block.shape[0]):
+            one = block[number].float().numpy()
+            np.copyto(out, np.asarray(number, kind), where=one > best)
+            np.maximum(best, one, out=best)
+    return labels
 
 
 def corners(values: np.ndarray, axes: tuple[Axis, ...], pick) -> np.ndarray:
@@ -125,11 +147,9 @@ def labels_by_cells(scores, axes: tuple[Axis, ...], out: np.ndarray, *, as_half:
     scores: torch `[class, k, j, i]`. as_half: interpolated scores are rounded to half precision before they are
     compared, as nnU-Net's default does; then equal ones go to the first class. check: called now and then.
     """
-    highest = np.empty(scores.shape[1:], out.dtype)
-    for plane in range(highest.shape[0]):
-        highest[plane] = scores[:, plane].float().argmax(0).numpy()
-    mixed = corners(highest, axes, np.minimum) != corners(highest, axes, np.maximum)
-    spread(highest, axes, out)
+    nodes = highest(scores, out.dtype)
+    mixed = corners(nodes, axes, np.minimum) != corners(nodes, axes, np.maximum)
+    spread(nodes, axes, out)
     for part in blocks(mixed):
         check()
         values, at = block_scores(scores, axes, part)

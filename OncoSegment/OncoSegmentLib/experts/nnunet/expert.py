@@ -20,6 +20,7 @@ from OncoSegmentLib.experts.nnunet import slabs
 from OncoSegmentLib.experts.nnunet.loading import device_of
 from OncoSegmentLib.experts.nnunet.orientation import CANONICAL_FAMILIES, TURNING
 from OncoSegmentLib.experts.nnunet.plans_check import require_known_plans
+from OncoSegmentLib.experts.nnunet.precision import FULL, checked_precision, require_precision, told_precision
 from OncoSegmentLib.experts.nnunet.prediction import Found, Settings, stages
 from OncoSegmentLib.experts.nnunet.source import model_of, plans_sha256
 from OncoSegmentLib.experts.nnunet.turns import turn
@@ -31,7 +32,7 @@ from OncoSegmentLib.worker import require_worker
 PACKAGES = ("nnunetv2", "torch", "dynamic_network_architectures")
 """What a result depends on, beside what every result names."""
 
-PARAMETERS = ("weights", "folds", "checkpoint", "mirroring", "step", "structures", "probabilities", "confirm")
+PARAMETERS = ("weights", "folds", "checkpoint", "mirroring", "step", "structures", "probabilities", "confirm", "precision")
 STEPS = (0.1, 1.0)
 """Smallest and largest distance of tiles as a share of their size; at 1 they only touch."""
 
@@ -58,6 +59,7 @@ class NnUNetExpert:
     Request parameters: `weights` (absolute path of a model folder, or the id of an installed card), `folds` (numbers or
     "all"; default: all that are there), `checkpoint` ("final", "best"), `mirroring` ("on": as far as the training allows,
     "off"), `step` (distance of tiles, 0.5), `structures` (names of labels to keep), `probabilities` (true keeps them),
+    `precision` ("full", "bfloat16": faster on CPUs that have it, and a little different),
     `confirm` (SHA-256 of a plans.json with names that are not nnU-Net's own, by who knows its source).
     """
 
@@ -83,8 +85,8 @@ class NnUNetExpert:
         plan = plan_of(request)
         images = ordered(image, request, plan.model)
         trusted = check_channels(images, image, plan.model)
-        if request.device == "cuda":
-            device_of(request)
+        if request.device == "cuda" or plan.settings.precision != FULL:
+            require_precision(plan.settings.precision, device_of(request))
         return (*trusted, *side_note(plan.model), *memory_note(image, plan))
 
     def channels_of(self, request: Request) -> models.Model:
@@ -174,6 +176,7 @@ def plan_of(request: Request) -> Plan:
         if not confirmed:
             require_known_plans(first.folder)
     settings = Settings(folds, file, "cpu", mirroring, float(step), bool(given.get("probabilities", False)), confirmed)
+    settings = replace(settings, precision=checked_precision(given))
     return Plan(model, first, settings, structures.checked_choice(model, tuple(given.get("structures", ()))), confirmed)
 
 
@@ -274,6 +277,7 @@ def facts_of(plan: Plan, request: Request, image: Image, images: tuple[Image, ..
         "checkpoint": settings.checkpoint,
         "mirroring": "on" if settings.mirroring else "off",
         "step": settings.step,
+        "precision": told_precision(settings.precision, device_of(request)),
         "structures": list(plan.structures),
         "channels": {name: hashes.get(name, "the image") for name in model.channels},
         "region": request.region.as_dict() if request.region else None,

@@ -86,7 +86,7 @@ def labels_of(scores, way: Way, label_manager, method: str, check=lambda: None) 
     """The label map of the network's axes, `[k, j, i]`, as nnU-Net's label manager numbers it."""
     kind = np.uint8 if scores.shape[0] <= 256 else np.uint16
     if tuple(scores.shape[1:]) == way.shape:
-        return np.stack([plane_labels(scores[:, at], kind) for at in range(way.shape[0])])
+        return cells.highest(scores, kind)
     if method == WHOLE:
         return np.asarray(label_manager.convert_logits_to_segmentation(way.resample(scores))).astype(kind)
     out = np.zeros(way.shape, kind)
@@ -96,11 +96,6 @@ def labels_of(scores, way: Way, label_manager, method: str, check=lambda: None) 
     else:
         labels_class_by_class(scores, way, out, check)
     return out
-
-
-def plane_labels(scores, kind) -> np.ndarray:
-    """Of the highest score; the first of equal ones."""
-    return scores.float().argmax(0).numpy().astype(kind)
 
 
 def labels_class_by_class(scores, way: Way, out: np.ndarray, check) -> None:

@@ -35,13 +35,17 @@ def device_of(request) -> str:
 
 
 def torch_device(device):
-    """As the package does it: every core for the CPU, one thread beside a GPU."""
-    import multiprocessing
+    """The device, with torch's threads set for it: one beside a GPU.
 
+    On the CPU those that torch has (all cores, or what OMP_NUM_THREADS or the caller says), but no more than this process may
+    keep busy: nnU-Net's own way takes all that the machine has, from a container's or another worker's share too.
+    """
     import torch
 
+    from ModelManagerLib.environment import usable_cores
+
     name = str(device)
-    torch.set_num_threads(multiprocessing.cpu_count() if name == "cpu" else 1)
+    torch.set_num_threads(min(torch.get_num_threads(), usable_cores()) if name == "cpu" else 1)
     return torch.device(name)
 
 

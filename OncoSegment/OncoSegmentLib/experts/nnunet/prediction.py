@@ -13,6 +13,7 @@ from OncoSegmentLib.experts.nnunet import export, slabs
 from OncoSegmentLib.experts.nnunet.loading import leased, torch_device
 from OncoSegmentLib.experts.nnunet.model import Model
 from OncoSegmentLib.experts.nnunet.orientation import Turn, turn_of
+from OncoSegmentLib.experts.nnunet.precision import BFLOAT16, FULL
 from OncoSegmentLib.experts.nnunet.probabilities import boxes_of
 
 
@@ -27,6 +28,7 @@ class Settings:
     step: float = 0.5
     probabilities: bool = False
     confirmed: bool = False
+    precision: str = FULL
 
 
 @dataclass
@@ -60,6 +62,7 @@ def predict(
     with leased(model.folder, settings.folds, device, settings.checkpoint, settings.confirmed) as predictor:
         axes = predictor.allowed_mirroring_axes if settings.mirroring else None
         predictor.tile_step_size, predictor.use_mirroring = settings.step, bool(axes)
+        predictor.bfloat16 = settings.precision == BFLOAT16
         tiles = Tiles(len(predictor.list_of_parameters), progress, cancel)
         predictor.on_tile = tiles
         try:

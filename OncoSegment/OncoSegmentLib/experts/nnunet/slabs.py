@@ -14,6 +14,7 @@ import numpy as np
 
 from OncoSegmentLib.experts.nnunet import cells
 from OncoSegmentLib.experts.nnunet.export import Way
+from OncoSegmentLib.experts.nnunet.sums import add_tile, divide, tile_scores, weights_of_tile
 
 LARGE_BYTES = 1 << 30
 """From this size of all class scores on, they are not held at once."""
@@ -69,7 +70,6 @@ class Window:
 
     def __init__(self, predictor, data, tiles: int) -> None:
         import torch
-        from nnunetv2.inference.sliding_window_prediction import compute_gaussian
 
         self._predictor, self._data, self._done, self._of = predictor, data, 0, tiles * len(predictor.list_of_parameters)
         self._depth, self._at = int(predictor.configuration_manager.patch_size[0]), 0
@@ -78,8 +78,7 @@ class Window:
         self._device = place_for(predictor.device, HALF * folds * int(np.prod(shape)))
         self._sums = [torch.zeros(shape, dtype=torch.half, device=self._device) for _ in range(folds)]
         self._weights = torch.zeros(shape[1:], dtype=torch.half, device=self._device)
-        patch = tuple(predictor.configuration_manager.patch_size)
-        self._gaussian = compute_gaussian(patch, sigma_scale=1.0 / 8, value_scaling_factor=10, device=self._device)
+        self._gaussian = weights_of_tile(predictor, self._device)
 
     def add(self, tiles: list[tuple]) -> None:
         """Predicts tiles that begin in the row where the window stands, fold by fold."""
@@ -90,16 +89,11 @@ class Window:
                 self._add(self._sums[number], tile, number == 0)
 
     def _add(self, sums, tile: tuple, weigh: bool) -> None:
-        from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
-
         self._predictor.on_tile(self._done, self._of)
         self._done += 1
         image = self._data[tile][None].contiguous().to(self._predictor.device)
-        # The predictor's own method tells tiles of nnU-Net's loop, which does not run here.
-        scores = nnUNetPredictor._internal_maybe_mirror_and_predict(self._predictor, image)[0].to(self._device)
-        scores *= self._gaussian
         place = (slice(0, self._depth), *tile[2:])
-        sums[(slice(None), *place)] += scores
+        add_tile(sums[(slice(None), *place)], tile_scores(self._predictor, image).to(self._device), self._gaussian)
         if weigh:
             self._weights[place] += self._gaussian
 
@@ -108,17 +102,12 @@ class Window:
 
         Worked out in place: these sums get nothing more.
         """
-        import torch
-
         rows = min(start - self._at, self._depth)
         if rows <= 0:
             return None
         total = self._sums[0][:, :rows]
         for number, sums in enumerate(self._sums):
-            for row in range(rows):
-                torch.div(sums[:, row], self._weights[row], out=sums[:, row])
-                if torch.any(torch.isinf(sums[:, row])):
-                    raise RuntimeError("class scores are too large for half precision")
+            divide(sums[:, :rows], self._weights)
             if number:
                 total += sums[:, :rows]
         if len(self._sums) > 1:
@@ -170,10 +159,12 @@ class SlabLabels:
 
     def _same_grid(self, first: int, scores) -> None:
         """Nothing to resample."""
-        for row in range(scores.shape[1]):
+        rows = scores.shape[1]
+        if not self._regions:
             self._check()
-            if not self._regions:
-                self.labels[first + row] = scores[:, row].float().argmax(0).numpy()
+            self.labels[first : first + rows] = cells.highest(scores, self.labels.dtype)
+        for row in range(rows if self._regions else 0):
+            self._check()
             for number, mask in enumerate(self.masks):
                 mask[first + row] = cells.over_half(scores[number, row].float()).numpy()
 

@@ -45,14 +45,18 @@ class Tiles(list):
 
 @lru_cache(maxsize=1)
 def predictor_class() -> type:
-    """nnU-Net's predictor that calls `on_tile(done, of)` before each tile."""
+    """nnU-Net's predictor that calls `on_tile(done, of)` before each tile. On the CPU its loop over tiles is ours, see `sums`."""
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
+    from OncoSegmentLib.experts.nnunet.sums import scores_on_cpu
+
     class WatchedPredictor(nnUNetPredictor):
-        on_tile = None
+        on_tile, bfloat16 = None, False
         _tiles_done, _tiles = 0, Tiles(())
 
         def _internal_predict_sliding_window_return_logits(self, data, slicers, do_on_device=True):
+            if self.device.type == "cpu":
+                return scores_on_cpu(self, data, slicers)
             self._tiles_done, self._tiles = 0, Tiles(slicers)
             try:
                 return super()._internal_predict_sliding_window_return_logits(data, self._tiles, do_on_device)

@@ -17,6 +17,7 @@ from OncoLib.progress import CancelToken, Progress, part_of
 from OncoLib.segmentation import Prediction, Provenance, Segment, Segmentation
 from OncoSegmentLib.experts.image_checks import allowed, check_hounsfield
 from OncoSegmentLib.experts.nnunet.loading import device_of
+from OncoSegmentLib.experts.nnunet.precision import BFLOAT16, FULL, checked_precision, require_precision, told_precision
 from OncoSegmentLib.experts.total_segmentator import tasks
 from OncoSegmentLib.experts.total_segmentator.license_number import require_license_number
 from OncoSegmentLib.experts.total_segmentator.weights import folder_for, require_weights, weights_sha256
@@ -27,7 +28,7 @@ from OncoSegmentLib.warm import freed_on_out_of_memory
 PACKAGES = ("TotalSegmentator", "nnunetv2", "torch")
 """What a result depends on, beside what every result names."""
 
-PARAMETERS = ("task", "speed", "structures")
+PARAMETERS = ("task", "speed", "structures", "precision")
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Plan:
     speed: str
     structures: tuple[str, ...]
     weights: tuple[tasks.Weights, ...]
+    precision: str = FULL
 
     @property
     def subset(self) -> list[str] | None:
@@ -49,7 +51,8 @@ class TotalSegmentatorExpert:
     """Runs the package's Python interface; labels are those of its command on the same weights, bit for bit.
 
     Request parameters: `task` (default "total"), `speed` ("normal", "fast", "fastest"), `structures` (names of the
-    task; for tasks that start with "total" only their networks and a crop model are loaded).
+    task; for tasks that start with "total" only their networks and a crop model are loaded), `precision` ("full",
+    "bfloat16": faster on CPUs that have it, and a little different).
     """
 
     id = "totalsegmentator"
@@ -69,8 +72,8 @@ class TotalSegmentatorExpert:
             raise InputError("the model 'totalsegmentator' takes a task, no profile")
         trusted = check_modality(image, plan.task)
         check_size(image)
-        if request.device == "cuda":
-            device_of(request)
+        if request.device == "cuda" or plan.precision != FULL:
+            require_precision(plan.precision, device_of(request))
         if plan.task.licensed:
             require_license_number(plan.task.id)
         require_weights(plan.weights, folder_for(plan.weights), plan.task.id)
@@ -110,6 +113,7 @@ class TotalSegmentatorExpert:
                 "task": plan.task.id,
                 "speed": plan.speed,
                 "structures": list(plan.structures),
+                "precision": told_precision(plan.precision, device_of(request)),
                 "networks": networks,
                 "not_found": absent,
                 "region": request.region.as_dict() if request.region else None,
@@ -131,7 +135,7 @@ def plan_of(request: Request) -> Plan:
     task = tasks.task(request.parameters.get("task", "total"))
     speed = tasks.checked_speed(task, request.parameters.get("speed", "normal"))
     structures = tasks.checked_structures(task, tuple(request.parameters.get("structures", ())))
-    return Plan(task, speed, structures, tasks.weights_of(task, speed, structures))
+    return Plan(task, speed, structures, tasks.weights_of(task, speed, structures), checked_precision(request.parameters))
 
 
 def check_modality(image: Image, task: tasks.Task) -> tuple[str, ...]:
@@ -197,7 +201,7 @@ def predict(
 
     folder, files = folder_for(plan.weights), MemoryFiles()
     tell = part_of(progress, 0.05, 0.95)
-    predictor = InProcessPrediction(files, folder, len(plan.weights), tell, cancel)
+    predictor = InProcessPrediction(files, folder, len(plan.weights), tell, cancel, plan.precision == BFLOAT16)
     with (
         session(folder, number, cancel),
         replaced(package, nib=files, nnUNetv2_predict=predictor),

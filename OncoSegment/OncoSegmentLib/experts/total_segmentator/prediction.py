@@ -12,6 +12,7 @@ import numpy as np
 
 from OncoLib.errors import ModelError
 from OncoLib.progress import CancelToken, Progress
+from OncoSegmentLib.experts.nnunet import export
 from OncoSegmentLib.experts.nnunet.loading import READERS, leased, torch_device
 
 
@@ -21,9 +22,10 @@ class InProcessPrediction:
     files: the images in memory. runs: how many networks this request will run, for the fraction of the progress.
     """
 
-    def __init__(self, files, weights_folder: Path, runs: int, progress: Progress, cancel: CancelToken) -> None:
+    def __init__(self, files, weights_folder: Path, runs: int, progress: Progress, cancel: CancelToken, bfloat16=False) -> None:
         self._files, self._folder = files, weights_folder
         self._runs, self._progress, self._cancel = max(runs, 1), progress, cancel
+        self._bfloat16 = bfloat16
         self.done: list[int | str] = []
         self._passes, self._pass = 1, 0
 
@@ -39,6 +41,7 @@ class InProcessPrediction:
         with leased(folder, folds, torch_device(device)) as predictor:
             require_reader(predictor, folder)
             predictor.tile_step_size, predictor.use_mirroring, predictor.on_tile = step_size, tta, self._on_tile
+            predictor.bfloat16 = self._bfloat16
             try:
                 self._predict_cases(predictor, Path(dir_in), Path(dir_out), use_cropped_logits_resampling)
             finally:
@@ -53,7 +56,6 @@ class InProcessPrediction:
             self._predict_case(predictor, channels, dir_out / f"{case}.nii.gz", cropped_resampling)
 
     def _predict_case(self, predictor, channels: list[Path], output: Path, cropped_resampling: bool) -> None:
-        import nnunetv2.inference.export_prediction as export
         import torch
 
         images = [self._files.load(path) for path in channels]
@@ -66,10 +68,7 @@ class InProcessPrediction:
         logits = predictor.predict_logits_from_preprocessed_data(torch.from_numpy(data)).cpu()
         self._cancel.check()
         self._tell(0.05 + 0.9 * self._pass / self._passes, "from class scores to labels")
-        labels = export.convert_predicted_logits_to_segmentation_with_correct_shape(
-            logits, manager, configuration, predictor.label_manager, properties, False,
-            use_cropped_logits_resampling=cropped_resampling,
-        )  # fmt: skip
+        labels = labels_of(predictor, logits, properties, cropped_resampling)
         labels = np.ascontiguousarray(labels.transpose(2, 1, 0))
         self._files.save(self._files.Nifti1Image(labels, images[0].affine), output)
 
@@ -82,6 +81,26 @@ class InProcessPrediction:
     def _tell(self, fraction: float, what: str) -> None:
         run = len(self.done)
         self._progress(min((run + fraction) / self._runs, 1.0), f"Network {run + 1} of {self._runs}: {what}")
+
+
+def labels_of(predictor, logits, properties: dict, cropped_resampling: bool) -> np.ndarray:
+    """Label map `[k, j, i]` on the case's grid, nnU-Net's own.
+
+    The package resamples the image before, so most often nothing is left to resample, and the highest score is looked for
+    in our way, see `cells.highest`.
+    """
+    import nnunetv2.inference.export_prediction as package
+    import torch
+
+    manager, configuration, labels = predictor.plans_manager, predictor.configuration_manager, predictor.label_manager
+    way = export.way_of(predictor, properties)
+    if tuple(logits.shape[1:]) == way.shape and not labels.has_regions:
+        return export.in_image(export.labels_of(logits, way, labels, export.WHOLE), predictor, properties)
+    return package.convert_predicted_logits_to_segmentation_with_correct_shape(
+        logits, manager, configuration, labels, properties, False,
+        num_threads_torch=torch.get_num_threads(),  # nnU-Net's own choice is 8, on any machine
+        use_cropped_logits_resampling=cropped_resampling,
+    )  # fmt: skip
 
 
 def model_folder(weights_folder: Path, number: int | str, name: str) -> Path:
