@@ -10,7 +10,7 @@ import json
 import platform
 import sys
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +70,7 @@ def package_versions(names: Iterable[str] = ()) -> dict[str, str]:
     return versions
 
 
-@lru_cache(maxsize=None)
+@cache
 def _version(name: str) -> str:
     """Of an installed distribution, read once: what this process loaded stays as it was, and reading took 0.1 s of each run."""
     return importlib.metadata.version(name)
