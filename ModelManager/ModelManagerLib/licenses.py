@@ -49,7 +49,7 @@ def agree(
     if is_accepted(store, card):
         return
     if not accept_license(card.license):
-        raise ModelError(f"the license of {card.id} ({card.license.title}) was not accepted; nothing was fetched")
+        raise ModelError(f"the license of {card.id} ({card.license.title}) was not accepted; nothing was installed")
     record = {"card": card.id, "license": card.license.id, "sha256": text_sha256(card.license), "time": now()}
     with locked(store, "licenses", patience, progress, cancel), told("licenses.json"):
         document = _read(store)

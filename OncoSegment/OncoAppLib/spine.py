@@ -78,7 +78,8 @@ def checked(options, progress, cancel):
     found = [read_segmentation(path) for path in paths]
     for path, one in zip(paths, found):
         if not any(level_of(segment) for segment in one.segments):
-            raise InputError(f"{path.name}: no segment is coded as a vertebra from C1 to L6; wanted at least one")
+            wanted = "wanted the .seg.nrrd or segmentation.json of a run, since a plain label map carries no codes"
+            raise InputError(f"{path.name}: no segment is coded as a vertebra from C1 to L6; {wanted}")
     image = None
     if options.image is not None:
         image = open_image(options.image, modality=options.modality.upper(), units=options.units.upper()).image

@@ -46,7 +46,7 @@ def test_install_where_verify_remove(models):
 
 def test_no_license_no_byte(models):
     done = models("install", "our-spleen")
-    assert done.code == 4 and "was not accepted; nothing was fetched" in done.err
+    assert done.code == 4 and "was not accepted; nothing was installed" in done.err
     assert "Apache License 2.0" in done.err and "--accept-license" in done.err
     assert models.server.requests() == []
 

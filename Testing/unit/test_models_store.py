@@ -172,7 +172,7 @@ def test_the_license_is_shown_and_recorded_before_the_first_byte(tmp_path, serve
 
 def test_without_acceptance_nothing_is_fetched(tmp_path, server, root):
     url, content = offer(server, tmp_path, nnunet_files())
-    with pytest.raises(ModelError, match="was not accepted; nothing was fetched"):
+    with pytest.raises(ModelError, match="was not accepted; nothing was installed"):
         bring(nnunet_card(url, content), root, accept_license=lambda license: False)
     assert server.requests() == [] and acceptances(Store(root)) == []
 
