@@ -21,11 +21,11 @@ LAYERS = frozenset(
 )
 INFERERS = frozenset(("SlidingWindowInferer", "SlidingWindowInfererAdapt", "SimpleInferer"))
 TRANSFORMS = frozenset(
-    "EnsureChannelFirst EnsureType CastToType ToTensor Orientation Spacing Resize CropForeground SpatialPad DivisiblePad"
-    " BorderPad CenterSpatialCrop SpatialCrop NormalizeIntensity ScaleIntensity ScaleIntensityRange"
-    " ScaleIntensityRangePercentiles ThresholdIntensity ShiftIntensity ClipIntensityPercentiles GaussianSmooth MedianSmooth ConcatItems CopyItems DeleteItems"
-    " SelectItems SqueezeDim Flip Identity Activations AsDiscrete Invert KeepLargestConnectedComponent RemoveSmallObjects"
-    " FillHoles LabelFilter MeanEnsemble VoteEnsemble".split()
+    "EnsureChannelFirst EnsureType CastToType ToTensor Orientation Spacing Resize CropForeground SpatialPad"
+    " DivisiblePad BorderPad CenterSpatialCrop SpatialCrop NormalizeIntensity ScaleIntensity ScaleIntensityRange"
+    " ScaleIntensityRangePercentiles ThresholdIntensity ShiftIntensity ClipIntensityPercentiles GaussianSmooth"
+    " MedianSmooth ConcatItems CopyItems DeleteItems SelectItems SqueezeDim Flip Identity Activations AsDiscrete"
+    " Invert KeepLargestConnectedComponent RemoveSmallObjects FillHoles LabelFilter MeanEnsemble VoteEnsemble".split()
 )
 """Each as a transform of a dictionary: `Spacing` stands for `Spacingd`, `SpacingD` and `SpacingDict`."""
 
