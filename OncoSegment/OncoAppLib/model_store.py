@@ -35,7 +35,7 @@ def add(actions) -> None:
     made["export"].add_argument("--overwrite", action="store_true", help="replace the file if it is there")
     made["import"].add_argument("path", type=Path, help="a file of `export`, a zip, weights, or a folder with one or many models")
     made["import"].add_argument("--as", dest="card", default="", metavar="ID", help="which model it is, where that is not seen")
-    made["import"].add_argument("--new", default="", metavar="ID", help="take in your own model of nnU-Net or MONAI under this new id")
+    made["import"].add_argument("--new", default="", metavar="ID", help="your own model of nnU-Net or MONAI, under this new id")
     made["import"].add_argument("--link", action="store_true", help="share the files of a folder instead of copying them")
     made["remove"].add_argument("--dry-run", action="store_true", help="only say what that would free")
     made["install"].add_argument("--offline", action="store_true", help="fetch nothing")
