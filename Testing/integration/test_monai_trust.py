@@ -22,7 +22,7 @@ pytest.importorskip("monai", reason="MONAI is not installed (extra 'ai'), so its
 pytest.importorskip("torch", reason="PyTorch is not installed (extra 'ai'), so its tests cannot run")
 
 import tiny_monai as tiny  # noqa: E402
-from OncoSegmentLib.experts.monai_bundle.trust import bundle_sha256, forget_modules, own_modules  # noqa: E402
+from OncoSegmentLib.experts.monai_bundle.trust import bundle_sha256, own_modules  # noqa: E402
 from OncoSegmentLib.warm import models  # noqa: E402
 
 SHAPE = (32, 32, 32)
@@ -256,4 +256,3 @@ def test_modules_of_one_bundle_are_not_those_of_the_next(tmp_path):
     (tmp_path / "one" / "json" / "__init__.py").write_text("raise SystemError('the bundle hides a package')")
     with own_modules(tmp_path / "one"):
         importlib.reload(json)
-    forget_modules(tmp_path)
