@@ -83,6 +83,40 @@ def test_on_oblique_and_left_handed_grids(grid, tmp_path):
     same(bundle, noise(matrix=STORED[grid]), tmp_path)
 
 
+def test_a_searched_architecture_is_read_from_a_file_of_the_bundle(tmp_path):
+    """As the zoo's DiNTS bundles have it: `torch.load` of a second file, which here is the safe reading of it."""
+    import torch
+
+    bundle = tiny.labels_bundle(tmp_path / "tiny", "DiNTS")
+    blocks, edges = tiny.SPACE["num_blocks"], 3 * tiny.SPACE["num_depths"] - 2
+    code = {"a": np.ones((blocks, edges)), "c": np.ones((blocks, edges)), "node": np.ones((blocks + 1, 2))}
+    torch.save(code, bundle / "models" / "search_code.pt")
+    config = json.loads((bundle / "configs" / "inference.json").read_text())
+    network = tiny.network_of("DiNTS", 1, 3) | {"node_a": "$torch.from_numpy(@arch['node'])"}
+    config |= {
+        "arch": f"$torch.load({str(bundle / 'models' / 'search_code.pt')!r}, weights_only=False)",
+        "dints_space": tiny.SPACE | {"arch_code": ["$@arch['a']", "$@arch['c']"]},
+        "network_def": network,
+    }
+    tiny.write_bundle(bundle, config, tiny.metadata())
+    reference = run(noise(), bundle).layers[0]
+    space = config["dints_space"] | {"device": "$torch.device('cuda')"}
+    path = "$torch.load(@bundle_root + '/models/search_code.pt', map_location=torch.device('cuda'))"
+    edited(bundle, arch=path, dints_space=space)
+    found = same(bundle_for_monai(bundle, config), noise(), tmp_path)
+    np.testing.assert_array_equal(found.layers[0], reference)
+    np.testing.assert_array_equal(run(noise(), bundle).layers[0], reference)
+
+
+def bundle_for_monai(bundle, config):
+    """The same with paths and devices that MONAI itself can use here."""
+    other = bundle.parent / "for monai" / "tiny"
+    tiny.write_bundle(other, config, tiny.metadata(), {})
+    for name in ("model.pt", "search_code.pt"):
+        (other / "models" / name).write_bytes((bundle / "models" / name).read_bytes())
+    return edited(other, arch=config["arch"].replace(str(bundle), str(other)))
+
+
 def over(level: float, channels: int, outputs: int, picks) -> dict:
     """State of a network of one 1x1x1 convolution: output `o` is channel `picks[o]` less `level`, times 100."""
     import torch
@@ -263,7 +297,7 @@ def about(bundle, change):
         (lambda told: told.clear(), "does not say what the network takes and gives"),
         (lambda told: told["inputs"].update(points={"type": "tuples"}), "takes points beside or instead of one image"),
         (lambda told: told["inputs"]["image"].update(spatial_shape=[1, 2]), "takes images of 2 dimensions"),
-        (lambda told: told["inputs"]["image"].update(num_channels=3), "does not say what the network takes"),
+        (lambda told: told["inputs"]["image"].update(num_channels=3), "does not name its 3 channels"),
         (lambda told: told["inputs"]["image"].update(num_channels=3, channel_def={}), "does not name its 3 channels"),
         (lambda told: told["outputs"]["pred"].update(format="boxes"), "its result is boxes; wanted a segmentation"),
         (lambda told: told["outputs"]["pred"].pop("channel_def"), "does not name what it finds"),

@@ -152,6 +152,7 @@ def test_a_pickled_checkpoint_and_paths_out_of_the_bundle(tmp_path, trap):
     assert not trap.exists()
 
 
+@pytest.mark.slow
 def test_torchscript_only_is_told_and_runs_confirmed(tmp_path):
     import torch
     from monai.networks.nets import UNet
@@ -194,9 +195,8 @@ def scripted(folder: Path, trap: Path) -> Path:
     return bundle
 
 
-def test_a_confirmed_bundle_runs_in_a_process_of_its_own_and_nowhere_else(tmp_path, trap):
+def test_a_confirmed_bundle_does_not_run_in_this_process(tmp_path, trap):
     bundle = scripted(tmp_path / "tiny", trap)
-    plain = tiny.labels_bundle(tmp_path / "plain")
     confirm = bundle_sha256(bundle)
     with pytest.raises(InputError, match="no SHA-256"):
         segment(noise(), request(bundle, confirm="yes"))
@@ -205,6 +205,13 @@ def test_a_confirmed_bundle_runs_in_a_process_of_its_own_and_nowhere_else(tmp_pa
     with pytest.raises(ModelError, match="holds a program of its publisher's and runs in a worker process only"):
         segment(noise(), request(bundle, confirm=confirm))
     assert not trap.exists()
+
+
+@pytest.mark.slow
+def test_a_confirmed_bundle_runs_in_a_process_of_its_own(tmp_path, trap):
+    bundle = scripted(tmp_path / "tiny", trap)
+    plain = tiny.labels_bundle(tmp_path / "plain")
+    confirm = bundle_sha256(bundle)
     found = in_a_process(bundle)
     assert int(trap.read_text()) != os.getpid()
     assert found.provenance.parameters["confirmed"] is True
@@ -212,6 +219,7 @@ def test_a_confirmed_bundle_runs_in_a_process_of_its_own_and_nowhere_else(tmp_pa
     assert not list(bundle.rglob("__pycache__")) and bundle_sha256(bundle) == confirm
 
 
+@pytest.mark.slow
 def test_the_command_takes_a_process_by_itself_and_says_so(tmp_path, trap, capsys):
     from OncoAppLib.cli import main
 

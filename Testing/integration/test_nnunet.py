@@ -305,6 +305,7 @@ def test_plans_that_name_anything_else_are_refused_before_anything_is_built(orga
         run(blocks(), organs)
 
 
+@pytest.mark.slow
 def test_confirmed_plans_are_built_in_a_worker_only_and_a_wrong_hash_is_not(organs, tmp_path):
     from OncoLib.audit import file_sha256
     from OncoSegmentLib.engine import jobs

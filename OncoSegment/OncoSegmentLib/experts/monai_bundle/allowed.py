@@ -46,7 +46,7 @@ PLAIN_CALLS: dict[str, Callable] = {
 OWN_CALLS = ("torch.device", "torch.cuda.is_available", "torch.load")
 """Answered by the run itself: its device, whether that is a GPU, and the safe reading of a file of the bundle."""
 
-ARRAY_CALLS = {"np.array": "numpy", "numpy.array": "numpy", "torch.tensor": "torch"}
+ARRAY_CALLS = {"np.array": "numpy", "numpy.array": "numpy", "torch.tensor": "torch", "torch.from_numpy": "torch"}
 
 
 def base_name(target: str) -> str:
