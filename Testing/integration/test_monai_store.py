@@ -113,6 +113,9 @@ def test_the_panel_offers_installed_bundles_and_says_what_stands_in_the_way(own,
     assert "needs 4 channels (T1c, T1, T2, FLAIR) and the panel gives one image" in goals.problem_of("monai:my-brats")
     request = goals.request_of("monai:my-organs", structures=["liver"], device="cpu")
     assert (request.model, request.parameters) == ("monai_bundle", {"weights": "my-organs", "structures": ["liver"]})
-    config = store.where(card_named("my-organs", own), own) / "configs" / "inference.json"
+    foreign = tiny.labels_bundle(tmp_path / "tiny_foreign")
+    config = foreign / "configs" / "inference.json"
     config.write_text(config.read_text().replace("EnsureTyped", "scripts.evil.Step"))
-    assert "could run any program" in goals.problem_of("monai:my-organs")
+    import_own(foreign, "my-foreign", accept_license=yes, root=own)
+    assert "monai:my-foreign" in {goal.id for goal in goals.goals()[0]}
+    assert "could run any program" in goals.problem_of("monai:my-foreign")
