@@ -35,7 +35,7 @@ class Cluster:
         for line in self.process.stdout:
             self._told.put(line.rstrip())
 
-    def line(self, start: str, seconds: float = 60) -> str:
+    def line(self, start: str, seconds: float = 180.0) -> str:
         """The next line that begins so; AssertionError with what was said instead."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -54,7 +54,7 @@ class Cluster:
             self.line("Scheduler: ")
         return next(line for line in self.lines if line.startswith("Scheduler: ")).split()[1]
 
-    def end(self, number: int, seconds: float = 60) -> int:
+    def end(self, number: int, seconds: float = 180.0) -> int:
         """Sends a signal; returns the exit code."""
         self.process.send_signal(number)
         return self.process.wait(seconds)

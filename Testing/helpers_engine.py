@@ -26,7 +26,7 @@ def local_engine(results: Path, **options):
     return LocalEngine(path=job_path(), results=results, **{"gpus": [], **options})
 
 
-def until(condition, seconds: float = 30.0, what: str = "it"):
+def until(condition, seconds: float = 120.0, what: str = "it"):
     """Waits for what a condition gives once that is true."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -37,13 +37,13 @@ def until(condition, seconds: float = 30.0, what: str = "it"):
     raise AssertionError(f"{what} did not come about in {seconds:g} s")
 
 
-def finished(job, seconds: float = 60.0):
+def finished(job, seconds: float = 180.0):
     """Waits for a job to end, well or not."""
     until(lambda: job.poll().finished, seconds, "the job's end")
     return job
 
 
-def result(job, seconds: float = 60.0):
+def result(job, seconds: float = 180.0):
     """Waits for a job, closes it and gives its result."""
     try:
         return finished(job, seconds).result()
@@ -51,7 +51,7 @@ def result(job, seconds: float = 60.0):
         job.close()
 
 
-def says(job, start: str, seconds: float = 60.0) -> str:
+def says(job, start: str, seconds: float = 180.0) -> str:
     """Waits for a message of a job that begins so."""
     return until(lambda: job.poll().message.startswith(start) and job.poll().message, seconds, f"the message {start!r}")
 

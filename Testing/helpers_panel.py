@@ -7,7 +7,7 @@ import signal
 import time
 
 
-def finish(stubs, widget, seconds=60.0):
+def finish(stubs, widget, seconds=180.0):
     """Lets the timers fire until the job of the panel ended, as Qt's event loop would."""
     end = time.monotonic() + seconds
     while widget.progress.monitor is not None and time.monotonic() < end:
@@ -16,7 +16,7 @@ def finish(stubs, widget, seconds=60.0):
     assert widget.progress.monitor is None, "the job did not end"
 
 
-def kill_worker(job, seconds=60.0):
+def kill_worker(job, seconds=180.0):
     """Kills the process that does a job, whichever engine runs it."""
     end = time.monotonic() + seconds
     while not hasattr(job, "_process") and job._begun is None and time.monotonic() < end:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,28 +16,29 @@ from OncoLib.segmentation import Provenance, Segmentation
 from OncoLib.segmentation_files import FORMAT
 
 
-def read_segmentation(path: Path) -> Segmentation:
+def read_segmentation(path: Path, *, may_be_empty: bool = False) -> Segmentation:
     """A `.seg.nrrd` file, a `segmentation.json` with its label maps beside it, or a plain label map.
 
     A plain label map gives segments "Label 1", "Label 2" ... without codes. A JSON that names no label map stands for the
-    `.seg.nrrd` of its name beside it, when that is of the same result. Raises InputError naming the file.
+    `.seg.nrrd` of its name beside it, when that is of the same result. may_be_empty: a file that holds nothing has no
+    segments, else it is refused. Raises InputError naming the file.
     """
     path = Path(path)
     name = path.name.lower()
     if name.endswith(".json"):
-        return without_label_maps(path) or load_result(path)
+        return without_label_maps(path, may_be_empty) or load_result(path, may_be_empty=may_be_empty)
     if name.endswith(".seg.nrrd"):
-        return load_result(path)
+        return load_result(path, may_be_empty=may_be_empty)
     if not suffix_of(path):
         raise InputError(f"{path.name}: not a segmentation; wanted .seg.nrrd, segmentation.json or {', '.join(READABLE)}")
     image = read_image(path)
     try:
-        return segmentation_of_labels(image)
+        return segmentation_of_labels(image, may_be_empty=may_be_empty)
     except InputError as error:
         raise type(error)(f"{path.name}: {error}") from error
 
 
-def without_label_maps(path: Path) -> Segmentation | None:
+def without_label_maps(path: Path, may_be_empty: bool = False) -> Segmentation | None:
     """The segmentation beside a JSON of our format that names no label map; None when there is nothing to be taken.
 
     Provenance (model, hashes, times), segments and grid must be those that the JSON states; InputError when they are not.
@@ -50,7 +52,9 @@ def without_label_maps(path: Path) -> Segmentation | None:
         shape, matrix = told["geometry"]["shape_ijk"], np.array(told["geometry"]["ijk_to_ras"], dtype=float)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    found = load_result(beside)
+    found = load_result(beside, may_be_empty=may_be_empty)
+    if not found.segments:  # their tags carry the provenance; without any the JSON is what tells it
+        found = replace(found, provenance=stated[0])
     same = (found.provenance, [(one.name, one.label, one.layer) for one in found.segments]) == stated
     if same and list(found.shape_kji[::-1]) == shape and np.allclose(found.ijk_to_ras, matrix, atol=1e-4):
         return found

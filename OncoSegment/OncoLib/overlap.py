@@ -30,8 +30,8 @@ class Agreement:
     """How two masks agree.
 
     status: "defined", "both empty", "first empty" or "second empty".
-    measurements: by name (dice, iou, nsd_1mm, nsd_2mm, hd95_mm, hd_mm, assd_mm). With one mask empty Dice and IoU are 0,
-        as their definition gives; what is not defined has the value NaN and says so in its method.
+    measurements: by name (dice, iou, nsd_1mm, nsd_2mm, hd95_mm, hd_mm, assd_mm). With one mask empty Dice, IoU and
+        NSD are 0, as their definitions give; what is not defined has the value NaN and says so in its method.
     """
 
     status: str
@@ -55,7 +55,7 @@ def agreement(first: np.ndarray, second: np.ndarray, ijk_to_ras: np.ndarray) -> 
     }
     for limit, share in found.surface_dice.items():
         method = surface.surface_dice_method(limit)
-        numbers[f"nsd_{limit:g}mm"] = _measurement(share, "1", method, surface_dice(limit), told)
+        numbers[f"nsd_{limit:g}mm"] = _measurement(share, "1", method, surface_dice(limit), overlap_told)
     distances = {
         "hd95_mm": (found.hausdorff_95_mm, surface.HAUSDORFF_95_METHOD, HAUSDORFF_95),
         "hd_mm": (found.hausdorff_mm, surface.HAUSDORFF_METHOD, HAUSDORFF),

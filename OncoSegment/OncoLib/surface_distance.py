@@ -43,11 +43,12 @@ def surface_dice_method(tolerance_mm: float) -> str:
 
 @dataclass(frozen=True)
 class SurfaceDistances:
-    """Distances between two surfaces; every number is NaN unless `status` is "defined".
+    """Distances between two surfaces; every distance is NaN unless `status` is "defined".
 
     status: "defined", "both empty", "first empty" or "second empty": there is no distance to nothing, so it is neither 0
         nor infinite.
-    surface_dice: normalized surface Dice, 0..1, by tolerance in mm.
+    surface_dice: normalized surface Dice, 0..1, by tolerance in mm. With one mask empty it is 0, as its definition gives: of
+        all surface that there is, none lies near the other. NaN when both are empty.
     """
 
     status: str
@@ -73,7 +74,8 @@ def surface_distances(
     status = _status(*(len(points) for points, _ in surfaces))
     if status != DEFINED:
         nan = float("nan")
-        return SurfaceDistances(status, nan, nan, nan, dict.fromkeys(tolerances_mm, nan))
+        near = nan if status == BOTH_EMPTY else 0.0
+        return SurfaceDistances(status, nan, nan, nan, dict.fromkeys(tolerances_mm, near))
     return _summary(surfaces, tolerances_mm)
 
 

@@ -101,7 +101,8 @@ def measurements(mask: np.ndarray, truth: np.ndarray, ijk_to_ras: np.ndarray, vo
     percent = 100.0 * (sizes[0] - sizes[1]) / sizes[1] if sizes[1] else float("nan")
     numbers = {"dice": Measurement(dice(mask, truth), "1", DICE_METHOD, DICE)}
     for limit, share in found.surface_dice.items():
-        method = f"{told}{surface_dice_method(limit)}{end}"
+        method = surface_dice_method(limit)
+        method = f"{told}{method}{end}" if np.isnan(share) else method
         numbers[f"nsd_{limit:g}mm"] = Measurement(share, "1", method, surface_dice(limit))
     numbers["volume_difference_ml"] = Measurement(difference, "ml", VOLUME_METHOD, VOLUME_DIFFERENCE)
     percent_method = PERCENT_METHOD if sizes[1] else f"{NOT_DEFINED} ({PERCENT_METHOD})"

@@ -4,8 +4,8 @@ Overlap and distances are those of `OncoLib.overlap` and `OncoLib.surface_distan
 What an empty mask means is said by the status of each structure:
 
 both empty: nothing was there and nothing was found. No measure is defined; it is no agreement of 1.
-first empty: the result has no voxel. Dice and IoU are 0, the volume error is -100 %, distances are not defined.
-second empty: the reference has no voxel. Dice and IoU are 0, distances and the error in per cent are not defined.
+first empty: the result has no voxel. Dice, IoU and NSD are 0, the volume error is -100 %, distances are not defined.
+second empty: the reference has no voxel. Dice, IoU and NSD are 0, distances and the error in per cent are not defined.
 """
 
 from __future__ import annotations

@@ -43,8 +43,8 @@ class Run:
     """One run of an expert.
 
     run: names it, equal for the same run however often it is logged. case: SHA-256 of the image's content. task: of the
-    model, or the built-in profile. started: ISO 8601. peak_memory_mb: of the process, in MiB. agreement: 0..1 with the
-    other experts of a panel, None for an expert that ran alone.
+    model, or the built-in profile. started: ISO 8601. peak_memory_mb: of the process, in MiB. agreement: mean Dice
+    with the consensus of a panel, None for an expert that ran alone.
     """
 
     run: str

@@ -1,7 +1,8 @@
 """Who does best on what: medians and quartiles of the evaluation log, each with its n.
 
 The unit is the case, not the run: of several runs of one expert on one case the one compared last counts, and what it has
-of one structure (several lesions, several references) counts as its mean. An expert is a model with version and task.
+of one structure (several lesions, several references) counts as its mean. An expert is a model with version and
+task; one that runs any network (`nnunet`) has no task, there the weights tell experts apart.
 
 Experts are ranked on a structure only by the cases that they share, from five on: five wins of five are the fewest that a
 one-sided sign test calls unlikely under chance (1/32 < 0.05; four of four: 1/16). The highest median Dice is called best only
@@ -23,6 +24,9 @@ FEWEST = 5
 """Shared cases that a ranking needs."""
 
 CHANCE = 0.05
+
+HASH_SHOWN = 8
+"""Hexadecimal digits of the weights' SHA-256 in an expert's name."""
 
 QUANTITIES = ("dice", "iou", "nsd_1mm", "nsd_2mm", "hd95_mm", "assd_mm", "volume_error_ml", "volume_error_percent")
 
@@ -98,8 +102,9 @@ class Stats:
 
 
 def expert_of(run: Run) -> str:
-    """Model, version and task."""
-    return " ".join(part for part in (run.model, run.version, run.task) if part)
+    """Model, version and task; without a task the begin of the weights' hash, or all networks of one program were one expert."""
+    weights = f"weights {run.weights[:HASH_SHOWN]}" if run.weights and not run.task else ""
+    return " ".join(part for part in (run.model, run.version, run.task or weights) if part)
 
 
 def stats_of(runs: Sequence[Run], comparisons: Sequence[Comparison]) -> Stats:

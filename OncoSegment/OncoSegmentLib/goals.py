@@ -161,16 +161,11 @@ def problem_of(goal_id: str, *, speed: str = "normal", structures: Sequence[str]
 
 
 def problem_of_model(request: Request) -> str:
-    """What stands in the way of a run on one image: the package, the model's files, channels that one image cannot give."""
+    """What stands in the way of a run: the package, the model's files. Images for its channels are looked at by the panel."""
     try:
-        model = model_of_request(request)
+        model_of_request(request)
     except OncoError as error:
         return str(error)
-    if len(model.channels) > 1:
-        return (
-            f"{model.name} needs {len(model.channels)} channels ({', '.join(model.channels)}) and the panel gives one image; run"
-            f" it by `oncosegment segment IMAGE --model {request.model} --weights {model.card} --channel NAME=FILE ...`"
-        )
     return ""
 
 
@@ -186,6 +181,18 @@ def model_of_request(request: Request):
 
     require_packages()
     return monai_plan_of(request).recipe.model
+
+
+def model_with_channels(request: Request):
+    """What of a request's model takes several images (`TakesChannels`); None when it takes one, or cannot be read."""
+    from OncoSegmentLib.experts.registry import expert
+
+    try:
+        channels_of = getattr(expert(request.model), "channels_of", None)
+        model = channels_of(request) if channels_of else None
+    except OncoError:
+        return None
+    return model if model is not None and len(model.channels) > 1 else None
 
 
 def profile_id(profile: str, folder: Path | None = None) -> str:

@@ -29,10 +29,13 @@ def main() -> int:
     from benchmarks import (
         accuracy,
         engine,
+        lesions,
         measures,
         models_install,
         nnunet_export,
         nodes,
+        panel,
+        registration,
         scheduler,
         startup,
         surfaces,
@@ -42,8 +45,8 @@ def main() -> int:
         warm,
     )
 
-    numbers = (nodes, thresholds, startup, accuracy, measures, surfaces)
-    for module in (*numbers, total_segmentator, nnunet_export, warm, engine, scheduler, transfer, models_install):
+    numbers = (nodes, thresholds, startup, accuracy, measures, surfaces, lesions, registration)
+    for module in (*numbers, total_segmentator, nnunet_export, panel, warm, engine, scheduler, transfer, models_install):
         for line in module.figures(shared_data(), full=options.full):
             print(line, flush=True)
     return 0

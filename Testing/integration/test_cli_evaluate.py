@@ -11,7 +11,9 @@ import pytest
 from helpers import ct_phantom, tree
 from helpers_cli import run_cli, run_here
 from OncoLib.image_files import write_image
+from OncoLib.segmentation import Provenance, Segmentation
 from OncoSegmentLib.evaluation_log import read
+from OncoSegmentLib.scene.results import Formats, write_results
 
 
 @pytest.fixture
@@ -95,6 +97,44 @@ def test_a_plain_label_map_needs_to_be_told_what_is_what(folder):
     (one,) = done.json["structures"]
     assert one["measurements"]["dice"]["value"] == 1 and one["matched_by"] == "the user"
     assert done.json["only_result"] == ["Trabecular bone"] and done.json["only_reference"] == ["Label 2"]
+
+
+@pytest.fixture
+def plain(tmp_path, log):
+    """Label maps of one lesion, and of none; a result that found nothing, as our own verbs write it."""
+    layer = np.zeros((6, 7, 8), np.uint8)
+    write_image(tmp_path / "none.nii.gz", layer, np.eye(4))
+    nothing = Segmentation((layer.copy(),), np.eye(4), (), Provenance("nnunet", "2.8.1"))
+    (tmp_path / "found-none").mkdir()
+    write_results(tmp_path / "found-none", None, nothing, Formats(), {})
+    layer[2:4, 2:5, 2:6] = 1
+    write_image(tmp_path / "lesion.nii.gz", layer, np.eye(4))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("pair", "status", "lesions", "error_ml", "note"),
+    [
+        (("none.nii.gz", "lesion.nii.gz"), "first empty", (1, 0, 0.0, None), -0.024, "the result is empty: every"),
+        (("found-none/segmentation.seg.nrrd", "lesion.nii.gz"), "first empty", (1, 0, 0.0, None), -0.024, "the result is empty:"),
+        (("found-none/segmentation.json", "lesion.nii.gz"), "first empty", (1, 0, 0.0, None), -0.024, "the result is empty:"),
+        (("lesion.nii.gz", "none.nii.gz"), "second empty", (0, 1, None, 0.0), 0.024, "the reference is empty: every"),
+    ],
+)
+def test_a_label_map_without_labels_is_an_answer(plain, pair, status, lesions, error_ml, note):
+    done = run_here("evaluate", *pair, "--lesions", "--json", cwd=plain)
+    assert done.code == 0, done.err
+    told = json.loads(done.out)
+    (one,) = told["structures"]
+    assert one["status"] == status and one["measurements"]["dice"]["value"] == 0
+    assert one["measurements"]["volume_error_ml"]["value"] == pytest.approx(error_ml)
+    assert tuple(one["lesions"][name] for name in ("reference", "result", "recall", "precision")) == lesions
+    assert told["notes"][0].startswith(note) and told["only_result"] == told["only_reference"] == []
+
+
+def test_two_label_maps_without_labels_cannot_be_compared(plain):
+    done = run_here("evaluate", "none.nii.gz", "none.nii.gz", cwd=plain)
+    assert done.code == 2 and "nothing was there and nothing found" in done.err
 
 
 def test_what_is_left_out_is_named_and_can_count_as_missed(folder):

@@ -56,7 +56,7 @@ def test_a_signal_at_any_stage_leaves_nothing(tmp_path, scan_file, stage, number
         if lines[-1] == stage:
             process.send_signal(number)
             break
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=180)
     lines += err.splitlines()
     assert lines[-1] == "oncosegment: Cancelled; nothing was written.", lines
     assert process.returncode == 130 and out == ""
@@ -71,7 +71,7 @@ def test_a_signal_keeps_the_results_that_were_there(tmp_path, scan_file):
         if line.strip() == "Writing the results":
             process.send_signal(signal.SIGINT)
             break
-    process.communicate(timeout=60)
+    process.communicate(timeout=180)
     assert process.returncode == 130 and tree(tmp_path) == before
 
 
@@ -81,7 +81,7 @@ def test_with_json_a_cancel_is_json_too(tmp_path, scan_file):
     while not (tmp_path / "new").exists() and time.monotonic() < end:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=180)
     assert process.returncode == 130 and err == ""
     assert '"exit_code": 130' in out and '"kind": "Cancelled"' in out
     assert tree(tmp_path) == {}

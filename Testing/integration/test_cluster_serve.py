@@ -120,7 +120,7 @@ def test_workers_come_from_elsewhere_by_the_name_of_the_host(keys, tmp_path):
 def test_a_node_whose_scheduler_is_gone_ends_by_itself(keys, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"tls://127.0.0.1:{taken.getsockname()[1]}"
-    done = subprocess.run(node(keys, address, "--death-timeout=2"), env=environment(), capture_output=True, text=True, timeout=60)
+    done = subprocess.run(node(keys, address, "--death-timeout=2"), env=environment(), capture_output=True, text=True, timeout=99)
     assert done.returncode == 1
     assert f"The scheduler at {address} could not be reached" in done.stderr
 

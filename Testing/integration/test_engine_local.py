@@ -224,7 +224,7 @@ def test_when_the_host_dies_workers_end_no_image_stays_and_finished_results_are_
     environ = environment()
     environ["PYTHONPATH"] += os.pathsep + str(Path(__file__).resolve().parents[1])
     command = [sys.executable, "-c", ORPHAN.format(job=job, message=message), str(tmp_path), *arguments]
-    done = subprocess.run(command, env=environ, stdout=subprocess.PIPE, text=True, timeout=90)
+    done = subprocess.run(command, env=environ, stdout=subprocess.PIPE, text=True, timeout=180)
     *pids, arrays = done.stdout.split()
     until(lambda: not any(alive(int(pid)) for pid in pids), what="the end of all processes")
     until(lambda: left_in(tmp_path) == [] and not Path(arrays).exists(), what="the removal of the folders")
@@ -383,7 +383,7 @@ def test_no_image_stays_when_host_and_engine_end_together(tmp_path, what):
     environ = environment()
     environ["PYTHONPATH"] += os.pathsep + str(Path(__file__).resolve().parents[1])
     command = [sys.executable, "-c", GROUP.format(act=GROUP_ACTS[what]), str(tmp_path)]
-    done = subprocess.run(command, env=environ, stdout=subprocess.PIPE, text=True, timeout=90, start_new_session=True)
+    done = subprocess.run(command, env=environ, stdout=subprocess.PIPE, text=True, timeout=180, start_new_session=True)
     *pids, arrays = done.stdout.split()
     until(lambda: not any(alive(int(pid)) for pid in pids), what="the end of all processes")
     if what == "all killed":

@@ -57,7 +57,7 @@ def run(scan: Image, request: Request, **options):
     return jobs.run(scan, request, engine=engine(), **options)
 
 
-def wait_for(job, what: str, seconds: float = 60.0):
+def wait_for(job, what: str, seconds: float = 180.0):
     """Polls until the job tells a message, or ends."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -165,7 +165,7 @@ def test_a_worker_whose_parent_died_ends_and_leaves_no_image_behind(tmp_path, fo
     command = [sys.executable, "-c", ORPHAN, str(tmp_path), str(Path(__file__).parent)]
     environ = environment()
     environ["PYTHONPATH"] += os.pathsep + str(Path(__file__).resolve().parents[1])
-    done = subprocess.run(command, env=environ, stdout=subprocess.PIPE, text=True, timeout=60)
+    done = subprocess.run(command, env=environ, stdout=subprocess.PIPE, text=True, timeout=180)
     pid = int(done.stdout)
     end = time.monotonic() + 20
     while alive(pid) and time.monotonic() < end:

@@ -77,7 +77,7 @@ def progress(looks):
     return JobProgress(qt.QWidget())
 
 
-def finish(stubs, *parts, seconds=30.0):
+def finish(stubs, *parts, seconds=120.0):
     """Lets the timer run until no part watches a job, as Qt's event loop would."""
     end = time.monotonic() + seconds
     while any(part.monitor for part in parts) and time.monotonic() < end:

@@ -33,7 +33,7 @@ def choose(widget, title: str) -> None:
     raise AssertionError(f"{title} is not listed")
 
 
-def finish(widget, seconds: float = 60.0) -> None:
+def finish(widget, seconds: float = 180.0) -> None:
     end = time.monotonic() + seconds
     while widget.models.manager.running and time.monotonic() < end:
         widget.stubs.fire_timers()

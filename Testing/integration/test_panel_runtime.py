@@ -56,7 +56,7 @@ def cell(widget, column: int) -> str:
     return widget.ui.packagesTable.item(3, column).text()
 
 
-def finish(widget, seconds: float = 60.0) -> None:
+def finish(widget, seconds: float = 180.0) -> None:
     end = time.monotonic() + seconds
     while widget.packages.running and time.monotonic() < end:
         widget.stubs.fire_timers()

@@ -13,7 +13,9 @@ from helpers import GRIDS, OBLIQUE, ct_phantom, image, segmentation
 from OncoLib.errors import GeometryError, InputError
 from OncoLib.scene.host import new_host
 from OncoLib.scene.segmentations import LABELMAP, add_segmentation, segmentation_of
+from OncoLib.scene.storage import load_segmentation, write_seg_nrrd
 from OncoLib.scene.volumes import add_volume, vtk_matrix, vtk_scalars
+from OncoLib.segmentation import Provenance, Segmentation
 from OncoLib.terminology import candidate_entry
 
 SHAPE = (6, 7, 8)
@@ -272,3 +274,16 @@ def test_reading_changes_nothing_in_the_node(scene):
     before = node.GetSegmentation().GetMTime(), node.GetMTime()
     segmentation_of(node)
     assert (node.GetSegmentation().GetMTime(), node.GetMTime()) == before
+
+
+def test_a_segmentation_that_found_nothing_is_read_as_that_where_it_may_be_empty(scene, tmp_path):
+    """The grid is kept in the file, though no segment lies on it."""
+    nothing = Segmentation((np.zeros(SHAPE, np.uint8),), OBLIQUE, (), Provenance("thresholds", "1"))
+    write_seg_nrrd(add_segmentation(scene, nothing), tmp_path / "none.seg.nrrd")
+    back = load_segmentation(scene, tmp_path / "none.seg.nrrd", may_be_empty=True)
+    assert back.segments == () and back.shape_kji == SHAPE and not back.layers[0].any()
+    np.testing.assert_allclose(back.ijk_to_ras, OBLIQUE, atol=1e-6)
+    with pytest.raises(InputError, match="has no segments"):
+        load_segmentation(scene, tmp_path / "none.seg.nrrd")
+    with pytest.raises(InputError, match="has no segments"):
+        segmentation_of(slicer.vtkMRMLSegmentationNode(), may_be_empty=True)

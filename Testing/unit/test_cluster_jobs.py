@@ -144,7 +144,7 @@ def test_a_node_without_the_gpus_that_it_should_have_says_so(tmp_path):
     keys = [f"--tls-{name}=x" for name in ("ca-file", "cert", "key")]
     command = [sys.executable, "-m", "OncoSegmentLib.engine.node", "tls://127.0.0.1:1", "--name=w", "--gpus=2", *keys]
     env = {**environment(), "CUDA_VISIBLE_DEVICES": "0"}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=180)
     assert (done.returncode, done.stderr) == (1, "This job has 1 GPUs; wanted 2.\n")
 
 

@@ -110,17 +110,17 @@ def test_surface_distances_are_those_of_scipys_distance_maps(shift):
 
 def test_what_an_empty_mask_means():
     empty, full = np.zeros((4, 5, 6), dtype=bool), box((4, 5, 6), (1, 3), (1, 3), (1, 3))
-    overlap, distances = ("dice", "iou"), ("nsd_1mm", "nsd_2mm", "hd95_mm", "assd_mm")
+    overlap, distances = ("dice", "iou", "nsd_1mm", "nsd_2mm"), ("hd95_mm", "assd_mm")
     both = values(empty, empty)
     assert both["status"] == "both empty" and all(
         math.isnan(both[name]) for name in (*overlap, *distances, "volume_error_percent")
     )
     assert both["volume_error_ml"] == 0
     missed = values(empty, full)
-    assert missed["status"] == "first empty" and [missed[name] for name in overlap] == [0, 0]
+    assert missed["status"] == "first empty" and [missed[name] for name in overlap] == [0, 0, 0, 0]
     assert all(math.isnan(missed[name]) for name in distances) and missed["volume_error_percent"] == -100
     false = values(full, empty)
-    assert false["status"] == "second empty" and [false[name] for name in overlap] == [0, 0]
+    assert false["status"] == "second empty" and [false[name] for name in overlap] == [0, 0, 0, 0]
     assert all(math.isnan(false[name]) for name in (*distances, "volume_error_percent"))
     assert false["volume_error_ml"] == pytest.approx(0.008)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -68,6 +69,18 @@ def test_of_several_runs_on_a_case_the_last_counts_once(log):
     log.add("A", 2, 0.5)
     (row,) = log.stats.structures
     assert row.cases == row.numbers["dice"].n == 2 and row.numbers["dice"].median == pytest.approx(0.7)
+
+
+def test_networks_of_one_program_are_experts_of_their_own(log):
+    for case in range(5):
+        for weights, dice in (("ab" * 32, 0.9), ("cd" * 32, 0.5)):
+            log.add("nnunet", case, dice)
+            log.runs[-1] = replace(log.runs[-1], weights=weights)
+    first, second = log.stats.structures
+    assert (first.expert, first.cases, first.numbers["dice"].median) == ("nnunet 1 weights abababab", 5, 0.9)
+    assert (second.expert, second.cases, second.numbers["dice"].median) == ("nnunet 1 weights cdcdcdcd", 5, 0.5)
+    (best,) = log.stats.rankings
+    assert (best.expert, best.wins) == (first.expert, 5)
 
 
 def test_several_segments_of_a_structure_count_as_their_mean(log):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 
 from helpers import ball, segmentation
 from helpers_fusion import counted, known, layer_of, masks, opinions, organs, same_masks, spine
+from ModelManagerLib.labels import structure_of_label
 from OncoLib.errors import InputError
-from OncoLib.segmentation import Prediction
+from OncoLib.segmentation import Prediction, Segment
 from OncoLib.terminology import structure
 from OncoSegmentLib.consensus.probability_files import read_probabilities
 from OncoSegmentLib.consensus.spine_levels import level_of
@@ -175,6 +177,30 @@ def test_parts_and_regions_fuse_to_regions():
     assert {one.confidence for one in fusion.segmentation.segments} == {"high"}
 
 
+def uncoded_regions(whole, core, enhancing, names=("whole_tumor", "tumor_core", "enhancing_tumor")):
+    """The same as nnU-Net's labels without a code: names are all there is."""
+    rows = [structure_of_label("nnunetv2", "Dataset001", name) for name in names]
+    segments = [Segment(1, row.name, row.entry, row.color, at, row.id) for at, row in enumerate(rows)]
+    return segmentation([mask.astype(np.uint8) for mask in (whole, core, enhancing)], segments=segments)
+
+
+@pytest.mark.parametrize("names", [("whole_tumor", "tumor_core", "enhancing"), ("WT", "TC", "ET")])
+def test_regions_without_codes_are_the_same_regions_by_their_names(names):
+    first, second, third = (nested_tumor(radii) for radii in ((8, 5, 3), (9, 6, 4), (10, 7, 2)))
+    panel = [as_regions(*first), uncoded_regions(*second, names=names), uncoded_regions(*third, names=names)]
+    fusion = fuse([Opinion(name, one) for name, one in zip("ABC", panel)])
+    assert same_masks(fusion.segmentation, as_regions(*nested_tumor((9, 6, 3))))
+
+
+def test_what_enhances_elsewhere_is_no_part_of_a_brain_tumor():
+    row = structure_of_label("nnunetv2", "Dataset002", "enhancing")
+    other = structure_of_label("nnunetv2", "Dataset002", "cyst")
+    mask = nested_tumor((5,))[0].astype(np.uint8)
+    segments = [Segment(1, one.name, one.entry, one.color, at, one.id) for at, one in enumerate((row, other))]
+    found = fuse([Opinion(name, segmentation([mask, mask], segments=segments)) for name in "AB"]).segmentation
+    assert [one.name for one in found.segments] == [row.name, other.name]
+
+
 def lesions(*places, radius=3) -> np.ndarray:
     """Balls in one label array."""
     layer = np.zeros((30, 40, 50), np.uint8)
@@ -281,6 +307,25 @@ def test_probability_files_of_nnunet_are_read_near_the_outlines(tmp_path):
     (tmp_path / "torn.npz").write_bytes((tmp_path / "case.npz").read_bytes()[:-200])
     with pytest.raises(InputError, match="torn.npz: cannot be read"):
         read_probabilities(tmp_path / "torn.npz", found)
+
+
+@pytest.mark.parametrize("damage", ["header that ends early", "password", "compression", "version of ZIP"])
+def test_damaged_probability_files_are_told_by_name(tmp_path, damage):
+    p = np.full((2, 3, 3, 3), 0.5, np.float32)
+    np.savez(tmp_path / "case.npz", probabilities=p)
+    content = bytearray((tmp_path / "case.npz").read_bytes())
+    if damage == "header that ends early":
+        with zipfile.ZipFile(tmp_path / "case.npz") as archive:
+            array = archive.read("probabilities.npy").replace(b"}", b" ")
+        with zipfile.ZipFile(tmp_path / "torn.npz", "w") as archive:
+            archive.writestr("probabilities.npy", array)
+        content = (tmp_path / "torn.npz").read_bytes()
+    else:  # of the directory's row: flags, method of compression, version that is needed
+        at, value = {"password": (8, 1), "compression": (10, 99), "version of ZIP": (6, 200)}[damage]
+        content[content.index(b"PK\x01\x02") + at] = value
+    (tmp_path / "case.npz").write_bytes(content)
+    with pytest.raises(InputError, match="case.npz: cannot be read; wanted an .npz file with the array 'probabilities'"):
+        read_probabilities(tmp_path / "case.npz", segmentation([np.ones((3, 3, 3), np.uint8)], segments=organs(1)))
 
 
 def test_far_probabilities_are_not_kept(tmp_path):

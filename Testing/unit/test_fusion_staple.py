@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -96,6 +98,13 @@ def test_two_empty_of_three_leave_nothing_silently():
     assert not layer_of(fusion).any()
     (score,) = fusion.scores.values()
     assert score.band == "low" and score.found_by == ("A",) and fusion.segmentation.segments == ()
+
+
+def test_structures_that_nobody_drew_are_no_division_by_nothing():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fusion = fuse(opinions([np.zeros((4, 5, 6), np.uint8)] * 3, ONE), method="multilabel-staple")
+    assert not layer_of(fusion).any()
 
 
 def test_a_structure_of_many_gets_each_voxel_once():

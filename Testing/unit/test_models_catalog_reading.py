@@ -48,10 +48,15 @@ def test_a_row_that_keeps_the_schema_is_read(tmp_path):
     assert (found.id, found.license.id, found.spacing_mm, found.download_bytes) == ("mine", "MIT", (1, 1, 2.5), 5)
     assert found.channels[0].patterns == ("ct",) and found.labels[0].value == 1 and found.origin == "built in"
     assert hash(found) == hash(read_catalog(written(tmp_path, DOCUMENT))[0])
+    pair = changed(channels=[{"name": "T1", "missing": "zeros"}, {"name": "T2", "missing": "T1"}, {"name": "FLAIR"}])
+    assert [one.missing for one in read_catalog(written(tmp_path, pair))[0].channels] == ["zeros", "T1", ""]
 
 
 SOURCE = ROW["sources"][0]
 FAULTS = [
+    (changed(channels=[{"name": "T1", "missing": "T2"}]), "the channel 'T1' may be replaced by 'T2', which is neither zeros nor"),
+    (changed(channels=[{"name": "T1", "missing": "T1"}]), "the channel 'T1' may be replaced by 'T1', which is neither zeros nor"),
+    (changed(channels=[{"name": "T1", "missing": ""}]), "row 1 (mine): channels[0].missing is empty"),
     (changed(engine=3), "catalog.json: row 1 (mine): engine is 3; wanted string"),
     (changed(colour="red"), "row 1 (mine): colour is not known; wanted id, title"),
     (changed(sources=[{**SOURCE, "sha256": "a" * 63}]), "row 1 (mine): sources[0].sha256 is 'aaa"),

@@ -106,7 +106,7 @@ def test_the_same_process_cannot_hold_it_twice(tmp_path):
 def test_several_processes_are_in_one_at_a_time(tmp_path):
     (tmp_path / "number").write_text("0")
     workers = [start(COUNT, tmp_path / "a.lock", tmp_path / "number", 8) for _ in range(4)]
-    assert [worker.communicate(timeout=60)[1] for worker in workers] == [""] * 4
+    assert [worker.communicate(timeout=180)[1] for worker in workers] == [""] * 4
     assert (tmp_path / "number").read_text() == "32"
     assert names(tmp_path) == ["number"]
 
@@ -124,7 +124,7 @@ def test_of_several_that_wait_for_a_dead_owner_one_comes_in_at_a_time(tmp_path, 
                 pass
         return
     workers = [start(COUNT, tmp_path / "a.lock", tmp_path / "number", 4) for _ in range(4)]
-    assert [worker.communicate(timeout=60)[1] for worker in workers] == [""] * 4
+    assert [worker.communicate(timeout=180)[1] for worker in workers] == [""] * 4
     assert (tmp_path / "number").read_text() == "16"
     assert names(tmp_path) == ["number"]
 

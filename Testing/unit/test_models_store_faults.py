@@ -129,7 +129,7 @@ def test_two_processes_that_install_the_same_model_end_with_one_good_install(fol
         for one in started:
             one.stdin.write("go\n")
             one.stdin.flush()
-        answers = [one.communicate(timeout=60) for one in started]
+        answers = [one.communicate(timeout=180) for one in started]
         assert [one.returncode for one in started] == [0, 0, 0], answers
         assert len({answer[0] for answer in answers}) == 1, "all found the same install"
         assert len(server.requests("/v2.zip")) == 1, "one of them fetched it"

@@ -177,7 +177,7 @@ def test_after_a_kill_the_next_run_waits_for_the_dead_and_goes_on(server, tmp_pa
 
 def test_two_processes_that_want_the_same_file_fetch_it_once(server, tmp_path):
     both = [child(server, tmp_path / "w.part") for _ in range(2)]
-    told = [process.communicate(timeout=60) for process in both]
+    told = [process.communicate(timeout=180) for process in both]
     assert [process.returncode for process in both] == [0, 0], told
     assert all(out.splitlines()[-1] == f"done {SHA256}" for out, _err in told)
     assert len(server.requests()) == 1

@@ -151,14 +151,19 @@ def remove_segmentation(node: slicer.vtkMRMLSegmentationNode) -> None:
         scene.RemoveNode(node)
 
 
-def segmentation_of(node: slicer.vtkMRMLSegmentationNode) -> Segmentation:
+def segmentation_of(node: slicer.vtkMRMLSegmentationNode, *, may_be_empty: bool = False) -> Segmentation:
     """`Segmentation` with a copy of the node's labels on its reference grid.
 
-    Label images that Slicer cropped are put back in place. Raises InputError for a node without segments,
-    GeometryError when labels do not lie on the reference grid (then nothing is resampled silently).
+    Label images that Slicer cropped are put back in place. may_be_empty: a node without segments on a known grid is an
+    answer, nothing was found. Raises InputError for a node without segments otherwise, GeometryError when labels do not lie
+    on the reference grid (then nothing is resampled silently).
     """
     source = node.GetSegmentation()
     if source.GetNumberOfSegments() == 0:
+        grid = reference_grid(node) if may_be_empty else None
+        if grid is not None:
+            nothing = np.zeros(grid[1], np.uint8)
+            return Segmentation((nothing,), grid[0], (), provenance_of(node.GetAttribute(PROVENANCE)), name=node.GetName())
         raise InputError(f"segmentation {node.GetName()!r} has no segments")
     items = [source.GetNthSegment(index) for index in range(source.GetNumberOfSegments())]
     for item in items:
@@ -172,9 +177,14 @@ def segmentation_of(node: slicer.vtkMRMLSegmentationNode) -> Segmentation:
             images.append(image)
             layers.append(full_layer(image, ijk_to_ras, shape, node.GetName()))
         segments.append(segment_from(item, images.index(image), f"Segment {index + 1}"))
-    stored = read_json(node.GetAttribute(PROVENANCE), dict) or read_json(tag_value(items[0], PROVENANCE), dict)
-    provenance = Provenance.from_dict({"model": "unknown", "model_version": "", **stored})
+    provenance = provenance_of(node.GetAttribute(PROVENANCE), tag_value(items[0], PROVENANCE))
     return Segmentation(tuple(layers), ijk_to_ras, tuple(segments), provenance, name=node.GetName())
+
+
+def provenance_of(*texts: str | None) -> Provenance:
+    """From the first text that holds one; of an unknown model otherwise."""
+    stored = next((found for found in (read_json(text, dict) for text in texts) if found), {})
+    return Provenance.from_dict({"model": "unknown", "model_version": "", **stored})
 
 
 def read_json(text: str | None, kind: type):
@@ -186,8 +196,8 @@ def read_json(text: str | None, kind: type):
     return value if isinstance(value, kind) else kind()
 
 
-def reference_grid(node) -> tuple[np.ndarray, tuple[int, int, int]]:
-    """Grid of the labels: the reference volume, else the stored reference geometry, else the first label image."""
+def reference_grid(node) -> tuple[np.ndarray, tuple[int, int, int]] | None:
+    """Grid of the labels: the reference volume, else the stored reference geometry, else the first label image, if any."""
     volume = node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole())
     if volume is not None and volume.GetImageData() is not None:
         return ijk_to_ras_of(volume), volume.GetImageData().GetDimensions()[::-1]
@@ -195,8 +205,9 @@ def reference_grid(node) -> tuple[np.ndarray, tuple[int, int, int]]:
     text = node.GetSegmentation().GetConversionParameter(converter.GetReferenceImageGeometryParameterName())
     geometry = slicer.vtkOrientedImageData()
     if not text or not converter.DeserializeImageGeometry(text, geometry, False):
-        geometry = node.GetSegmentation().GetNthSegment(0).GetRepresentation(LABELMAP)
-    return grid_of(geometry)
+        first = node.GetSegmentation().GetNthSegment(0)
+        geometry = None if first is None else first.GetRepresentation(LABELMAP)
+    return None if geometry is None else grid_of(geometry)
 
 
 def grid_of(image: slicer.vtkOrientedImageData) -> tuple[np.ndarray, tuple[int, int, int]]:

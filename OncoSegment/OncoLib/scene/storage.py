@@ -59,11 +59,11 @@ def read_seg_nrrd(scene: slicer.vtkMRMLScene, path: Path) -> slicer.vtkMRMLSegme
     return node
 
 
-def load_segmentation(scene: slicer.vtkMRMLScene, path: Path) -> Segmentation:
-    """The segmentation in a `.seg.nrrd` file; the scene is left as it was."""
+def load_segmentation(scene: slicer.vtkMRMLScene, path: Path, *, may_be_empty: bool = False) -> Segmentation:
+    """The segmentation in a `.seg.nrrd` file; the scene is left as it was. may_be_empty: see `segmentation_of`."""
     node = read_seg_nrrd(scene, path)
     try:
-        return segmentation_of(node)
+        return segmentation_of(node, may_be_empty=may_be_empty)
     finally:
         remove_segmentation(node)
 

@@ -27,6 +27,21 @@ TUMOR = ("brain_neoplasm", "brain_metastasis", "neoplasm")
 """Structures that mean a whole tumor, its core, or its solid part: the name, and what stands beside it, tells."""
 
 
+BY_NAME = {
+    **dict.fromkeys(("whole tumor", "wt"), (WHOLE,)),
+    **dict.fromkeys(("tumor core", "tc"), (WHOLE, CORE)),
+    **dict.fromkeys(("enhancing tumor", "enhancing", "et"), REGIONS),
+}
+"""What models call the regions whose labels our terminology does not know, such as nnU-Net's from their dataset.json."""
+
+
+def regions_by_name(segment: Segment) -> tuple[Key, ...]:
+    """Of a segment without a code of its own; () for a coded one, whose code decides."""
+    found = structure_id(segment)
+    coded = found and not found.startswith("label_")
+    return () if coded else BY_NAME.get(segment.name.casefold().replace("_", " ").strip(), ())
+
+
 def regions_of(segment: Segment, others: tuple[Segment, ...]) -> tuple[Key, ...]:
     """The regions that a segment belongs to, among the segments of its expert; () for what is no part of a nested tumor."""
     found = structure_id(segment)
@@ -37,12 +52,17 @@ def regions_of(segment: Segment, others: tuple[Segment, ...]) -> tuple[Key, ...]
         return (WHOLE,)
     if found in TUMOR and ("core" in name or name == "tc"):
         return (WHOLE, CORE)
+    named = regions_by_name(segment)
+    if named:  # "enhancing" can be anything; beside a whole tumor or a core it is their innermost part
+        return named if named != REGIONS or any(is_whole_region(other) for other in others) else ()
     beside = any(structure_id(other) in PART_REGIONS for other in others)
     return (WHOLE, CORE) if found in TUMOR and beside else ()
 
 
 def is_whole_region(segment: Segment) -> bool:
     """True for a segment that is a region as such, by its name: whole tumor or tumor core."""
+    if regions_by_name(segment) in ((WHOLE,), (WHOLE, CORE)):
+        return True
     name = segment.name.casefold()
     return structure_id(segment) in TUMOR and any(word in name for word in ("whole", "core"))
 
@@ -63,7 +83,7 @@ def region_segment(key: Key, candidates: list[Segment]) -> Segment:
     """What a region is called: as an expert called it, else by our own words on the code of a brain neoplasm."""
     own = {WHOLE: lambda one: "whole" in one.name.casefold(), CORE: lambda one: "core" in one.name.casefold()}
     fits = own.get(key, lambda one: structure_id(one) == "brain_tumor_enhancing")
-    named = sorted((one for one in candidates if fits(one)), key=lambda one: one.name)
+    named = sorted((one for one in candidates if fits(one)), key=lambda one: (bool(regions_by_name(one)), one.name))
     if named:
         return named[0]
     like = structure("brain_tumor_enhancing" if key == ENHANCING else "brain_neoplasm")

@@ -68,7 +68,7 @@ def multilabel_staple(answers: np.ndarray, counts: np.ndarray, number_count: int
     counts = counts.astype(float)
     experts, width = answers.shape[1], number_count + 1
     prior = sum(np.bincount(answers[:, one], counts, width) for one in range(experts))
-    prior = prior / prior.sum()
+    prior = prior / max(prior.sum(), 1.0)  # without a voxel there is no share of any number
     truth = _plurality(answers, width)
     confusion = _confusion(answers, truth * counts[:, None], axis=2)
     for _ in range(MOST_ROUNDS):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from OncoLib.image import spacing_of
 from OncoLib.measure import Box, segment_boxes
 from OncoLib.progress import CancelToken, Progress, silent
 from OncoLib.segmentation import Segment, Segmentation
@@ -57,13 +58,14 @@ class Column:
     """The vertebrae of a segmentation, and what lies around them.
 
     bodies: in the order of the segments. points: voxel centers of each body, thinned out, by index. empty: levels whose
-    segment has no voxel.
+    segment has no voxel. coarsest_mm: the largest step between voxels.
     """
 
     bodies: tuple[Body, ...]
     neighbors: tuple[Neighbor, ...] = ()
     points: dict[int, np.ndarray] = field(default_factory=dict)
     empty: tuple[str, ...] = ()
+    coarsest_mm: float = 0.0
 
     def named(self, *structures: str) -> list[Neighbor]:
         """Neighbors of these structures."""
@@ -104,7 +106,8 @@ def column_of(
             points[index] = own
         else:
             neighbors += neighbors_of(segmentation, segment, mask, boxes[segment])
-    return Column(with_contacts(segmentation, bodies, boxes), tuple(neighbors), points, tuple(empty))
+    coarsest = float(max(spacing_of(segmentation.ijk_to_ras)))
+    return Column(with_contacts(segmentation, bodies, boxes), tuple(neighbors), points, tuple(empty), coarsest)
 
 
 def is_neighbor(segment: Segment) -> bool:
@@ -121,7 +124,9 @@ def body_of(segmentation: Segmentation, index: int, mask: np.ndarray, box: Box, 
     mean_hu = dense = None
     if image is not None and image.modality == "CT" and image.units == "HU":
         values = image.voxels[box][mask].astype(float)
-        mean_hu, dense = float(values.mean()), float((values > DENSE_HU).mean())
+        values = values[np.isfinite(values)]  # without a value, as outside of a resampled scan, nothing is told
+        if len(values):
+            mean_hu, dense = float(values.mean()), float((values > DENSE_HU).mean())
     return Body(
         index,
         level_of(segment),

@@ -13,6 +13,7 @@ from OncoSegmentLib.spine.findings import (
     MOST_RATIO,
     MOST_VOLUME_RATIO,
     PIECES_FAIL,
+    THICK_MM,
     Finding,
     about,
 )
@@ -75,8 +76,11 @@ def shared(found: Ordered, first: int, second: int) -> list[Finding]:
     expected = found.expected_volume_ml(first, second) or one.volume_ml + other.volume_ml
     if area <= MOST_CONTACT * (expected * 1000) ** (2 / 3):
         return []
-    sentence = f"{one.level} and {other.level} share a face of {area / 100:.0f} cm2: one vertebra may carry both labels."
-    return [about("pieces", "fail", sentence, one, other)]
+    told = f"{one.level} and {other.level} share a face of {area / 100:.0f} cm2: one vertebra may carry both labels"
+    if found.column.coarsest_mm >= THICK_MM and second == first + 1:
+        told += f", or slices of {found.column.coarsest_mm:g} mm do not show the disc between them"
+        return [about("pieces", "warn", f"{told}.", one, other)]
+    return [about("pieces", "fail", f"{told}.", one, other)]
 
 
 def values(found) -> list[Finding]:

@@ -23,6 +23,7 @@ MOST_VOLUME_RATIO = 1.75
 LEAST_VOLUME_ML = 2.0
 MOST_IN_PIECES, PIECES_FAIL = 0.05, 0.2
 MOST_CONTACT = 0.5
+THICK_MM = 5.0
 MOST_DENSE_SHARE, LEAST_MEAN_HU, MOST_MEAN_HU = 0.01, 0.0, 900.0
 RIB_REACH_MM = 15.0
 CLEAR, LIKELY = 3.0, 1.1
@@ -59,7 +60,7 @@ CHECKS = (
         "One body, one label",
         f"at most {MOST_IN_PIECES:.0%} of the voxels beside the largest piece ({PIECES_FAIL:.0%}: fail); face shared with"
         f" another label below {MOST_CONTACT} times V^(2/3) of the surroundings. {OURS}: at most 0.28 where a public CT is"
-        " right, about 1 for a body cut in two",
+        f" right, about 1 for a body cut in two; slices of {THICK_MM:g} mm and more hide thin discs: a warning only",
     ),
     Check(
         "anchors",

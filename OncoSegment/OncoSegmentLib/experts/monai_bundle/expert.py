@@ -6,7 +6,7 @@ import contextlib
 import io
 import re
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from OncoLib import audit
 from OncoLib.errors import InputError, OncoError
@@ -16,11 +16,12 @@ from OncoLib.segmentation import Prediction, Provenance, Segmentation
 from OncoSegmentLib.experts.channels import check_channels, ordered, stacked
 from OncoSegmentLib.experts.image_checks import allowed
 from OncoSegmentLib.experts.monai_bundle.case import predicted
-from OncoSegmentLib.experts.monai_bundle.facts import checked_names
+from OncoSegmentLib.experts.monai_bundle.facts import Model, checked_names
 from OncoSegmentLib.experts.monai_bundle.outputs import layers_of
 from OncoSegmentLib.experts.monai_bundle.recipe import Recipe, made, recipe_of
 from OncoSegmentLib.experts.monai_bundle.source import model_of, require_packages
 from OncoSegmentLib.experts.nnunet.loading import device_of
+from OncoSegmentLib.experts.structures import structure_of
 from OncoSegmentLib.experts.torch_run import own_errors, threads_kept
 from OncoSegmentLib.request import Request
 from OncoSegmentLib.warm import freed_on_out_of_memory
@@ -74,6 +75,24 @@ class MonaiBundleExpert:
         if request.device == "cuda":
             device_of(request)
         return (*trusted, *memory_note(image, plan.recipe))
+
+    def channels_of(self, request: Request) -> Model:
+        """What the request's model takes; reads its description only."""
+        return model_of(str(request.parameters.get("weights", "")))
+
+    def need(self, image: Image, request: Request):
+        """Predicted memory of a run: that of the scores, and of a process with the libraries loaded."""
+        from ModelManagerLib.predict import BASE_BYTES
+
+        need = memory_need(image, plan_of(request).recipe)
+        return replace(need, ram_bytes=need.ram_bytes + BASE_BYTES) if need else None
+
+    def looked_for(self, request: Request) -> frozenset[str]:
+        """Ids and names of the structures that a run looks for, found or not."""
+        plan = plan_of(request)
+        names = plan.structures or [output.name for output in plan.recipe.model.outputs]
+        found = [structure_of(plan.recipe.model, name) for name in names]
+        return frozenset(one.id for one in found) | {one.name.casefold() for one in found}
 
     def run(self, image: Image, request: Request, *, progress: Progress, cancel: CancelToken) -> Prediction:
         """The model's labels on the image's grid: a label map, or overlapping masks in layers."""
@@ -142,19 +161,26 @@ def facts_of(plan: Plan, request: Request, image: Image, images: tuple[Image, ..
     }
 
 
-def memory_note(image: Image, recipe: Recipe) -> tuple[str, ...]:
-    """One sentence when this machine may not have the memory that the scores of all classes need; nothing when it fits."""
-    from ModelManagerLib.environment import free_memory_gb
-    from ModelManagerLib.predict import Need, network_shape, shortage, voxels
+def memory_need(image: Image, recipe: Recipe):
+    """What the scores of all classes need, as a `Need`; None where the model's spacing says nothing."""
+    from ModelManagerLib.predict import Need, network_shape, voxels
 
     model, spacing = recipe.model, getattr(recipe.settings, "spacing_mm", ())
     try:
         inside = network_shape(image.shape_kji, image.spacing_kji_mm, spacing[::-1]) if spacing else image.shape_kji
     except OncoError:
-        return ()
+        return None
     most = max(voxels(inside), voxels(image.shape_kji))
-    need = Need(4 * most * (COPIES * model.scores + 2 * len(model.channels)), 0, tuple(inside), "class scores")
-    told = shortage(need, free_memory_gb())
+    return Need(4 * most * (COPIES * model.scores + 2 * len(model.channels)), 0, tuple(inside), "class scores")
+
+
+def memory_note(image: Image, recipe: Recipe) -> tuple[str, ...]:
+    """One sentence when this machine may not have the memory that the scores of all classes need; nothing when it fits."""
+    from ModelManagerLib.environment import free_memory_gb
+    from ModelManagerLib.predict import shortage
+
+    need = memory_need(image, recipe)
+    told = shortage(need, free_memory_gb()) if need else ""
     return (f"the run {told}",) if told else ()
 
 

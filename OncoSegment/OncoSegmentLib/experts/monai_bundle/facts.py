@@ -24,6 +24,7 @@ class Model:
 
     outputs: in the order of the channels of the result or of the label map's values, background left out; `head` is that
     value or channel. scores: channels of the result before labels are made of them. card: id in the catalogue.
+    missing, patterns: what the card says of channels (`experts.channels.facts_of_card`).
     """
 
     folder: Path
@@ -38,6 +39,8 @@ class Model:
     family: str
     task: str
     card: str = ""
+    missing: tuple[tuple[str, str], ...] = ()
+    patterns: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 def model_of_bundle(folder: Path, card=None) -> Model:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from OncoLib.errors import InputError, ModelError
+from OncoSegmentLib.experts.channels import facts_of_card
 from OncoSegmentLib.experts.monai_bundle import auto3dseg
 from OncoSegmentLib.experts.monai_bundle.facts import Model, model_of_bundle
 from OncoSegmentLib.experts.structures import Output
@@ -35,7 +36,7 @@ def model_of_card(card_id: str, root: Path | None = None) -> Model:
 
     root = root or store_root()
     card = card_named(card_id, root)
-    return model_of_folder(folder_of_card(card, root), card)
+    return replace(model_of_folder(folder_of_card(card, root), card), **facts_of_card(card))
 
 
 def folder_of_card(card, root: Path) -> Path:
