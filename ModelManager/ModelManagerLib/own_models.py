@@ -1,6 +1,7 @@
-"""A user's own nnU-Net model, which no catalogue knows: a row of the user's catalogue is made of it, then it is imported.
+"""A user's own model of nnU-Net or MONAI, which no catalogue knows: a row of the user's catalogue is made, then it is imported.
 
-The row says what dataset.json says: channels, labels, regions. Everything else is left open; the license is not stated.
+The row says what dataset.json or metadata.json says: channels, labels, regions. Everything else is left open; the license is
+not stated.
 """
 
 from __future__ import annotations
@@ -10,19 +11,20 @@ import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from ModelManagerLib import archive_zip, store
+from ModelManagerLib import archive_zip, own_bundles, store
 from ModelManagerLib.archive import Limits
 from ModelManagerLib.layouts import LARGEST_JSON_BYTES
 from ModelManagerLib.manifest import Manifest
-from ModelManagerLib.store_places import NNUNET, problem_of_id, store_root
+from ModelManagerLib.store_places import BUNDLES, NNUNET, problem_of_id, store_root
 from ModelManagerLib.user_catalog import add_rows, remove_row, user_cards, whole_catalog
 from OncoLib.errors import InputError
 from OncoLib.progress import CancelToken, Progress, silent
 
 TRAINING = "*__*__*"
+WANTED = "wanted a dataset's folder of nnU-Net, a MONAI bundle, or a zip of one"
 
 
-def import_nnunet(
+def import_own(
     path: Path,
     card_id: str,
     *,
@@ -32,7 +34,8 @@ def import_nnunet(
     progress: Progress = silent,
     cancel: CancelToken | None = None,
 ) -> Manifest:
-    """Takes a dataset's folder of nnU-Net, or a zip of `nnUNetv2_export_model_to_zip`, into the store as the new card.
+    """Takes a dataset's folder of nnU-Net, a zip of `nnUNetv2_export_model_to_zip`, or a MONAI bundle, into the store as the
+    new card.
 
     InputError when the id is taken or the model cannot be read; otherwise as `store.import_from`. Nothing stays of the row
     when the import fails.
@@ -43,11 +46,11 @@ def import_nnunet(
         raise InputError(f"the model id {card_id!r} cannot be used; wanted small letters, digits, '.', '_' and '-'")
     if card_id in {one.id for one in whole_catalog(root)[0]}:
         raise InputError(f"the catalogue has {card_id!r} already; choose another id, or import without --new")
-    name, dataset = zip_facts(path) if path.is_file() else folder_facts(path)
+    row = row_of_path(path, card_id)
     root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=root) as folder:
         addition = Path(folder) / "new.json"
-        addition.write_text(json.dumps({"schema": 1, "cards": [row_of(card_id, name, dataset)]}), encoding="utf-8")
+        addition.write_text(json.dumps({"schema": 1, "cards": [row]}), encoding="utf-8")
         add_rows(root, addition)
     try:
         card = next(one for one in user_cards(root) if one.id == card_id)
@@ -58,32 +61,54 @@ def import_nnunet(
         raise
 
 
+def row_of_path(path: Path, card_id: str) -> dict:
+    """The catalogue's row for what lies there; InputError when it is neither kind of model."""
+    if path.is_file():
+        found = in_zip(path)
+        return (row_of if found[0] == NNUNET else own_bundles.row_of)(card_id, found[1], found[2])
+    bundle = own_bundles.bundle_folder(path)
+    if bundle is not None:
+        document = read(bundle / own_bundles.METADATA, path.name)
+        return own_bundles.row_of(card_id, bundle.resolve().name, document)
+    return row_of(card_id, *folder_facts(path))
+
+
 def folder_facts(folder: Path) -> tuple[str, dict]:
     """Name and dataset.json of a dataset's folder."""
     found = sorted(folder.glob(f"{TRAINING}/dataset.json"))
     if not found:
         inside = (folder / "plans.json").is_file()
         hint = "give the folder around it" if inside else "wanted a folder that holds Trainer__Plans__configuration"
-        raise InputError(f"{folder.name}: no dataset's folder of nnU-Net; {hint}")
-    if found[0].stat().st_size > LARGEST_JSON_BYTES:
-        raise InputError(f"{folder.name}: its dataset.json is too large")
-    return folder.resolve().name, parsed(found[0].read_bytes(), folder.name)
+        raise InputError(f"{folder.name}: no dataset's folder of nnU-Net and no MONAI bundle; {hint}")
+    return folder.resolve().name, read(found[0], folder.name)
 
 
-def zip_facts(path: Path) -> tuple[str, dict]:
-    """The same of an archive, of which only this entry is read."""
+def read(path: Path, name: str) -> dict:
+    """A document of a model's folder."""
+    if path.stat().st_size > LARGEST_JSON_BYTES:
+        raise InputError(f"{name}: its {path.name} is too large")
+    return parsed(path.read_bytes(), name, path.name)
+
+
+def in_zip(path: Path) -> tuple[str, str, dict]:
+    """Place in the store, name and document of the model in an archive, of which only this entry is read."""
     if path.suffix.casefold() != ".zip":
-        raise InputError(f"{path.name}: wanted a zip of nnU-Net's export, or a folder")
+        raise InputError(f"{path.name}: {WANTED}")
     for entry in archive_zip.checked_entries(path, Limits()):
         pure = PurePosixPath(archive_zip.name_of(entry))
-        if pure.name == "dataset.json" and pure.parent.match(TRAINING) and entry.file_size <= LARGEST_JSON_BYTES:
+        training = pure.name == "dataset.json" and pure.parent.match(TRAINING)
+        bundle = pure.match(str(own_bundles.METADATA))
+        if (training or bundle) and entry.file_size <= LARGEST_JSON_BYTES:
             with zipfile.ZipFile(path) as opened:
                 content = opened.read(entry)
-            return pure.parent.parent.name or path.stem, parsed(content, path.name)
-    raise InputError(f"{path.name}: no Trainer__Plans__configuration/dataset.json of nnU-Net is in it")
+            name = pure.parent.parent.name or path.stem
+            return (NNUNET if training else BUNDLES), name, parsed(content, path.name, pure.name)
+    raise InputError(
+        f"{path.name}: no Trainer__Plans__configuration/dataset.json of nnU-Net and no configs/metadata.json of MONAI is in it"
+    )
 
 
-def parsed(content: bytes, name: str) -> dict:
+def parsed(content: bytes, name: str, what: str) -> dict:
     """The document; InputError when it is none."""
     try:
         found = json.loads(content)
@@ -91,7 +116,7 @@ def parsed(content: bytes, name: str) -> dict:
             return found
     except (ValueError, RecursionError):
         pass
-    raise InputError(f"{name}: its dataset.json cannot be read")
+    raise InputError(f"{name}: its {what} cannot be read")
 
 
 def row_of(card_id: str, name: str, dataset: dict) -> dict:
@@ -111,7 +136,7 @@ def row_of(card_id: str, name: str, dataset: dict) -> dict:
         "version": "",
         "engine": "nnunetv2",
         "needs": "the package nnunetv2",
-        "modality": modality_of(named),
+        "modality": own_bundles.modality_of(named),
         "channels": [{"name": one} for one in named],
         "labels": found,
         "place": f"{NNUNET}/{name}",
@@ -119,12 +144,3 @@ def row_of(card_id: str, name: str, dataset: dict) -> dict:
         "marks": {},
     }
     return {**row, "overlapping": True} if regions else row
-
-
-def modality_of(channels: list[str]) -> str:
-    """ "CT" or "MR" where all channels say so, else "any"."""
-    first = {name.casefold() for name in channels}
-    if first == {"ct"}:
-        return "CT"
-    words = ("mr", "t1", "t2", "flair", "adc", "dwi")
-    return "MR" if all(name.startswith(words) for name in first) else "any"

@@ -22,7 +22,7 @@ def add(verb) -> None:
     group.add_argument("--weights", default="", metavar="FOLDER|ID", help="model folder, or id of an installed model")
     group.add_argument("--channel", action="append", default=[], metavar="NAME=FILE", help="a further channel, of any grid")
     group.add_argument(
-        "--confirm", default="", metavar="SHA256", help="of a model that can run any program: you know its source; it runs apart"
+        "--confirm", default="", metavar="SHA256", help="of a model that could run any program; you know its source"
     )
     group = verb.add_argument_group("nnunet", "for --model nnunet only")
     group.add_argument("--folds", nargs="+", default=[], metavar="N", help="numbers, or all (default: all that are there)")

@@ -35,7 +35,7 @@ def add(actions) -> None:
     made["export"].add_argument("--overwrite", action="store_true", help="replace the file if it is there")
     made["import"].add_argument("path", type=Path, help="a file of `export`, a zip, weights, or a folder with one or many models")
     made["import"].add_argument("--as", dest="card", default="", metavar="ID", help="which model it is, where that is not seen")
-    made["import"].add_argument("--new", default="", metavar="ID", help="take in an nnU-Net model of your own under this new id")
+    made["import"].add_argument("--new", default="", metavar="ID", help="your own model of nnU-Net or MONAI, under this new id")
     made["import"].add_argument("--link", action="store_true", help="share the files of a folder instead of copying them")
     made["remove"].add_argument("--dry-run", action="store_true", help="only say what that would free")
     made["install"].add_argument("--offline", action="store_true", help="fetch nothing")
@@ -159,10 +159,11 @@ def run_import(options) -> int:
 
 def import_new(options, root: Path) -> int:
     """A model that the catalogue does not know, with a new row for it."""
-    from ModelManagerLib.own_models import import_nnunet
+    from ModelManagerLib.own_models import import_own
+    from ModelManagerLib.work import card_named
 
     with shown_progress(options) as (bar, cancel):
-        found = import_nnunet(
+        found = import_own(
             options.path,
             options.new,
             accept_license=asking(options),
@@ -174,7 +175,8 @@ def import_new(options, root: Path) -> int:
     if options.json:
         print(json.dumps({"models": [found.to_json()], "skipped": []}))
     else:
-        print(f"{found.card}: imported, {found.bytes / 1e6:.1f} MB; run it with --model nnunet --weights {found.card}")
+        model = "monai_bundle" if card_named(found.card, root).engine == "monai_bundle" else "nnunet"
+        print(f"{found.card}: imported, {found.bytes / 1e6:.1f} MB; run it with --model {model} --weights {found.card}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What a user can ask to see, found by words, as requests: organ profiles, TotalSegmentator's tasks, installed nnU-Net models."""
+"""What a user can ask to see, found by words, as requests: organ profiles, TotalSegmentator's tasks, installed models."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from OncoSegmentLib.experts.total_segmentator import tasks
 from OncoSegmentLib.profiles import Profile, find_profile, usable_profiles
 from OncoSegmentLib.request import Request
 
-PROFILE, TASK, NNUNET = "profile:", "task:", "nnunet:"
+PROFILE, TASK, NNUNET, MONAI = "profile:", "task:", "nnunet:", "monai:"
 
 
 @dataclass(frozen=True)
 class Goal:
     """One thing to look for.
 
-    id: "profile:...", "task:..." or "nnunet:...". title: for a list. speeds: more than one where there is a choice.
+    id: "profile:...", "task:...", "nnunet:..." or "monai:...". title: for a list. speeds: more than one where there is a choice.
     structures: name for the request and name for the reader of each structure that can be picked; empty for profiles.
     """
 
@@ -40,16 +40,18 @@ def goals(folder: Path | None = None) -> tuple[list[Goal], list[str]]:
         found.extend(task_goal(one) for one in tasks.find_tasks(""))
     except OncoError as error:
         problems = [*problems, str(error)]
-    installed, more = nnunet_goals()
+    installed, more = installed_goals()
     return [*found, *installed], [*problems, *more]
 
 
-def nnunet_goals() -> tuple[list[Goal], list[str]]:
-    """nnU-Net models of the store, and sentences on those that cannot be read. TotalSegmentator's are in its tasks."""
+def installed_goals() -> tuple[list[Goal], list[str]]:
+    """Models of nnU-Net and MONAI in the store, and sentences on those that cannot be read.
+
+    TotalSegmentator's are in its tasks.
+    """
     from ModelManagerLib import store
     from ModelManagerLib.store_places import store_root
     from ModelManagerLib.user_catalog import whole_catalog
-    from OncoSegmentLib.experts.nnunet.source import ENGINE, model_of_card
 
     found, problems = [], []
     try:
@@ -59,22 +61,35 @@ def nnunet_goals() -> tuple[list[Goal], list[str]]:
     except OncoError as error:
         return [], [str(error)]
     for card in cards:
-        if card.engine == ENGINE and card.family != "totalsegmentator":
-            try:
-                found.append(nnunet_goal(card, model_of_card(card.id, root)))
-            except OncoError as error:
-                problems.append(str(error))
+        try:
+            found += goals_of_card(card, root)
+        except OncoError as error:
+            problems.append(str(error))
     return found, problems
 
 
-def nnunet_goal(card, model) -> Goal:
-    """An installed nnU-Net model."""
+def goals_of_card(card, root: Path) -> list[Goal]:
+    """The goal of an installed model; none for one that another program runs."""
+    from OncoSegmentLib.experts.monai_bundle import source as monai
+    from OncoSegmentLib.experts.nnunet import source as nnunet
+
+    if card.engine == nnunet.ENGINE and card.family != "totalsegmentator":
+        model = nnunet.model_of_card(card.id, root)
+        return [model_goal(NNUNET, card, model, len(model.channels), "nnU-Net")]
+    if card.engine in monai.ENGINES:
+        model = monai.labels_of_card(card, root)
+        return [model_goal(MONAI, card, model, len(card.channels), "MONAI")]
+    return []
+
+
+def model_goal(kind: str, card, model, channels: int, package: str) -> Goal:
+    """An installed model. model: with the names of what it finds; see `experts.structures`."""
     from OncoSegmentLib.experts.structures import structure_of
 
     pairs = tuple((output.name, structure_of(model, output.name).name) for output in model.outputs)
     count = f"{len(pairs)} structures" if len(pairs) > 1 else "1 structure"
-    channels = f", {len(model.channels)} channels" if len(model.channels) > 1 else ""
-    return Goal(NNUNET + card.id, f"{card.title}: {count}, {card.modality}{channels}, nnU-Net", card.modality, structures=pairs)
+    several = f", {channels} channels" if channels > 1 else ""
+    return Goal(kind + card.id, f"{card.title}: {count}, {card.modality}{several}, {package}", card.modality, structures=pairs)
 
 
 def profile_goal(profile: Profile) -> Goal:
@@ -117,11 +132,12 @@ def request_of(goal_id: str, *, speed: str = "normal", structures: Sequence[str]
     if goal_id.startswith(TASK):
         parameters = {"task": goal_id[len(TASK) :], "speed": speed, "structures": list(structures)}
         return Request("totalsegmentator", region=region, device=device, parameters=parameters)
-    if goal_id.startswith(NNUNET):
-        chosen = {"structures": list(structures)} if structures else {}
-        parameters = {"weights": goal_id[len(NNUNET) :], **chosen}
-        return Request("nnunet", region=region, device=device, parameters=parameters)
-    raise InputError(f"{goal_id!r} is no goal; wanted {PROFILE}..., {TASK}... or {NNUNET}...")
+    for kind, model in ((NNUNET, "nnunet"), (MONAI, "monai_bundle")):
+        if goal_id.startswith(kind):
+            chosen = {"structures": list(structures)} if structures else {}
+            parameters = {"weights": goal_id[len(kind) :], **chosen}
+            return Request(model, region=region, device=device, parameters=parameters)
+    raise InputError(f"{goal_id!r} is no goal; wanted {PROFILE}..., {TASK}..., {NNUNET}... or {MONAI}...")
 
 
 def problem_of(goal_id: str, *, speed: str = "normal", structures: Sequence[str] = ()) -> str:
@@ -129,8 +145,8 @@ def problem_of(goal_id: str, *, speed: str = "normal", structures: Sequence[str]
     from OncoSegmentLib.experts.total_segmentator.license_number import require_license_number
     from OncoSegmentLib.experts.total_segmentator.weights import folder_for, require_weights
 
-    if goal_id.startswith(NNUNET):
-        return problem_of_nnunet(request_of(goal_id, structures=structures))
+    if goal_id.startswith((NNUNET, MONAI)):
+        return problem_of_model(request_of(goal_id, structures=structures))
     if not goal_id.startswith(TASK):
         return ""
     try:
@@ -144,16 +160,27 @@ def problem_of(goal_id: str, *, speed: str = "normal", structures: Sequence[str]
     return ""
 
 
-def problem_of_nnunet(request: Request) -> str:
+def problem_of_model(request: Request) -> str:
     """What stands in the way of a run: the package, the model's files. Images for its channels are looked at by the panel."""
-    from OncoSegmentLib.experts.nnunet.expert import plan_of, require_package
-
     try:
-        require_package()
-        plan_of(request)
+        model_of_request(request)
     except OncoError as error:
         return str(error)
     return ""
+
+
+def model_of_request(request: Request):
+    """The model that an expert makes of a request; its error says what is missing."""
+    if request.model == "nnunet":
+        from OncoSegmentLib.experts.nnunet.expert import plan_of, require_package
+
+        require_package()
+        return plan_of(request).model
+    from OncoSegmentLib.experts.monai_bundle.expert import plan_of as monai_plan_of
+    from OncoSegmentLib.experts.monai_bundle.source import require_packages
+
+    require_packages()
+    return monai_plan_of(request).recipe.model
 
 
 def model_with_channels(request: Request):

@@ -20,7 +20,7 @@ from OncoSegmentLib.segment import check_request, segment
 pytest.importorskip("nnunetv2", reason="nnU-Net is not installed (extra 'ai'), so its tests cannot run")
 
 import tiny_nnunet as tiny  # noqa: E402
-from ModelManagerLib.own_models import import_nnunet  # noqa: E402
+from ModelManagerLib.own_models import import_own  # noqa: E402
 from OncoSegmentLib.warm import models  # noqa: E402
 
 NOTE = "the channel 'FLAIR' lies on another grid and was registered rigidly to the image: moved by "
@@ -144,7 +144,7 @@ def test_a_missing_channel_is_replaced_only_where_the_card_allows_and_the_user_a
     here = heads()
     with pytest.raises(InputError, match="needs 2 channels .* and got 1"):
         segment(here["FLAIR"], asked(model, main_channel="FLAIR", missing="replace"))
-    import_nnunet(model.parent, "my-glioma", accept_license=lambda _license: True)
+    import_own(model.parent, "my-glioma", accept_license=lambda _license: True)
     allow_missing(tmp_path / "store", "T1c", "zeros")
     with pytest.raises(InputError, match="Its card allows T1c to be replaced: ask for it with --missing-channel replace"):
         segment(here["FLAIR"], asked("my-glioma", main_channel="FLAIR"))

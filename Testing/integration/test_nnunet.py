@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -304,28 +305,32 @@ def test_plans_that_name_anything_else_are_refused_before_anything_is_built(orga
         run(blocks(), organs)
 
 
-def test_confirmed_plans_are_built_and_a_wrong_hash_is_not(organs):
+@pytest.mark.slow
+def test_confirmed_plans_are_built_in_a_worker_only_and_a_wrong_hash_is_not(organs, tmp_path):
     from OncoLib.audit import file_sha256
+    from OncoSegmentLib.engine import jobs
+    from OncoSegmentLib.engine.paths import worker_path
+    from OncoSegmentLib.engine.process import ProcessEngine
 
-    name = "tiny_networks_of_the_test.Network"
-    changed_plans(organs, lambda plans, one: one["architecture"].update(network_class_name="torch.nn.Nothing.Here"))
+    (tmp_path / "networks_of_the_test.py").write_text(
+        "import os, pathlib\n"
+        f"pathlib.Path({str(tmp_path / 'ran')!r}).write_text(str(os.getpid()))\n"
+        "from dynamic_network_architectures.architectures.unet import PlainConvUNet as Network\n"
+    )
+    name = "networks_of_the_test.Network"
+    changed_plans(organs, lambda plans, one: one["architecture"].update(network_class_name=name))
     with pytest.raises(ModelError, match="which is not the one confirmed"):
         run(blocks(), organs, confirm="0" * 64)
-    import sys
-    import types
-
-    from dynamic_network_architectures.architectures.unet import PlainConvUNet
-
-    sys.modules["tiny_networks_of_the_test"] = module = types.ModuleType("tiny_networks_of_the_test")
-    module.Network = PlainConvUNet
-    try:
-        changed_plans(organs, lambda plans, one: one["architecture"].update(network_class_name=name))
-        with pytest.raises(ModelError, match=f"names '{name}'"):
-            run(blocks(), organs)
-        found = run(blocks(), organs, confirm=file_sha256(organs / "plans.json"))
-    finally:
-        del sys.modules["tiny_networks_of_the_test"]
+    with pytest.raises(ModelError, match=f"names '{name}'"):
+        run(blocks(), organs)
+    confirm = file_sha256(organs / "plans.json")
+    with pytest.raises(ModelError, match="holds a program of its publisher's and runs in a worker process only"):
+        run(blocks(), organs, confirm=confirm)
+    assert not (tmp_path / "ran").exists()
+    request = Request("nnunet", device="cpu", parameters={"weights": str(organs), "confirm": confirm})
+    found = jobs.run(blocks(), request, engine=ProcessEngine(path=[*worker_path(()), str(tmp_path)])).segmentation
     assert found.layers[0].any() and found.provenance.parameters["plans_confirmed"] is True
+    assert int((tmp_path / "ran").read_text()) != os.getpid()
 
 
 def test_a_checkpoint_with_code_is_refused_and_nothing_runs(organs, tmp_path):

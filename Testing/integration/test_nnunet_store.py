@@ -10,7 +10,7 @@ import pytest
 
 from helpers_total_segmentator import blocks
 from ModelManagerLib import store
-from ModelManagerLib.own_models import import_nnunet
+from ModelManagerLib.own_models import import_own
 from ModelManagerLib.user_catalog import user_cards
 from ModelManagerLib.work import card_named
 from OncoAppLib.cli import main
@@ -81,26 +81,26 @@ def test_own_models_get_a_row_and_run_by_their_id(own, trained, tmp_path, capsys
 def test_a_failed_import_leaves_no_row(own, trained, tmp_path):
     (trained / "fold_0" / "checkpoint_final.pth").write_bytes(b"no checkpoint")
     with pytest.raises(OncoError, match="no checkpoint of torch"):
-        import_nnunet(trained.parent, "my-liver", accept_license=yes, root=own)
+        import_own(trained.parent, "my-liver", accept_license=yes, root=own)
     assert user_cards(own) == ()
     with pytest.raises(InputError, match="give the folder around it"):
-        import_nnunet(trained, "my-liver", accept_license=yes, root=own)
+        import_own(trained, "my-liver", accept_license=yes, root=own)
     with pytest.raises(InputError, match="has 'cads-551-open' already"):
-        import_nnunet(trained.parent, "cads-551-open", accept_license=yes, root=own)
+        import_own(trained.parent, "cads-551-open", accept_license=yes, root=own)
     with pytest.raises(InputError, match="cannot be used; wanted small letters"):
-        import_nnunet(trained.parent, "../x", accept_license=yes, root=own)
+        import_own(trained.parent, "../x", accept_license=yes, root=own)
     (tmp_path / "empty.zip").write_bytes(b"PK\x05\x06" + bytes(18))
     with pytest.raises(OncoError):
-        import_nnunet(tmp_path / "empty.zip", "my-liver", accept_license=yes, root=own)
+        import_own(tmp_path / "empty.zip", "my-liver", accept_license=yes, root=own)
 
 
 def test_the_panel_offers_installed_models_and_knows_their_channels(own, trained, tmp_path):
-    import_nnunet(trained.parent, "my-liver", accept_license=yes, root=own)
+    import_own(trained.parent, "my-liver", accept_license=yes, root=own)
     pair = tiny.write_model(
         tmp_path / "Dataset911_Pair", labels={"whole": [1, 2], "core": [2]}, order=(1, 2), channels=("T1c", "FLAIR"),
         factors=[[0.0, 1.0], [1.0, 0.0]], biases=[-1.0, -1.0],
     )  # fmt: skip
-    import_nnunet(pair.parent, "my-pair", accept_license=yes, root=own)
+    import_own(pair.parent, "my-pair", accept_license=yes, root=own)
     found = {goal.id: goal for goal in goals.goals()[0]}
     assert found["nnunet:my-liver"].structures == (("liver", "Liver"), ("bone", "Bone"))
     assert "2 structures, CT, nnU-Net" in found["nnunet:my-liver"].title
@@ -121,7 +121,7 @@ def test_the_panel_runs_an_installed_model(own, trained, slicer_stubs):
     from OncoLib.scene.segmentations import segmentation_of
     from OncoLib.scene.volumes import add_volume
 
-    import_nnunet(trained.parent, "my-liver", accept_license=yes, root=own)
+    import_own(trained.parent, "my-liver", accept_license=yes, root=own)
     add_volume(slicer_stubs.scene, blocks(), name="CT")
     widget = slicer_stubs.open_widget("OncoSegment")
     widget.ui.findEdit.text = "dataset910"

@@ -13,7 +13,7 @@ from OncoLib.scene.volumes import add_volume
 pytest.importorskip("nnunetv2", reason="nnU-Net is not installed (extra 'ai'), so its tests cannot run")
 
 import tiny_nnunet as tiny  # noqa: E402
-from ModelManagerLib.own_models import import_nnunet  # noqa: E402
+from ModelManagerLib.own_models import import_own  # noqa: E402
 from OncoSegmentLib.warm import models  # noqa: E402
 
 
@@ -25,7 +25,7 @@ def pair(tmp_path, monkeypatch):
         tmp_path / "Dataset911_Pair", labels={"whole": [1, 2], "core": [2]}, order=(1, 2), channels=("T1c", "FLAIR"),
         factors=[[0.0, 4.0], [4.0, 0.0]], biases=[-4.0, -4.0], mirroring=None,
     )  # fmt: skip
-    import_nnunet(model.parent, "my-pair", accept_license=lambda _license: True)
+    import_own(model.parent, "my-pair", accept_license=lambda _license: True)
     yield
     models.release()
 

@@ -25,9 +25,10 @@ def catalog_documents() -> list[dict]:
 
 
 def test_what_can_be_named_in_a_request_are_the_models_of_our_experts():
-    assert [one.id for one in cards()] == ["thresholds", "totalsegmentator", "nnunet"]
+    assert [one.id for one in cards()] == ["thresholds", "totalsegmentator", "nnunet", "monai_bundle"]
     assert card("thresholds").needs == "CT in HU; no weights, no GPU"
-    with pytest.raises(ModelError, match="^no model 'totalsegmentator-292'; there are thresholds, totalsegmentator, nnunet$"):
+    told = "^no model 'totalsegmentator-292'; there are thresholds, totalsegmentator, nnunet, monai_bundle$"
+    with pytest.raises(ModelError, match=told):
         card("totalsegmentator-292")
 
 

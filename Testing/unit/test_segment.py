@@ -75,9 +75,9 @@ def test_missing_values_within_the_lung_belong_to_no_structure_either():
 
 
 def test_unknown_models_are_told_with_those_there_are():
-    with pytest.raises(ModelError, match="^no model 'no-such'; there are thresholds, totalsegmentator, nnunet$"):
+    with pytest.raises(ModelError, match="^no model 'no-such'; there are thresholds, totalsegmentator, nnunet, monai_bundle$"):
         segment(ct_phantom(), Request("no-such"))
-    assert [found.id for found in experts()] == ["thresholds", "totalsegmentator", "nnunet"]
+    assert [found.id for found in experts()] == ["thresholds", "totalsegmentator", "nnunet", "monai_bundle"]
 
 
 def test_provenance_says_how_to_make_it_again():

@@ -21,11 +21,11 @@ LAYERS = frozenset(
 )
 INFERERS = frozenset(("SlidingWindowInferer", "SlidingWindowInfererAdapt", "SimpleInferer"))
 TRANSFORMS = frozenset(
-    "EnsureChannelFirst EnsureType CastToType ToTensor Orientation Spacing Resize CropForeground SpatialPad DivisiblePad"
-    " BorderPad CenterSpatialCrop SpatialCrop NormalizeIntensity ScaleIntensity ScaleIntensityRange"
-    " ScaleIntensityRangePercentiles ThresholdIntensity ShiftIntensity ClipIntensityPercentiles GaussianSmooth MedianSmooth ConcatItems CopyItems DeleteItems"
-    " SelectItems SqueezeDim Flip Identity Activations AsDiscrete Invert KeepLargestConnectedComponent RemoveSmallObjects"
-    " FillHoles LabelFilter MeanEnsemble VoteEnsemble".split()
+    "EnsureChannelFirst EnsureType CastToType ToTensor Orientation Spacing Resize CropForeground SpatialPad"
+    " DivisiblePad BorderPad CenterSpatialCrop SpatialCrop NormalizeIntensity ScaleIntensity ScaleIntensityRange"
+    " ScaleIntensityRangePercentiles ThresholdIntensity ShiftIntensity ClipIntensityPercentiles GaussianSmooth"
+    " MedianSmooth ConcatItems CopyItems DeleteItems SelectItems SqueezeDim Flip Identity Activations AsDiscrete"
+    " Invert KeepLargestConnectedComponent RemoveSmallObjects FillHoles LabelFilter MeanEnsemble VoteEnsemble".split()
 )
 """Each as a transform of a dictionary: `Spacing` stands for `Spacingd`, `SpacingD` and `SpacingDict`."""
 
@@ -46,7 +46,7 @@ PLAIN_CALLS: dict[str, Callable] = {
 OWN_CALLS = ("torch.device", "torch.cuda.is_available", "torch.load")
 """Answered by the run itself: its device, whether that is a GPU, and the safe reading of a file of the bundle."""
 
-ARRAY_CALLS = {"np.array": "numpy", "numpy.array": "numpy", "torch.tensor": "torch"}
+ARRAY_CALLS = {"np.array": "numpy", "numpy.array": "numpy", "torch.tensor": "torch", "torch.from_numpy": "torch"}
 
 
 def base_name(target: str) -> str:

@@ -14,6 +14,8 @@ BACKGROUNDS = ("background", "bg", "everything else", "other", "others")
 """Names of the output's first channel that mean nothing was found (zoo: "background"; Swin UNETR: "background")."""
 
 LONGEST_NAME = 64
+FORMATS = ("segmentation", "segmentations", "label", "labels")
+"""How the zoo's metadata call label maps and masks."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,8 @@ def model_of_bundle(folder: Path, card=None) -> Model:
 
 def the_image(inputs: dict, name: str) -> dict:
     """The only input; ModelError for a model that wants points or classes beside, and for one of two dimensions."""
-    others = [key for key, one in inputs.items() if key != "image" or one.get("type", "image") != "image"]
-    if others:
+    others = [key for key in inputs if key != "image"]
+    if others or "image" not in inputs:
         raise ModelError(
             f"{name}: it takes {', '.join(plain_text(one) for one in others)} beside or instead of one image; models that are"
             " asked by points or classes cannot be run yet"
@@ -97,7 +99,7 @@ def channels_of(image: dict, card, name: str) -> tuple[str, ...]:
     """Names in the order of their numbers; by the card where the bundle names none or only "image"."""
     count = int(image["num_channels"])
     named = image.get("channel_def") or {}
-    found = tuple(plain_text(named[key]) for key in in_order(named, count)) if named else ()
+    found = tuple(plain_text(named[key]) for key in in_order(named, count)) if len(named) == count else ()
     if count > 1 and len(set(found)) < count and card and len(card.channels) == count:
         found = tuple(one.name for one in card.channels)
     if len(found) == count and all(found):
@@ -117,7 +119,7 @@ def in_order(named: dict, count: int) -> list:
 
 def outputs_of(result: dict, card, name: str) -> tuple[tuple[Output, ...], int, bool]:
     """What is found, the channels of the result, and whether the first of them is the background."""
-    if result.get("type", "image") != "image" or result.get("format", "segmentation") not in ("segmentation", "segmentations"):
+    if result.get("type", "image") != "image" or result.get("format", "segmentation") not in FORMATS:
         raise ModelError(f"{name}: its result is {plain_text(result.get('format')) or 'no image'}; wanted a segmentation")
     named = {int(key): plain_text(value) for key, value in (result.get("channel_def") or {}).items()}
     if not named and card:

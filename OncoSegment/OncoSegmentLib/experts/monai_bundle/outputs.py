@@ -35,9 +35,7 @@ def layers_of(result: np.ndarray, model: Model, chosen: tuple[str, ...], inside:
             f"{model.name}: its postprocessing leaves scores, and nobody says whether its {result.shape[0]} channels exclude each"
             " other; wanted AsDiscreted at its end"
         )
-    masks = masks_of(result, model, inside)
-    layers, segments, absent = layers_of_regions(masks, model, chosen)
-    return layers, segments, absent
+    return layers_of_regions(masks_of(result, model, inside), model, chosen)
 
 
 def is_binary(result: np.ndarray) -> bool:

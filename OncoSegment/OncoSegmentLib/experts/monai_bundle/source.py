@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from OncoLib.errors import InputError, ModelError
 from OncoSegmentLib.experts.channels import facts_of_card
 from OncoSegmentLib.experts.monai_bundle import auto3dseg
 from OncoSegmentLib.experts.monai_bundle.facts import Model, model_of_bundle
+from OncoSegmentLib.experts.structures import Output
 
 ENGINES = ("monai_bundle", "monai_auto3dseg")
 """Of the catalogue's cards whose files this expert runs."""
@@ -30,19 +31,44 @@ def model_of(weights: str) -> Model:
 
 def model_of_card(card_id: str, root: Path | None = None) -> Model:
     """The installed model of a card, by its folder in the store."""
-    from ModelManagerLib import store
-    from ModelManagerLib.known_files import is_damaged
     from ModelManagerLib.store_places import store_root
     from ModelManagerLib.work import card_named
 
     root = root or store_root()
     card = card_named(card_id, root)
+    return replace(model_of_folder(folder_of_card(card, root), card), **facts_of_card(card))
+
+
+def folder_of_card(card, root: Path) -> Path:
+    """Where an installed model lies; InputError for another engine's, ModelError for a damaged one."""
+    from ModelManagerLib import store
+    from ModelManagerLib.known_files import is_damaged
+
     if card.engine not in ENGINES:
-        raise InputError(f"{card_id} is no MONAI bundle but for {card.engine}; wanted one of the engine {' or '.join(ENGINES)}")
+        raise InputError(f"{card.id} is no MONAI bundle but for {card.engine}; wanted one of the engine {' or '.join(ENGINES)}")
     folder = store.where(card, root)
     if is_damaged(folder, root):
-        raise ModelError(f"the weights of {card_id} are damaged; install or import them again")
-    return replace(model_of_folder(folder, card), **facts_of_card(card))
+        raise ModelError(f"the weights of {card.id} are damaged; install or import them again")
+    return folder
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What an installed model finds, read without its weights."""
+
+    name: str
+    family: str
+    task: str
+    outputs: tuple[Output, ...]
+
+
+def labels_of_card(card, root: Path) -> Labels:
+    """Names of what an installed model finds, for lists; no weights are read."""
+    folder = holding(folder_of_card(card, root))
+    if auto3dseg.is_model(folder):
+        return Labels(folder.name, card.family, card.task, auto3dseg.outputs_of(folder))
+    model = model_of_bundle(folder, card)
+    return Labels(model.name, model.family, model.task, model.outputs)
 
 
 def model_of_folder(path: Path, card=None) -> Model:

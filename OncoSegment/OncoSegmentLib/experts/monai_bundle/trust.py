@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -109,27 +108,27 @@ class ParserEntries:
 def own_modules(folder: Path) -> Iterator[None]:
     """Inside, modules in the bundle's folder can be imported, after all others; afterwards they are forgotten.
 
-    Two bundles have a package `scripts` each, and a worker lives for many runs. Compiled files beside sources are not used:
-    Python takes them unseen.
+    Two bundles have a package `scripts` each, and a worker lives for many runs. No compiled files are left beside the sources:
+    the bundle would not be the confirmed one any more.
     """
-    before, prefix, writes = list(sys.path), sys.pycache_prefix, sys.dont_write_bytecode
-    with tempfile.TemporaryDirectory() as elsewhere:
-        sys.path.append(str(folder))
-        sys.pycache_prefix, sys.dont_write_bytecode = elsewhere, True
-        try:
-            yield
-        finally:
-            sys.path[:] = before
-            sys.pycache_prefix, sys.dont_write_bytecode = prefix, writes
-            forget_modules(folder)
+    before, writes, known = list(sys.path), sys.dont_write_bytecode, set(sys.modules)
+    sys.path.append(str(folder))
+    sys.dont_write_bytecode = True
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+        sys.dont_write_bytecode = writes
+        forget_modules(folder, known)
 
 
-def forget_modules(folder: Path) -> None:
-    """Takes modules that came from the folder out of Python's table."""
-    root = os.path.realpath(folder) + os.sep
-    for name, module in list(sys.modules.items()):
+def forget_modules(folder: Path, known: set[str]) -> None:
+    """Takes modules that came from the folder out of Python's table. known: names of modules that were there before."""
+    roots = tuple({f"{folder}{os.sep}", f"{os.path.realpath(folder)}{os.sep}"})
+    for name in set(sys.modules) - known:
         places = []
         with contextlib.suppress(Exception):  # modules that are loaded when they are asked for may fail to
+            module = sys.modules[name]
             places = [getattr(module, "__file__", None), *list(getattr(module, "__path__", None) or ())]
-        if any(isinstance(one, str) and f"{os.path.realpath(one)}{os.sep}".startswith(root) for one in places):
+        if any(isinstance(one, str) and f"{one}{os.sep}".startswith(roots) for one in places):
             sys.modules.pop(name, None)
