@@ -45,8 +45,10 @@ def goals(folder: Path | None = None) -> tuple[list[Goal], list[str]]:
 
 
 def nnunet_goals() -> tuple[list[Goal], list[str]]:
-    """nnU-Net models of the store, and sentences on those that cannot be read. TotalSegmentator's are in its tasks."""
+    """nnU-Net models of the store and those that come with OncoSegment, and sentences on those that cannot be read.
+    TotalSegmentator's are in its tasks."""
     from ModelManagerLib import store
+    from ModelManagerLib.embedded import embedded_cards
     from ModelManagerLib.store_places import store_root
     from ModelManagerLib.user_catalog import whole_catalog
     from OncoSegmentLib.experts.nnunet.source import ENGINE, model_of_card
@@ -55,7 +57,7 @@ def nnunet_goals() -> tuple[list[Goal], list[str]]:
     try:
         root = store_root()
         known = {card.id: card for card in whole_catalog(root)[0]}
-        cards = [known[one.card] for one in store.installed(root) if one.card in known]
+        cards = [known[one.card] for one in store.installed(root) if one.card in known] + [*embedded_cards()]
     except OncoError as error:
         return [], [str(error)]
     for card in cards:

@@ -12,6 +12,7 @@ from OncoLib.errors import InputError
 from OncoLib.image import Image
 from OncoLib.progress import CancelToken, Progress, silent
 from OncoLib.segmentation import Prediction
+from OncoSegmentLib.caution import caution_of, with_caution
 from OncoSegmentLib.experts.registry import expert
 from OncoSegmentLib.request import Request
 
@@ -36,7 +37,9 @@ def check_segmentable(image: Image) -> Image:
 def check_request(image: Image, request: Request) -> Image:
     """Everything that can be refused before any work; returns the image with notes added."""
     image = check_segmentable(image)
-    return image.with_notes(*expert(request.model).check(image, request))
+    caution = caution_of(request)
+    told = (f"about the model that made this: {caution}",) if caution else ()
+    return image.with_notes(*told, *expert(request.model).check(image, request))
 
 
 def segment(
@@ -57,6 +60,7 @@ def segment(
         seconds=round(clock() - began, 3),
         peak_memory_mb=audit.peak_memory_mb(),
     )
+    segmentation = with_caution(segmentation, caution_of(request))
     segmentation.require_grid_of(image)
     return replace(prediction, segmentation=segmentation, notes=tuple(dict.fromkeys(image.notes)))
 
