@@ -37,6 +37,7 @@ def seeded(seed: int, threads: int) -> None:
     np.random.seed(seed)
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False
     torch.set_num_threads(threads)
 
 
@@ -110,11 +111,18 @@ def require_small(folder: Path) -> int:
 
 
 def print_files(folder: Path) -> None:
-    """Sizes and hashes for the catalogue."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
-            print(f"  {path.relative_to(folder).as_posix():60} {path.stat().st_size:8} {digest}")
+    """Sizes and hashes as the catalogue has them."""
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    rows = [
+        {
+            "path": path.relative_to(folder).as_posix(),
+            "bytes": path.stat().st_size,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "source": "comes with OncoSegment",
+        }
+        for path in paths
+    ]
+    print(",\n".join(json.dumps(row) for row in rows))
 
 
 def finish(folder: Path, found: dict[str, dict]) -> None:

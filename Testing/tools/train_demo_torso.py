@@ -20,7 +20,7 @@ import numpy as np
 if __name__ == "__main__":
     os.environ.setdefault("nnUNet_compile", "f")
     os.environ["nnUNet_n_proc_DA"] = "0"
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from demo_training import (
     HELD_OUT,
@@ -63,7 +63,7 @@ ORDER = [1, 3, 5, 2, 4, 6]
 REGIONS = ("body", "body", "trunk", "chest", "abdomen")
 """Take turns over the cases."""
 
-LEARNING_RATE = 3e-3
+LEARNING_RATE = 5e-3
 
 
 def label_map(masks: dict[str, np.ndarray]) -> np.ndarray:
@@ -127,7 +127,7 @@ def plans(intensities: dict) -> dict:
             CONFIGURATION: {
                 "data_identifier": "cases",
                 "preprocessor_name": "DefaultPreprocessor",
-                "batch_size": 1,
+                "batch_size": 2,
                 "patch_size": list(PATCH),
                 "median_image_size_in_voxels": [214, 99, 127],
                 "spacing": [SPACING_MM] * 3,
@@ -260,10 +260,10 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=16)
     parser.add_argument("--held-out", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--iterations", type=int, default=80)
+    parser.add_argument("--iterations", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only-evaluate", action="store_true", help="of what is in the output folder already")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     if not options.only_evaluate:
         make(options)
