@@ -14,7 +14,7 @@ from functools import lru_cache
 from OncoLib.errors import ModelError
 from OncoLib.terminology import Structure
 
-RUNNABLE_ENGINES = ("thresholds", "totalsegmentator", "nnunet")
+RUNNABLE_ENGINES = ("thresholds", "totalsegmentator", "nnunet", "monai")
 """Engines that have an expert: cards of these are what a request can name as its model."""
 
 BUILT_IN, USER = "built in", "user"

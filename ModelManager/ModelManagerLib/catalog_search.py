@@ -131,7 +131,7 @@ def search(
 
 def has_expert(card: ModelCard) -> bool:
     """True when an expert of ours runs the model, or loads the weights."""
-    return card.engine in (*RUNNABLE_ENGINES, "nnunetv2") or card.family in RUNNABLE_ENGINES
+    return card.engine in (*RUNNABLE_ENGINES, "nnunetv2", "monai_bundle", "monai_auto3dseg") or card.family in RUNNABLE_ENGINES
 
 
 def takes(card: ModelCard, modality: str) -> bool:

@@ -18,8 +18,8 @@ from OncoAppLib import (
     experts,
     fuse,
     measure,
+    model_options,
     models,
-    nnunet_options,
     phantom,
     runtime,
     spine,
@@ -132,7 +132,7 @@ def add_segment(verbs) -> None:
     verb.add_argument("--task", default="", help="of totalsegmentator (default: total); see `oncosegment models tasks`")
     verb.add_argument("--speed", default="", choices=("normal", "fast", "fastest"), help="of the task: finer or faster networks")
     verb.add_argument("--structures", nargs="+", default=[], metavar="NAME", help="only these, after IMAGE")
-    nnunet_options.add(verb)
+    model_options.add(verb)
     verb.add_argument("--roi", default="", help="box:R0,R1,A0,A1,S0,S1 in mm (RAS), or a label map FILE or FILE:LABEL")
     verb.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     verb.add_argument("--modality", default="", help="what the file cannot say: CT, MR, PT")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from OncoAppLib import nnunet_options
+from OncoAppLib import model_options
 from OncoAppLib.engine_options import engine_of
 from OncoLib.errors import InputError, OutputError
 from OncoLib.image import Image
@@ -19,6 +19,8 @@ from OncoSegmentLib.profiles import find_profile
 from OncoSegmentLib.request import Request, read_region
 from OncoSegmentLib.segment import check_request, check_segmentable, segment
 
+APART = "the model was run in a process of its own, because a confirmed model may hold any program"
+
 
 def segment_to_folder(options, *, progress: Progress, cancel: CancelToken) -> tuple[dict, list[Path]]:
     """Image file to result files; returns the JSON description and the paths that were written.
@@ -31,7 +33,7 @@ def segment_to_folder(options, *, progress: Progress, cancel: CancelToken) -> tu
     if not options.overwrite:
         refuse_existing(options.output, list(FAMILY))
     inputs = [options.image, Path(options.roi.rpartition(":")[0] or options.roi)]
-    protect_inputs([*inputs, *(path for _name, path in nnunet_options.channel_files(options))], options.output, FAMILY)
+    protect_inputs([*inputs, *(path for _name, path in model_options.channel_files(options))], options.output, FAMILY)
     expert(options.model)
     refuse_strange(options)
     request = Request(
@@ -43,7 +45,7 @@ def segment_to_folder(options, *, progress: Progress, cancel: CancelToken) -> tu
     )
     with engine_of(options) as engine:  # it starts with its first job, but refuses here what it cannot be
         progress(0.0, "Reading the image")
-        request = replace(request, channels=nnunet_options.open_channels(options))
+        request = replace(request, channels=model_options.open_channels(options))
         units, modality = options.units.upper(), options.modality.upper()
         opened = open_image(options.image, modality=modality, units=units, series=options.series)
         return to_folder(
@@ -54,14 +56,12 @@ def segment_to_folder(options, *, progress: Progress, cancel: CancelToken) -> tu
 def parameters_of(options) -> dict:
     """What only some models take; refused by those that do not."""
     given = {"task": options.task, "speed": options.speed, "structures": options.structures}
-    return {**{name: value for name, value in given.items() if value}, **nnunet_options.parameters_of(options)}
+    return {**{name: value for name, value in given.items() if value}, **model_options.parameters_of(options)}
 
 
 def refuse_strange(options) -> None:
     """Raises InputError for options of another model, before any file is read."""
-    of_nnunet = [*nnunet_options.parameters_of(options), *(["channel"] if options.channel else [])]
-    if options.model != "nnunet" and of_nnunet:
-        raise InputError(f"--{of_nnunet[0]} belongs to --model nnunet")
+    model_options.refuse_strange(options)
     if options.model == "thresholds" and parameters_of(options):
         raise InputError("--task, --speed and --structures belong to --model totalsegmentator; --profile to thresholds")
 
@@ -113,12 +113,18 @@ def to_folder(
 
 def predict(image: Image, request: Request, engine, progress: Progress, cancel: CancelToken) -> Prediction:
     """The prediction, on an engine or in this process; notes that reading the image gave come first."""
+    notes = image.notes
+    if engine is None and request.parameters.get("confirm"):
+        from OncoSegmentLib.engine.process import ProcessEngine
+
+        engine, notes = ProcessEngine(), (*notes, APART)
+        progress(None, "Starting a process of its own for the confirmed model")
     if engine is None:
         return segment(image, request, progress=progress, cancel=cancel)
     from OncoSegmentLib.engine.jobs import run
 
     prediction = run(image, request, engine=engine, progress=progress, cancel=cancel)
-    return replace(prediction, notes=tuple(dict.fromkeys((*image.notes, *prediction.notes))))
+    return replace(prediction, notes=tuple(dict.fromkeys((*notes, *prediction.notes))))
 
 
 def check_named(opened: Input, request: Request, *, elsewhere: bool = False) -> Image:

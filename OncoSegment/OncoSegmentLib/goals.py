@@ -71,7 +71,7 @@ def nnunet_goals() -> tuple[list[Goal], list[str]]:
 
 def nnunet_goal(card, model) -> Goal:
     """An installed nnU-Net model."""
-    from OncoSegmentLib.experts.nnunet.structures import structure_of
+    from OncoSegmentLib.experts.structures import structure_of
 
     pairs = tuple((output.name, structure_of(model, output.name).name) for output in model.outputs)
     count = f"{len(pairs)} structures" if len(pairs) > 1 else "1 structure"

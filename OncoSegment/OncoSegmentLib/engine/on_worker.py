@@ -16,6 +16,7 @@ from pathlib import Path
 from OncoLib.progress import CancelToken
 from OncoSegmentLib.engine.perform import Outcome, failure, perform, release_warm
 from OncoSegmentLib.engine.shared import Packed, unpack
+from OncoSegmentLib.worker import mark_worker
 
 LOGS_VARIABLE = "ONCOSEGMENT_WORKER_LOGS"
 """Folder for one log a worker process; set for workers of this machine."""
@@ -60,6 +61,8 @@ log_path = ""
 def run(call: Call) -> Outcome:
     """Runs one job."""
     from distributed import get_worker
+
+    mark_worker("dask")
 
     token = TOKENS.setdefault(call.job, CancelToken())
     tell = teller(get_worker(), call)

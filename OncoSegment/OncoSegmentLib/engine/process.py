@@ -15,6 +15,7 @@ from OncoSegmentLib.engine.paths import worker_path
 from OncoSegmentLib.engine.perform import Outcome, name_of, perform
 from OncoSegmentLib.engine.results import Session
 from OncoSegmentLib.engine.shared import Packed, pack, unpack
+from OncoSegmentLib.worker import mark_worker
 
 TARGET = "OncoSegmentLib.engine.process:do"
 CALL, OUTCOME = "call.json", "outcome.pickle"
@@ -64,6 +65,7 @@ class ProcessEngine:
 
 def do(folder: Path, progress: Progress, cancel: CancelToken) -> None:
     """The child's part."""
+    mark_worker("process")
     call = json.loads((folder / CALL).read_text(encoding="utf-8"))
     spans = tuple((start, size) for start, size in call["spans"])
     arguments = unpack(Packed((folder / "arguments.pickle").read_bytes(), call["path"], spans))

@@ -10,6 +10,7 @@ from OncoSegmentLib.experts.protocol import Expert
 ENGINES = {
     "thresholds": ("OncoSegmentLib.experts.thresholds", "ThresholdExpert"),
     "nnunet": ("OncoSegmentLib.experts.nnunet.expert", "NnUNetExpert"),
+    "monai": ("OncoSegmentLib.experts.monai_bundle.expert", "MonaiBundleExpert"),
     "totalsegmentator": ("OncoSegmentLib.experts.total_segmentator.expert", "TotalSegmentatorExpert"),
 }
 

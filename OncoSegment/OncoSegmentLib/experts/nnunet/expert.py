@@ -12,19 +12,21 @@ from OncoLib.errors import InputError, ModelError, OncoError
 from OncoLib.image import Image
 from OncoLib.progress import CancelToken, Progress, part_of
 from OncoLib.segmentation import BoxProbability, Prediction, Provenance, Segmentation
+from OncoSegmentLib.experts import structures
 from OncoSegmentLib.experts.channels import check_channels, ordered, stacked
 from OncoSegmentLib.experts.image_checks import allowed
 from OncoSegmentLib.experts.nnunet import model as models
-from OncoSegmentLib.experts.nnunet import slabs, structures
+from OncoSegmentLib.experts.nnunet import slabs
 from OncoSegmentLib.experts.nnunet.loading import device_of
 from OncoSegmentLib.experts.nnunet.orientation import CANONICAL_FAMILIES, TURNING
 from OncoSegmentLib.experts.nnunet.plans_check import require_known_plans
 from OncoSegmentLib.experts.nnunet.prediction import Found, Settings, stages
 from OncoSegmentLib.experts.nnunet.source import model_of, plans_sha256
 from OncoSegmentLib.experts.nnunet.turns import turn
-from OncoSegmentLib.memory import out_of_memory
+from OncoSegmentLib.experts.torch_run import own_errors, threads_kept
 from OncoSegmentLib.request import Request
 from OncoSegmentLib.warm import freed_on_out_of_memory
+from OncoSegmentLib.worker import require_worker
 
 PACKAGES = ("nnunetv2", "torch", "dynamic_network_architectures")
 """What a result depends on, beside what every result names."""
@@ -88,9 +90,11 @@ class NnUNetExpert:
 
     def _prediction(self, image: Image, request: Request, progress: Progress, cancel: CancelToken) -> Prediction:
         plan, device = plan_of(request), device_of(request)
+        if plan.confirmed:
+            require_worker(plan.model.name)
         images = ordered(image, request, plan.model)
         settings = Settings(**{**vars(plan.settings), "device": device})
-        with turn(cancel), own_errors(plan.model.name), threads_kept():
+        with turn(cancel), own_errors(plan.model.name, "nnU-Net"), threads_kept():
             found = stages(
                 plan.first, plan.model, stacked(images, image), image.ijk_to_ras, settings,
                 progress=part_of(progress, 0.0, 0.95), cancel=cancel,
@@ -253,32 +257,3 @@ def hashes_of(plan: Plan) -> list[str]:
 
     found = [plan.model, *([plan.first] if plan.first else [])]
     return [file_sha256(path) for one in found for path in models.files_of(one, plan.settings.folds, plan.settings.checkpoint)]
-
-
-class threads_kept:
-    """nnU-Net and the choice of a device set torch's threads; they are put back."""
-
-    def __enter__(self) -> None:
-        import torch
-
-        self._threads = torch.get_num_threads()
-
-    def __exit__(self, *_what) -> None:
-        import torch
-
-        torch.set_num_threads(self._threads)
-
-
-class own_errors:
-    """nnU-Net's ways to stop, as our errors; when memory ran out, `run` says so."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind, error, _trace) -> None:
-        if error is None or not isinstance(error, Exception) or isinstance(error, OncoError) or out_of_memory(error):
-            return
-        raise ModelError(f"nnU-Net could not run {self._name} on this image ({kind.__name__} inside the package)") from error

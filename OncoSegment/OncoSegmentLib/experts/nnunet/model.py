@@ -10,20 +10,12 @@ from pathlib import Path
 from ModelManagerLib.predict import read_json, whole_configuration
 from OncoLib.errors import InputError, ModelError
 from OncoSegmentLib.experts.nnunet.loading import BEST, FINAL
+from OncoSegmentLib.experts.structures import Output
 
 CHECKPOINTS = {"final": FINAL, "best": BEST}
 FOLD = re.compile(r"fold_(all|[0-9]{1,3})")
 MOST_LABELS = 1000
 """More than any published model has; a damaged file should not ask for more."""
-
-
-@dataclass(frozen=True)
-class Output:
-    """One thing that the model finds. values: of the label map; several for a region. head: its place in the scores."""
-
-    name: str
-    values: tuple[int, ...]
-    head: int
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from OncoSegmentLib.experts.nnunet.loading import leased, torch_device
 from OncoSegmentLib.experts.nnunet.model import Model
 from OncoSegmentLib.experts.nnunet.orientation import Turn, turn_of
 from OncoSegmentLib.experts.nnunet.probabilities import boxes_of
-from OncoSegmentLib.experts.nnunet.structures import as_one_label_map
 
 
 @dataclass(frozen=True)
@@ -142,3 +141,11 @@ def stages(
     labels = as_one_label_map(early.masks, first) if first.regions else early.labels
     late = part_of(progress, 0.4, 1.0)
     return predict(model, data, ijk_to_ras, settings, before=labels, progress=late, cancel=cancel)
+
+
+def as_one_label_map(masks: list[np.ndarray], model: Model) -> np.ndarray:
+    """The regions as nnU-Net writes them: later ones of its order cover earlier ones."""
+    out = np.zeros(masks[0].shape, np.uint16)
+    for mask, value in zip(masks, model.order):
+        out[mask] = value
+    return out

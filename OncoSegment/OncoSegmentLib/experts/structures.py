@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -12,12 +14,29 @@ from OncoLib.label_map import distinct_color
 from OncoLib.measure import label_histogram
 from OncoLib.segmentation import Segment, label_type_for
 from OncoLib.terminology import SIDES, Structure, structure, structures
-from OncoSegmentLib.experts.nnunet.model import Model, Output
 
 EMPTY = "empty: the model found none in this image"
 
 
-def structure_of(model: Model, name: str) -> Structure:
+@dataclass(frozen=True)
+class Output:
+    """One thing that the model finds. values: of the label map; several for a region. head: its place in the scores."""
+
+    name: str
+    values: tuple[int, ...]
+    head: int
+
+
+class FindsOutputs(Protocol):
+    """What of a model names its labels: family and task say where the labels' table lies ("" for none)."""
+
+    name: str
+    family: str
+    task: str
+    outputs: tuple[Output, ...]
+
+
+def structure_of(model: FindsOutputs, name: str) -> Structure:
     """By the table of the card's family, by the terminology's own ids and names, by TotalSegmentator's names, or uncoded."""
     task = model.task or model.name
     if model.family and model.family != "nnunetv2":
@@ -49,7 +68,7 @@ def uncoded(found: Structure) -> bool:
     return found.id.startswith("label_")
 
 
-def checked_choice(model: Model, names: tuple[str, ...]) -> tuple[str, ...]:
+def checked_choice(model: FindsOutputs, names: tuple[str, ...]) -> tuple[str, ...]:
     """The names in the model's order; InputError for one that it does not know."""
     from OncoLib.segmentation import close_names
 
@@ -60,7 +79,7 @@ def checked_choice(model: Model, names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in known if name in names)
 
 
-def segment_of(model: Model, output: Output, at: int, found: bool, *, label: int, layer: int = 0) -> Segment:
+def segment_of(model: FindsOutputs, output: Output, at: int, found: bool, *, label: int, layer: int = 0) -> Segment:
     """Names and codes one label. at: its place among the labels, for a color where the terminology has none."""
     what = structure_of(model, output.name)
     flags = [] if found else [EMPTY]
@@ -71,7 +90,7 @@ def segment_of(model: Model, output: Output, at: int, found: bool, *, label: int
     return Segment(label, what.name, what.entry, color, layer=layer, structure=what.id, flags=tuple(flags))
 
 
-def segments_of_labels(labels: np.ndarray, model: Model, chosen: tuple[str, ...]) -> tuple[tuple[Segment, ...], list[str]]:
+def segments_of_labels(labels: np.ndarray, model: FindsOutputs, chosen: tuple[str, ...]) -> tuple[tuple[Segment, ...], list[str]]:
     """A segment for each label that was found, or asked for by name; and the names of those not found."""
     held = label_histogram(labels)
     segments, absent = [], []
@@ -84,7 +103,7 @@ def segments_of_labels(labels: np.ndarray, model: Model, chosen: tuple[str, ...]
     return tuple(segments), absent
 
 
-def only_chosen(labels: np.ndarray, model: Model, chosen: tuple[str, ...]) -> np.ndarray:
+def only_chosen(labels: np.ndarray, model: FindsOutputs, chosen: tuple[str, ...]) -> np.ndarray:
     """The labels without those that were not asked for."""
     if not chosen:
         return labels
@@ -94,7 +113,7 @@ def only_chosen(labels: np.ndarray, model: Model, chosen: tuple[str, ...]) -> np
     return keep[labels]
 
 
-def layers_of_regions(masks: list[np.ndarray], model: Model, chosen: tuple[str, ...]):
+def layers_of_regions(masks: list[np.ndarray], model: FindsOutputs, chosen: tuple[str, ...]):
     """Layers, segments and the names of those not found: regions that overlap lie in different layers, largest first."""
     layers: list[np.ndarray] = []
     segments, absent = [], []
@@ -114,11 +133,3 @@ def layers_of_regions(masks: list[np.ndarray], model: Model, chosen: tuple[str, 
         layers[layer][mask] = at + 1
         segments.append(segment_of(model, output, at, found, label=at + 1, layer=layer))
     return tuple(layers or [np.zeros(masks[0].shape, kind)]), tuple(segments), absent
-
-
-def as_one_label_map(masks: list[np.ndarray], model: Model) -> np.ndarray:
-    """The regions as nnU-Net writes them: later ones of its order cover earlier ones."""
-    out = np.zeros(masks[0].shape, np.uint16)
-    for mask, value in zip(masks, model.order):
-        out[mask] = value
-    return out

@@ -1,4 +1,4 @@
-"""Options of `segment` for `--model nnunet`: weights, channels, folds and how to predict."""
+"""Options of `segment` for models whose weights the user names: `--model nnunet` and `--model monai_bundle`."""
 
 from __future__ import annotations
 
@@ -7,27 +7,46 @@ from pathlib import Path
 from OncoLib.errors import InputError
 from OncoLib.image import Image
 
-NAMES = ("weights", "folds", "checkpoint", "mirroring", "step", "confirm")
+NNUNET, MONAI = "nnunet", "monai_bundle"
+SHARED = ("weights", "confirm")
+"""Of both models, as `--channel` and `--structures`."""
+
+ONLY_NNUNET = ("folds", "checkpoint", "mirroring", "step")
 
 
 def add(verb) -> None:
-    """The options; what only this model takes is in `NAMES`, and `--channel`."""
-    group = verb.add_argument_group("nnunet", "for --model nnunet; see Resources/Documentation/nnunet.md")
+    """The options; `refuse_strange` keeps them from other models."""
+    group = verb.add_argument_group(
+        "weights of your own", "for --model nnunet and --model monai_bundle; see Resources/Documentation/nnunet.md and monai.md"
+    )
     group.add_argument("--weights", default="", metavar="FOLDER|ID", help="model folder, or id of an installed model")
     group.add_argument("--channel", action="append", default=[], metavar="NAME=FILE", help="a further channel, on the same grid")
+    group.add_argument(
+        "--confirm", default="", metavar="SHA256", help="of a model that could run any program: you know its source; it runs apart"
+    )
+    group = verb.add_argument_group("nnunet", "for --model nnunet only")
     group.add_argument("--folds", nargs="+", default=[], metavar="N", help="numbers, or all (default: all that are there)")
     group.add_argument("--checkpoint", default="", choices=("final", "best"), help="of the training (default: final)")
     group.add_argument("--mirroring", default="", choices=("on", "off"), help="off: up to 8 times faster, a little less exact")
     group.add_argument("--step", type=float, metavar="SHARE", help="distance of tiles as a share of their size (default: 0.5)")
-    group.add_argument("--confirm", default="", metavar="SHA256", help="of a plans.json with names that are not nnU-Net's own")
 
 
 def parameters_of(options) -> dict:
-    """Those that were given, as the expert takes them."""
-    found = {name: getattr(options, name) for name in NAMES}
+    """Those that were given, as the experts take them."""
+    found = {name: getattr(options, name) for name in (*SHARED, *ONLY_NNUNET)}
     if options.weights:
         found["weights"] = weights_of(options.weights)
     return {name: value for name, value in found.items() if value not in ("", [], None)}
+
+
+def refuse_strange(options) -> None:
+    """InputError for options of another model, before any file is read."""
+    given = [*parameters_of(options), *(["channel"] if options.channel else [])]
+    only = [name for name in given if name in ONLY_NNUNET]
+    if only and options.model != NNUNET:
+        raise InputError(f"--{only[0]} belongs to --model {NNUNET}")
+    if given and options.model not in (NNUNET, MONAI):
+        raise InputError(f"--{given[0]} belongs to --model {NNUNET} or {MONAI}")
 
 
 def weights_of(text: str) -> str:

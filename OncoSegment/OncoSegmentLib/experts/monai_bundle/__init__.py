@@ -1,0 +1,1 @@
+"""The expert for MONAI bundles and Auto3DSeg models."""

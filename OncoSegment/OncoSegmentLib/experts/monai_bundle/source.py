@@ -1,0 +1,91 @@
+"""Where a model comes from: a folder of the user's, or a card of the catalogue whose files are in the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from OncoLib.errors import InputError, ModelError
+from OncoSegmentLib.experts.monai_bundle import auto3dseg
+from OncoSegmentLib.experts.monai_bundle.facts import Model, model_of_bundle
+
+ENGINES = ("monai_bundle", "monai_auto3dseg")
+"""Of the catalogue's cards whose files this expert runs."""
+
+METADATA = Path("configs") / "metadata.json"
+DEEPEST = 3
+
+
+def model_of(weights: str) -> Model:
+    """The model that the parameter `weights` names: a card's id, or an absolute path.
+
+    Raises InputError for a text that is neither, ModelError when nothing usable is there.
+    """
+    if not weights:
+        raise InputError("the model 'monai_bundle' needs weights: a folder of a MONAI bundle, or the id of an installed model")
+    path = Path(weights)
+    return model_of_card(weights) if not path.is_absolute() else model_of_folder(path)
+
+
+def model_of_card(card_id: str, root: Path | None = None) -> Model:
+    """The installed model of a card, by its folder in the store."""
+    from ModelManagerLib import store
+    from ModelManagerLib.known_files import is_damaged
+    from ModelManagerLib.store_places import store_root
+    from ModelManagerLib.work import card_named
+
+    root = root or store_root()
+    card = card_named(card_id, root)
+    if card.engine not in ENGINES:
+        raise InputError(f"{card_id} is no MONAI bundle but for {card.engine}; wanted one of the engine {' or '.join(ENGINES)}")
+    folder = store.where(card, root)
+    if is_damaged(folder, root):
+        raise ModelError(f"the weights of {card_id} are damaged; install or import them again")
+    return model_of_folder(folder, card)
+
+
+def model_of_folder(path: Path, card=None) -> Model:
+    """The model in a folder, or in the only folder below that holds one."""
+    if not path.is_dir():
+        raise ModelError(f"{path.name}: no folder of a MONAI bundle is there")
+    folder = holding(path)
+    if auto3dseg.is_model(folder):
+        require_packages()
+        return auto3dseg.model_of_folder(folder, card or published_card(folder.name))
+    return model_of_bundle(folder, card)
+
+
+def holding(folder: Path) -> Path:
+    """The folder that holds the model: many archives wrap it in one of its name."""
+    start = folder
+    for _ in range(DEEPEST):
+        if is_model_folder(folder):
+            return folder
+        inner = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith((".", "__"))]
+        if len(inner) != 1:
+            return start
+        folder = inner[0]
+    return start
+
+
+def is_model_folder(path: Path) -> bool:
+    """True for a folder that holds a bundle or an Auto3DSeg model."""
+    return (path / METADATA).is_file() or auto3dseg.is_model(path)
+
+
+def published_card(folder_name: str):
+    """The built-in card of an Auto3DSeg model by its folder's name, "brats-gli-v1.0.0"; None for another."""
+    from ModelManagerLib.catalog import all_cards
+
+    return next((card for card in all_cards() if card.id == f"auto3dseg-{folder_name}"), None)
+
+
+def require_packages() -> None:
+    """ModelError without MONAI or torch."""
+    import importlib.util
+
+    for name in ("torch", "monai"):
+        if importlib.util.find_spec(name) is None:
+            raise ModelError(
+                f"the model 'monai_bundle' needs the package {name}, which is not installed; in a clone of OncoSegment: pip"
+                ' install ".[ai]"'
+            )

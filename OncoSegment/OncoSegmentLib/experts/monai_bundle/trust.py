@@ -1,0 +1,135 @@
+"""What a bundle may do: run by what is on our lists, or, once the user confirmed its source, by MONAI's own parser in a worker.
+
+The confirmation is a SHA-256 of the names and contents of all files of the bundle: its configurations and scripts are
+programs, and such a program can read any other file of the bundle as one too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ModelManagerLib.checkpoint import file_sha256, safe_load
+from OncoLib.errors import ModelError
+from OncoSegmentLib.experts.monai_bundle.config import Config
+from OncoSegmentLib.experts.monai_bundle.expressions import NotPlain
+from OncoSegmentLib.experts.monai_bundle.plain import PlainConfig
+
+MOST_FILES = 20_000
+
+
+def bundle_sha256(folder: Path) -> str:
+    """Of all files of a bundle: SHA-256 over one line for each, its path below the folder and its own SHA-256, sorted."""
+    lines = [f"{path.relative_to(folder).as_posix()}\n{file_sha256(path)}\n" for path in files_of(folder)]
+    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
+
+
+def files_of(folder: Path) -> list[Path]:
+    """Every file below; ModelError for a link, which leads to what no hash of the bundle covers."""
+    found = []
+    for place, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            path = Path(place) / name
+            if path.is_symlink():
+                raise ModelError(f"{folder.name}: {name[:60]} is a link; wanted a bundle of plain files and folders")
+        found += [Path(place) / name for name in names]
+        if len(found) > MOST_FILES:
+            raise ModelError(f"{folder.name} has more than {MOST_FILES} files; wanted the folder of one bundle")
+    return found
+
+
+def confirms(folder: Path, sha256: str, check: Callable[[], None]) -> bool:
+    """True when the user confirmed this very bundle; without that `check()` may raise NotPlain, told as ModelError."""
+    if sha256:
+        found = bundle_sha256(folder)
+        if sha256.lower() != found:
+            raise ModelError(f"the files of {folder.name} have the SHA-256 {found} together, which is not the one confirmed")
+        return True
+    try:
+        check()
+    except NotPlain as error:
+        raise ModelError(
+            f"{folder.name} was not loaded: its configuration holds {error}, which could run any program; if you know its"
+            f" source and trust it, confirm its files by their SHA-256 {bundle_sha256(folder)}"
+        ) from error
+    return False
+
+
+def plain(config: Config, folder: Path, device: str) -> PlainConfig:
+    """The entries of a configuration that was not confirmed."""
+    return PlainConfig(config.data, OwnCalls(folder, device))
+
+
+class OwnCalls:
+    """Answers what a configuration asks of torch: the run's device, and numbers from a file of the bundle."""
+
+    def __init__(self, folder: Path, device: str) -> None:
+        self._folder, self._device = folder, device
+
+    def __call__(self, name: str, arguments: list, options: dict):
+        if name == "torch.device":
+            import torch
+
+            return torch.device(self._device)  # whatever it names: a bundle made on a GPU runs on a CPU too
+        if name == "torch.cuda.is_available":
+            return self._device.startswith("cuda")
+        return safe_load(inside(self._folder, arguments[0] if arguments else options.get("f", "")))
+
+
+def inside(folder: Path, text) -> Path:
+    """A file of the bundle; ModelError for a path that leads out of it."""
+    path = Path(os.path.realpath(folder / str(text)))
+    root = Path(os.path.realpath(folder))
+    if root not in path.parents:
+        raise ModelError(f"{folder.name}: its configuration reads {path.name[:60]}, which is not in the bundle")
+    if not path.is_file():
+        raise ModelError(f"{folder.name}: its configuration reads {path.name[:60]}, which is not there")
+    return path
+
+
+class ParserEntries:
+    """The entries by MONAI's own parser, which evaluates whatever stands there."""
+
+    def __init__(self, config: Config) -> None:
+        from monai.bundle import ConfigParser
+
+        self._parser = ConfigParser(config.data)
+
+    def get(self, entry: str):
+        """The object that an entry stands for."""
+        return self._parser.get_parsed_content(entry)
+
+
+@contextlib.contextmanager
+def own_modules(folder: Path) -> Iterator[None]:
+    """Inside, modules in the bundle's folder can be imported, after all others; afterwards they are forgotten.
+
+    Two bundles have a package `scripts` each, and a worker lives for many runs. Compiled files beside sources are not used:
+    Python takes them unseen.
+    """
+    before, prefix, writes = list(sys.path), sys.pycache_prefix, sys.dont_write_bytecode
+    with tempfile.TemporaryDirectory() as elsewhere:
+        sys.path.append(str(folder))
+        sys.pycache_prefix, sys.dont_write_bytecode = elsewhere, True
+        try:
+            yield
+        finally:
+            sys.path[:] = before
+            sys.pycache_prefix, sys.dont_write_bytecode = prefix, writes
+            forget_modules(folder)
+
+
+def forget_modules(folder: Path) -> None:
+    """Takes modules that came from the folder out of Python's table."""
+    root = os.path.realpath(folder) + os.sep
+    for name, module in list(sys.modules.items()):
+        places = []
+        with contextlib.suppress(Exception):  # modules that are loaded when they are asked for may fail to
+            places = [getattr(module, "__file__", None), *list(getattr(module, "__path__", None) or ())]
+        if any(isinstance(one, str) and f"{os.path.realpath(one)}{os.sep}".startswith(root) for one in places):
+            sys.modules.pop(name, None)
