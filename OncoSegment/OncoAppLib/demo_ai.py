@@ -149,7 +149,7 @@ def torso(progress: Progress, cancel: CancelToken) -> Part:
 def brain(progress: Progress, cancel: CancelToken) -> Part:
     """Four sequences and what the MONAI bundle finds in them."""
     progress(0.0, "Making a digital brain")
-    made = varied_brain(SEED, spacing_mm=(BRAIN_SPACING_MM), progress=part_of(progress, 0.0, 0.4), cancel=cancel)
+    made = varied_brain(SEED, spacing_mm=BRAIN_SPACING_MM, progress=part_of(progress, 0.0, 0.4), cancel=cancel)
     images = {name: made[name].image for name in SEQUENCES}
     channels = tuple((name, images[name]) for name in SEQUENCES[1:])
     request = Request("monai_bundle", parameters={"weights": BRAIN_MODEL}, channels=channels)

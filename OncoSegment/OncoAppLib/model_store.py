@@ -106,8 +106,6 @@ def run_verify(options) -> int:
             print(reports[-1].sentence)
     if options.json:
         print(json.dumps([{"card": one.card, "sound": one.sound, "sentence": one.sentence} for one in reports]))
-    elif not reports:
-        print("Nothing is installed in this store.")
     return 0 if all(one.sound for one in reports) else 4
 
 
