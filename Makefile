@@ -29,6 +29,9 @@ endif
 endif
 
 TEST_ENVIRONMENT := OMP_NUM_THREADS=1
+# Files of tests run beside each other, one file always in one process: what a file sets up once is set up once.
+# PARALLEL= runs all in one process. More than four gain little: engines and workers start processes of their own.
+PARALLEL ?= --numprocesses auto --maxprocesses 4 --dist loadfile
 
 .PHONY: help demo demo-ai test test-all test-slicer-env bench bench-full lint cmake-lists clean
 .DEFAULT_GOAL := help
@@ -52,10 +55,10 @@ demo-ai: $(VENV)/.installed-ai
 	$(VENV)/bin/oncosegment demo --ai --output demo-ai-results --overwrite
 
 test: $(VENV)/.installed-dev
-	$(TEST_ENVIRONMENT) $(VENV)/bin/python -m pytest -m "not slow"
+	$(TEST_ENVIRONMENT) $(VENV)/bin/python -m pytest $(PARALLEL) -m "not slow"
 
 test-all: $(VENV)/.installed-dev
-	$(TEST_ENVIRONMENT) $(VENV)/bin/python -m pytest
+	$(TEST_ENVIRONMENT) ONCOSEGMENT_EXAMPLES=exploring $(VENV)/bin/python -m pytest $(PARALLEL)
 
 test-slicer-env:
 	@if $(PYTHON) -c 'import sys; sys.exit(sys.version_info >= (3, 11))'; then \
@@ -66,7 +69,7 @@ test-slicer-env:
 
 .PHONY: run-slicer-env
 run-slicer-env: $(SLICER_VENV)/.installed
-	$(TEST_ENVIRONMENT) $(SLICER_VENV)/bin/python -m pytest -m "not slow" Testing/unit Testing/integration
+	$(TEST_ENVIRONMENT) $(SLICER_VENV)/bin/python -m pytest $(PARALLEL) -m "not slow" Testing/unit Testing/integration
 
 bench: $(VENV)/.installed-dev
 	$(TEST_ENVIRONMENT) $(VENV)/bin/python Testing/benchmarks/run.py

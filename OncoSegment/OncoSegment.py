@@ -101,7 +101,9 @@ class OncoSegmentParameterNode:
 
     inputVolume: the volume to segment. goal: what to look for, as `OncoSegmentLib.goals` names it. speed and structures
     (names separated by spaces; none: all) of a task. region: box that limits the work. host, hostSegment: an organ
-    already segmented that limits the work. show3D: also make closed surfaces. measured: the segmentation to measure.
+    already segmented that limits the work. replaceMissing: a channel without volume is replaced as the model's card allows
+    (the volumes of channels are node references, see `ChannelChooser`). show3D: also make closed surfaces. measured: the
+    segmentation to measure. organs: one that says where lesions lie. limitLesions: to the organ that the model's card names.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
@@ -111,8 +113,11 @@ class OncoSegmentParameterNode:
     region: vtkMRMLMarkupsROINode
     host: vtkMRMLSegmentationNode
     hostSegment: str = ""
+    replaceMissing: bool = False
     show3D: bool = False
     measured: vtkMRMLSegmentationNode
+    organs: vtkMRMLSegmentationNode
+    limitLesions: bool = True
 
 
 class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -124,11 +129,14 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = None
         self.chooser = None
         self.hostChooser = None
+        self.channelChooser = None
         self.progress = None
         self.results = None
         self.keptResults = None
         self.measureSection = None
         self.spineSection = None
+        self.lesionSection = None
+        self.panelSection = None
         self._parameterNode = None
         self._guiTag = None
         self._filling = False
@@ -174,6 +182,8 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.results.clear()
         self.measureSection.keep(None, ())
         self.spineSection.clear()
+        self.lesionSection.clear()
+        self.panelSection.clear()
         self.setParameterNode(None)
 
     def onSceneEndSave(self, caller, event):
@@ -210,15 +220,19 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _setUpPieces(self):
         from OncoLib.widgets.job_progress import JobProgress
+        from OncoSegmentLib.widgets.channel_chooser import ChannelChooser
         from OncoSegmentLib.widgets.goal_chooser import GoalChooser
         from OncoSegmentLib.widgets.host_chooser import HostChooser
         from OncoSegmentLib.widgets.kept_results import KeptResults
+        from OncoSegmentLib.widgets.lesion_section import LesionSection
         from OncoSegmentLib.widgets.measure_section import MeasureSection
+        from OncoSegmentLib.widgets.panel_section import PanelSection
         from OncoSegmentLib.widgets.result_section import ResultSection
         from OncoSegmentLib.widgets.spine_section import SpineSection
 
         self.chooser = GoalChooser(self.ui, self.onGoalChosen)
         self.hostChooser = HostChooser(self.ui, self.onHostSegmentChosen)
+        self.channelChooser = ChannelChooser(self.ui.channelsPlace, self.ui.replaceMissingCheckBox, self._updateApply)
         self.progress = JobProgress(self.ui.progressPlace)
         self.progress.cancelButton.toolTip = _("Stop the running job; the scene stays as it is.")
         self.results = ResultSection(self.ui)
@@ -227,6 +241,17 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.ui, self.results.table, self._begin, self.progress.tell, self.results.show
         )
         self.spineSection = SpineSection(self.ui, self._begin, self.progress.tell)
+        self.lesionSection = LesionSection(self.ui, self._begin, self.progress.tell)
+        self.panelSection = PanelSection(
+            self.ui.panelPlace,
+            self.resourcePath("UI/OncoSegmentPanel.ui"),
+            self.chooser,
+            prepare=self._prepare,
+            volume=lambda: self._parameterNode.inputVolume if self._parameterNode else None,
+            begin=self._begin,
+            tell=self.progress.tell,
+            published=self.onPanelResult,
+        )
 
     def _update(self, caller=None, event=None):
         """Shows the parameter node in the parts that Slicer does not connect by itself."""
@@ -237,6 +262,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             chosen = self._parameterNode
             self.chooser.show(chosen.goal, chosen.speed, chosen.structures.split())
             chosen.hostSegment = self.hostChooser.show(chosen.host, chosen.hostSegment)
+            self.channelChooser.show(self.chooser.channels(), chosen.parameterNode)
         finally:
             self._filling = False
         self._updateApply()
@@ -248,6 +274,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._parameterNode.goal = goal.id if goal else ""
             self._parameterNode.speed = self.chooser.speed
             self._parameterNode.structures = " ".join(self.chooser.structures)
+            self.channelChooser.show(self.chooser.channels(), self._parameterNode.parameterNode)
             self._updateApply()
 
     def onHostSegmentChosen(self, segmentID):
@@ -265,10 +292,15 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             problem = _("Choose a volume first")
         elif not problem and self._parameterNode.host and not self._parameterNode.hostSegment:
             problem = _("Choose the segment of the host organ, or no host")
+        elif not problem:
+            problem = self.channelChooser.problem(self._parameterNode.inputVolume, self._parameterNode.replaceMissing)
+            self.chooser.tell(problem)
         self.ui.applyButton.enabled = not problem and not self._running
         self.ui.applyButton.toolTip = problem or _("Segment the volume; a new segmentation appears")
         self.measureSection.update(self._parameterNode.measured, running=self._running)
         self.spineSection.update(self._parameterNode.measured, running=self._running)
+        self.lesionSection.update(self._parameterNode.measured, running=self._running)
+        self.panelSection.update(running=self._running)
 
     def onApply(self):
         """Starts the job; refusals are shown as a sentence in the panel, never as a dialog."""
@@ -284,6 +316,8 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 chosen.region,
                 chosen.host,
                 chosen.hostSegment,
+                self.channelChooser.nodes,
+                chosen.replaceMissing,
             )
         except OncoError as error:
             self.progress.tell(str(error), problem=True)
@@ -318,17 +352,32 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.keptResults.hold(kept)
         self._showNode(prediction, node)
 
+    def _prepare(self, request):
+        """Image and checked request for the chosen volume, region and host."""
+        chosen = self._parameterNode
+        return self.logic.prepareHere(chosen.inputVolume, request, chosen.region, chosen.host, chosen.hostSegment)
+
+    def onPanelResult(self, result, node):
+        """Shows the consensus of a panel that is in the scene, and logs every expert's run."""
+        for folder in result.kept:
+            self.keptResults.hold(folder)
+        prediction = result.consensus.prediction
+        self.results.clear(result.notes)
+        self._showResult(prediction, node, self.logic.logPanel(result))
+
     def onKeptLoaded(self, prediction, inputSha256):
         """Publishes a result that was left over, beside its volume when that is in the scene."""
         volume = self.logic.volumeOf(inputSha256)
         self._showNode(prediction, self.logic.publish(prediction, volume))
 
     def _showNode(self, prediction, node):
+        self._showResult(prediction, node, self.logic.log(prediction))
+
+    def _showResult(self, prediction, node, problem):
         self.results.show(prediction, node)
         self.measureSection.keep(node, prediction.measures)
         if self._parameterNode:
             self._parameterNode.measured = node
-        problem = self.logic.log(prediction)
         done = _("Done: {name}").format(name=node.GetName())
         self.progress.tell(f"{done}. {problem}" if problem else done)
 
@@ -338,6 +387,8 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.ui.applyButton.enabled = False
             self.measureSection.update(None, running=True)
             self.spineSection.update(None, running=True)
+            self.lesionSection.update(None, running=True)
+            self.panelSection.update(running=True)
         elif self._parameterNode:
             self._updateApply()
 
@@ -358,16 +409,40 @@ class OncoSegmentLogic(ScriptedLoadableModuleLogic):
 
         return prepare(volumeNode, request, roi=roiNode, host=hostNode, host_segment_id=hostSegmentID, **options)
 
-    def start(self, volumeNode, request, roiNode=None, hostNode=None, hostSegmentID=""):
-        """Starts the work in a process of its own, measures included. **Main thread only.**
+    def prepareHere(
+        self, volumeNode, request, roiNode=None, hostNode=None, hostSegmentID="", channels=None, replaceMissing=False
+    ):
+        """`prepare` for the engine of this process, which may be elsewhere. **Main thread only.**"""
+        from dataclasses import replace
 
-        Returns the `Job` to poll, and sentences on the input that a reader should know.
-        """
-        from OncoSegmentLib.engine import jobs
         from OncoSegmentLib.engine.choice import own_engine
 
-        elsewhere = own_engine().elsewhere
-        image, request = self.prepare(volumeNode, request, roiNode, hostNode, hostSegmentID, elsewhere=elsewhere)
+        request = replace(request, missing="replace" if replaceMissing else request.missing)
+        options = {"channels": channels, "elsewhere": own_engine().elsewhere}
+        return self.prepare(volumeNode, request, roiNode, hostNode, hostSegmentID, **options)
+
+    def start(
+        self,
+        volumeNode,
+        request,
+        roiNode=None,
+        hostNode=None,
+        hostSegmentID="",
+        channels=None,
+        replaceMissing=False,
+    ):
+        """Starts the work in a process of its own, measures included. **Main thread only.**
+
+        channels: volume nodes by the name that the model has for each, the volume itself among them.
+        Returns the `Job` to poll, and sentences on the input that a reader should know.
+        """
+        from dataclasses import replace
+
+        from OncoSegmentLib.engine import jobs
+
+        image, request = self.prepareHere(
+            volumeNode, request, roiNode, hostNode, hostSegmentID, channels=channels, replaceMissing=replaceMissing
+        )
         return jobs.start(image, request, measure=True), image.notes
 
     def volumeOf(self, sha256):
@@ -387,11 +462,19 @@ class OncoSegmentLogic(ScriptedLoadableModuleLogic):
 
     def log(self, prediction):
         """Adds the run to the evaluation log; "", or a sentence when that failed, which is in Slicer's log too."""
-        import logging
-
         from OncoSegmentLib.evaluation_record import log_run
 
-        problem = log_run(prediction.segmentation, wait_s=1.0)  # Slicer stands still meanwhile
+        return self._warned(log_run(prediction.segmentation, wait_s=1.0))  # Slicer stands still meanwhile
+
+    def logPanel(self, result):
+        """The same for every expert of a panel."""
+        from OncoSegmentLib.panel import log_panel
+
+        return self._warned(log_panel(result, wait_s=1.0))
+
+    def _warned(self, problem):
+        import logging
+
         if problem:
             logging.warning(problem)
         return problem

@@ -99,11 +99,16 @@ class Needs:
 
 @dataclass(frozen=True)
 class Channel:
-    """One input, in the order in which the network takes it. patterns: parts of file or series names, lower case."""
+    """One input, in the order in which the network takes it. patterns: words of file or series names, lower case.
+
+    missing: what the model was made to take when there is no such image: "zeros", or the name of another channel; "" when it
+    needs the image, as most do.
+    """
 
     name: str
     title: str = ""
     patterns: tuple[str, ...] = ()
+    missing: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,18 @@ class Label:
     value: int | None
     name: str
     structure: str = ""
+
+
+@dataclass(frozen=True)
+class LesionHost:
+    """Where a model's lesions can be: in these organs (ids of our terminology, with their parts) grown by a margin in mm.
+
+    label: the network's own name of the lesion.
+    """
+
+    label: str
+    structures: tuple[str, ...]
+    margin_mm: float
 
 
 @dataclass(frozen=True)
@@ -150,6 +167,7 @@ class ModelCard:
     body_parts: tuple[str, ...] = ()
     channels: tuple[Channel, ...] = ()
     labels: tuple[Label, ...] = ()
+    hosts: tuple[LesionHost, ...] = ()
     overlapping: bool = False
     spacing_mm: tuple[float, float, float] | None = None
     sources: tuple[Source, ...] = ()

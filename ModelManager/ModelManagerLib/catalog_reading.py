@@ -15,6 +15,7 @@ from ModelManagerLib.catalog import (
     Channel,
     FileFact,
     Label,
+    LesionHost,
     LicenseFacts,
     ModelCard,
     Needs,
@@ -36,7 +37,14 @@ LONGEST_NUMBER, LONGEST_SENTENCE = 18, 500
 DEEPEST_FILE = 16
 """Most folders on the way to a file of a model, as for copies of a user's folder."""
 
-PARTS = {"channels": Channel, "sources": Source, "files": FileFact, "other_hashes": OtherHash, "times": Timing}
+PARTS = {
+    "channels": Channel,
+    "hosts": LesionHost,
+    "sources": Source,
+    "files": FileFact,
+    "other_hashes": OtherHash,
+    "times": Timing,
+}
 
 
 def read_built_in() -> tuple[ModelCard, ...]:
@@ -197,6 +205,13 @@ def card_problems(card: ModelCard) -> list[str]:
     if card.place and problem_of_place(card.place):
         found.append(f"the place {shown(card.place)} {problem_of_place(card.place)}")
     found += _path_problems(card)
+    found += _host_problems(card)
+    named = [one.name for one in card.channels]
+    found += [
+        f"the channel {one.name!r} may be replaced by {one.missing!r}, which is neither zeros nor another channel"
+        for one in card.channels
+        if one.missing and one.missing not in ("zeros", *(name for name in named if name != one.name))
+    ]
     digits = {"md5": 32, "sha1": 40}
     found += [
         f"the {one.algorithm} of {one.of} has another length"
@@ -216,6 +231,23 @@ def _embedded_problems(card: ModelCard) -> list[str]:
         found.append("files that come with OncoSegment are neither fetched nor put into the store")
     if not card.files or any(one.bytes is None or one.sha256 is None for one in card.files):
         found.append("each file that comes with OncoSegment has its size and its hash")
+    return found
+
+
+def _host_problems(card: ModelCard) -> list[str]:
+    """Hosts of labels that the card does not have, twice of one label, or organs that our terminology does not know."""
+    from OncoLib.terminology import structure
+
+    labels, found = {one.name for one in card.labels}, []
+    named = [one.label for one in card.hosts]
+    for one in card.hosts:
+        if one.label not in labels or named.count(one.label) > 1:
+            found.append(f"there is a host for {one.label!r}; wanted one for a label of the card, once")
+        for name in one.structures:
+            try:
+                structure(name)
+            except InputError as error:
+                found.append(f"the host of {one.label!r}: {error}")
     return found
 
 

@@ -281,14 +281,17 @@ def network_of_card(card) -> Network | None:
     )
 
 
-def shortage(need: Need, free_ram_gb: float | None, free_gpu_gb: float | None = None) -> str:
-    """One sentence when the run will not fit, or may not; "" when it fits or nobody knows what is free."""
+def shortage(need: Need, free_ram_gb: float | None, free_gpu_gb: float | None = None, *, instead: str = "") -> str:
+    """One sentence when the run will not fit, or may not; "" when it fits or nobody knows what is free.
+
+    instead: what the user can do about it, for a model that has no faster choice.
+    """
     for wanted, free, kind in ((need.ram_gb, free_ram_gb, "memory"), (need.gpu_gb, free_gpu_gb, "GPU memory")):
         if free is None or not wanted or wanted * BAND[1] <= free:
             continue
         asks = "needs" if wanted > free else "may need"
         about = wanted if wanted > free else wanted * BAND[1]
-        other = "choose fast or a region" if kind == "memory" else "choose fast, a region, or the CPU"
+        other = instead or ("choose fast or a region" if kind == "memory" else "choose fast, a region, or the CPU")
         return f"{asks} about {amount(about)} GB of {kind}; this machine has {amount(free)} free: {other}"
     return ""
 

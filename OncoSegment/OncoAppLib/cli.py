@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from OncoAppLib import (
+    channel_options,
     cluster,
     doctor,
     engine,
@@ -17,9 +18,11 @@ from OncoAppLib import (
     evaluate,
     experts,
     fuse,
+    lesions,
     measure,
     model_options,
     models,
+    panel,
     phantom,
     runtime,
     spine,
@@ -110,7 +113,9 @@ def build_parser() -> Parser:
     experts.add(verbs)
     surfaces.add(verbs)
     fuse.add(verbs)
+    panel.add(verbs)
     spine.add(verbs)
+    lesions.add(verbs)
     phantom.add(verbs, add_common)
     doctor.add(verbs)
     cluster.add(verbs)
@@ -125,7 +130,7 @@ def build_parser() -> Parser:
 def add_segment(verbs) -> None:
     """`segment`."""
     verb = verbs.add_parser("segment", help="segment an image: native Slicer segmentation, volumes, provenance")
-    verb.add_argument("image", type=Path, help="NIfTI, NRRD or MetaImage file, or a folder of DICOM")
+    verb.add_argument("image", type=Path, help="NIfTI, NRRD or MetaImage file, a folder of DICOM, or of a case's channels")
     verb.add_argument("--model", default="thresholds", help="id of the model (default: thresholds, which needs no weights)")
     verb.add_argument("--profile", default="", help="id or file of an organ profile; see `oncosegment profiles list`")
     verb.add_argument("--profiles", type=Path, metavar="DIR", help="folder of your own profiles")
@@ -133,6 +138,8 @@ def add_segment(verbs) -> None:
     verb.add_argument("--speed", default="", choices=("normal", "fast", "fastest"), help="of the task: finer or faster networks")
     verb.add_argument("--structures", nargs="+", default=[], metavar="NAME", help="only these, after IMAGE")
     model_options.add(verb)
+    lesions.add_to_segment(verb)
+    channel_options.add(verb)
     verb.add_argument("--roi", default="", help="box:R0,R1,A0,A1,S0,S1 in mm (RAS), or a label map FILE or FILE:LABEL")
     verb.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     verb.add_argument("--modality", default="", help="what the file cannot say: CT, MR, PT")

@@ -112,14 +112,14 @@ def compared_of(options, progress, cancel) -> Compared:
     from OncoLib.progress import part_of
     from OncoLib.same_voxels import on_grid_of
     from OncoSegmentLib.evaluation import evaluate
-    from OncoSegmentLib.evaluation_pairs import pairs_of
+    from OncoSegmentLib.evaluation_pairs import listed_alike, pairs_of
     from OncoSegmentLib.evaluation_record import log_evaluation
 
     rule = rule_of(options)
     progress(0.0, "Reading the segmentations")
-    result, reference = read_segmentation(options.result), read_segmentation(options.reference)
+    result, reference = (read_segmentation(path, may_be_empty=True) for path in (options.result, options.reference))
     notes = check_image(options.image, result, reference) if options.image else ()
-    reference = on_grid_of(reference, result)
+    result, reference, told = listed_alike(result, on_grid_of(reference, result))
     pairs = pairs_of(result, reference, told=options.pair, missing_is_empty=options.missing_is_empty)
     found = evaluate(result, reference, pairs.pairs, lesions=rule, progress=part_of(progress, 0.2, 1.0), cancel=cancel)
     sources = {name: audit.files_sha256(files_of(getattr(options, name))) for name in ("result", "reference")}
@@ -129,7 +129,7 @@ def compared_of(options, progress, cancel) -> Compared:
     log = "--no-log was given"
     if not options.no_log:
         log = log_evaluation(result, reference, found, sources["reference"], corrected=options.corrected)
-    return Compared(found, pairs, sources, notes, log)
+    return Compared(found, pairs, sources, (*notes, *told), log)
 
 
 def check_image(path: str, result, reference) -> tuple[str, ...]:

@@ -170,7 +170,7 @@ def read_opinions(options) -> tuple[list, list[dict]]:
 
     opinions, sources = [], []
     for number, path in enumerate(options.segmentations, 1):
-        read = read_segmentation(path)
+        read = read_segmentation(path, may_be_empty=True)
         first = opinions[0].segmentation if opinions else read
         found = on_grid_of(read, first)
         grids = first.ijk_to_ras, first.shape_kji, found.ijk_to_ras, found.shape_kji

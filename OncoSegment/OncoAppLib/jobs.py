@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from OncoAppLib import model_options
+from OncoAppLib import channel_options, lesions, model_options
 from OncoAppLib.engine_options import engine_of
 from OncoLib.errors import InputError, OutputError
 from OncoLib.image import Image
@@ -27,13 +27,15 @@ def segment_to_folder(options, *, progress: Progress, cancel: CancelToken) -> tu
 
     options: the parsed arguments of `segment`. What can be refused is refused before the work starts.
     """
-    from OncoSegmentLib.scene.results import FAMILY, Formats
+    from OncoSegmentLib.scene.results import Formats
 
+    names = names_of_result(options.lesions)
     formats = Formats(nifti=options.nifti, nrrd=options.nrrd, mrb=options.mrb)
     if not options.overwrite:
-        refuse_existing(options.output, list(FAMILY))
-    inputs = [options.image, Path(options.roi.rpartition(":")[0] or options.roi)]
-    protect_inputs([*inputs, *(path for _name, path in model_options.channel_files(options))], options.output, FAMILY)
+        refuse_existing(options.output, list(names))
+    inputs = [options.image, Path(options.roi.rpartition(":")[0] or options.roi), *(options.image / name for name in names)]
+    inputs += [path for _name, path in model_options.channel_files(options)]
+    protect_inputs([*inputs, *([options.organs] if options.organs else [])], options.output, names)
     expert(options.model)
     refuse_strange(options)
     request = Request(
@@ -44,13 +46,30 @@ def segment_to_folder(options, *, progress: Progress, cancel: CancelToken) -> tu
         parameters=parameters_of(options),
     )
     with engine_of(options) as engine:  # it starts with its first job, but refuses here what it cannot be
-        progress(0.0, "Reading the image")
-        request = replace(request, channels=model_options.open_channels(options))
-        units, modality = options.units.upper(), options.modality.upper()
-        opened = open_image(options.image, modality=modality, units=units, series=options.series)
+        opened, request = opened_input(options, channel_options.asked(request, options), progress)
+        after = lesions.after_run(options, opened.image)
         return to_folder(
-            opened, request, options.output, formats, options.overwrite, engine=engine, progress=progress, cancel=cancel
+            opened, request, options.output, formats, options.overwrite, after, engine=engine, progress=progress, cancel=cancel
         )
+
+
+def names_of_result(with_lesions: bool) -> tuple[str, ...]:
+    """Names of all files that a result may have."""
+    from OncoSegmentLib.scene.results import FAMILY, family
+
+    return (*FAMILY, *(family(lesions.STEM) if with_lesions else ()))
+
+
+def opened_input(options, request: Request, progress: Progress) -> tuple[Input, Request]:
+    """The image and the request with its further channels: from their own files, or all from the folder of a case."""
+    model = channel_options.model_of_case(options, request)
+    case = channel_options.open_case(options, request, model) if model else None
+    progress(0.0, "Reading the image")
+    if case:
+        return case
+    request = replace(request, channels=model_options.open_channels(options))
+    units, modality = options.units.upper(), options.modality.upper()
+    return open_image(options.image, modality=modality, units=units, series=options.series), request
 
 
 def parameters_of(options) -> dict:
@@ -61,6 +80,7 @@ def parameters_of(options) -> dict:
 
 def refuse_strange(options) -> None:
     """Raises InputError for options of another model, before any file is read."""
+    lesions.refuse_strange(options)
     model_options.refuse_strange(options)
     if options.model == "thresholds" and parameters_of(options):
         raise InputError("--task, --speed and --structures belong to --model totalsegmentator; --profile to thresholds")
@@ -88,22 +108,32 @@ def to_folder(
     folder: Path,
     formats,
     overwrite: bool,
+    after: lesions.AfterRun | None = None,
     *,
     engine=None,
     progress: Progress,
     cancel: CancelToken,
 ) -> tuple[dict, list[Path]]:
-    """An opened image to result files: check, run, write; all files or none. engine: by default in this process."""
+    """An opened image to result files: check, run, write; all files or none. engine: by default in this process.
+
+    after: splits the lesions of the result, whose files come with the others.
+    """
+    from OncoSegmentLib.consensus.probability_files import write_probabilities
     from OncoSegmentLib.evaluation_record import log_run
-    from OncoSegmentLib.scene.results import FAMILY, write_results
+    from OncoSegmentLib.scene.results import PROBABILITIES, STEM, write_results
 
     image = check_named(opened, request, elsewhere=engine is not None and engine.elsewhere)
-    with staged_files(folder, overwrite=overwrite, family=FAMILY) as staging:
+    with staged_files(folder, overwrite=overwrite, family=names_of_result(after is not None)) as staging:
         prediction = predict(image, request, engine, part_of(progress, 0.05, 0.8), cancel)
         cancel.check()
         progress(0.8, "Writing the results")
         facts = {"input": {"kind": opened.kind, "files": opened.files, "sha256": opened.sha256, "notes": list(prediction.notes)}}
         description = write_results(staging, image, prediction.segmentation, formats, facts)
+        if prediction.probabilities is not None:
+            write_probabilities(staging / f"{STEM}{PROBABILITIES}", prediction.segmentation, prediction.probabilities)
+        if after is not None:
+            split = after.write(staging, image, prediction.segmentation, formats, part_of(progress, 0.85, 0.98), cancel)
+            description = {**description, "lesion_report": split}
         cancel.check()
         names = sorted(path.name for path in staging.iterdir())
     not_logged = log_run(prediction.segmentation)

@@ -11,7 +11,7 @@ NNUNET, MONAI = "nnunet", "monai_bundle"
 SHARED = ("weights", "confirm")
 """Of both models, as `--channel` and `--structures`."""
 
-ONLY_NNUNET = ("folds", "checkpoint", "mirroring", "step")
+ONLY_NNUNET = ("folds", "checkpoint", "mirroring", "step", "probabilities")
 
 
 def add(verb) -> None:
@@ -20,15 +20,17 @@ def add(verb) -> None:
         "weights of your own", "for --model nnunet and --model monai_bundle; see Resources/Documentation/nnunet.md and monai.md"
     )
     group.add_argument("--weights", default="", metavar="FOLDER|ID", help="model folder, or id of an installed model")
-    group.add_argument("--channel", action="append", default=[], metavar="NAME=FILE", help="a further channel, on the same grid")
+    group.add_argument("--channel", action="append", default=[], metavar="NAME=FILE", help="a further channel, of any grid")
     group.add_argument(
-        "--confirm", default="", metavar="SHA256", help="of a model that could run any program: you know its source; it runs apart"
+        "--confirm", default="", metavar="SHA256", help="of a model that can run any program: you know its source; it runs apart"
     )
     group = verb.add_argument_group("nnunet", "for --model nnunet only")
     group.add_argument("--folds", nargs="+", default=[], metavar="N", help="numbers, or all (default: all that are there)")
     group.add_argument("--checkpoint", default="", choices=("final", "best"), help="of the training (default: final)")
     group.add_argument("--mirroring", default="", choices=("on", "off"), help="off: up to 8 times faster, a little less exact")
     group.add_argument("--step", type=float, metavar="SHARE", help="distance of tiles as a share of their size (default: 0.5)")
+    kept = "keep probabilities: a confidence band for each segment, and segmentation.probabilities.npz for `fuse`"
+    group.add_argument("--probabilities", action="store_true", help=kept)
 
 
 def parameters_of(options) -> dict:
@@ -36,7 +38,7 @@ def parameters_of(options) -> dict:
     found = {name: getattr(options, name) for name in (*SHARED, *ONLY_NNUNET)}
     if options.weights:
         found["weights"] = weights_of(options.weights)
-    return {name: value for name, value in found.items() if value not in ("", [], None)}
+    return {name: value for name, value in found.items() if value not in ("", [], None) and value is not False}
 
 
 def refuse_strange(options) -> None:

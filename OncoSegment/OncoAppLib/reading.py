@@ -15,11 +15,12 @@ from OncoLib.segmentation import Provenance, Segmentation
 from OncoLib.segmentation_files import FORMAT
 
 
-def read_segmentation(path: Path) -> Segmentation:
+def read_segmentation(path: Path, *, may_be_empty: bool = False) -> Segmentation:
     """A `.seg.nrrd` file, a `segmentation.json` with its label maps beside it, or a plain label map.
 
     A plain label map gives segments "Label 1", "Label 2" ... without codes. A JSON that names no label map stands for the
-    `.seg.nrrd` of its name beside it, when that is of the same result. Raises InputError naming the file.
+    `.seg.nrrd` of its name beside it, when that is of the same result. may_be_empty: a label map without labels has no
+    segments, else it is refused. Raises InputError naming the file.
     """
     path = Path(path)
     name = path.name.lower()
@@ -31,7 +32,7 @@ def read_segmentation(path: Path) -> Segmentation:
         raise InputError(f"{path.name}: not a segmentation; wanted .seg.nrrd, segmentation.json or {', '.join(READABLE)}")
     image = read_image(path)
     try:
-        return segmentation_of_labels(image)
+        return segmentation_of_labels(image, may_be_empty=may_be_empty)
     except InputError as error:
         raise type(error)(f"{path.name}: {error}") from error
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from OncoAppLib.options import add_common
 from OncoLib.errors import InputError, OutputError
+from OncoLib.segmentation import CONFIDENCE_BANDS
 from OncoLib.segmentation_files import RESEARCH_USE
 
 SUFFIX, MARKUPS = ".seg.nrrd", ".mrk.json"
@@ -19,7 +20,8 @@ def add(verbs) -> None:
     check = actions.add_parser("check", help="order, gaps, spacing, volumes, anchors, variants, border, ...")
     check.add_argument("segmentation", type=Path, help="segmentation with coded vertebrae: .seg.nrrd or segmentation.json")
     check.add_argument("--image", type=Path, help="the image, for HU: a file or a folder of DICOM")
-    check.add_argument("--other", type=Path, metavar="OTHER", help="a second run on the same patient and frame to compare with")
+    other = "another run on the same patient and frame to compare with; can be repeated"
+    check.add_argument("--other", type=Path, action="append", default=[], metavar="OTHER", help=other)
     check.add_argument("--markups", type=Path, metavar=f"FILE{MARKUPS}", help="write the level names as points for Slicer")
     check.add_argument("--modality", default="", help="what the image file cannot say: CT, MR")
     check.add_argument("--units", default="", help="what the image file cannot say: HU")
@@ -44,7 +46,7 @@ def run_check(options) -> int:
     from OncoAppLib.terminal import ProgressBar
     from OncoAppLib.verbs import cancel_on_signals
 
-    check_output(options, options.markups, MARKUPS, [options.segmentation, options.image, options.other])
+    check_output(options, options.markups, MARKUPS, [options.segmentation, options.image, *options.other])
     bar = ProgressBar(quiet=options.json)
     try:
         report = checked(options, bar, cancel_on_signals(quiet=options.json))
@@ -72,15 +74,17 @@ def checked(options, progress, cancel):
     from OncoSegmentLib.spine.report import check_spine
 
     progress(0.0, "Reading the segmentation")
-    found = [read_segmentation(path) for path in (options.segmentation, options.other) if path is not None]
-    for path, one in zip((options.segmentation, options.other), found):
+    paths = (options.segmentation, *options.other)
+    found = [read_segmentation(path) for path in paths]
+    for path, one in zip(paths, found):
         if not any(level_of(segment) for segment in one.segments):
             raise InputError(f"{path.name}: no segment is coded as a vertebra from C1 to L6; wanted at least one")
     image = None
     if options.image is not None:
         image = open_image(options.image, modality=options.modality.upper(), units=options.units.upper()).image
         found[0] = on_grid_of(found[0], image)
-    return check_spine(found[0], image, *found[1:], progress=part_of(progress, 0.3, 1.0), cancel=cancel)
+    others = [on_grid_of(one, found[0]) for one in found[1:]]
+    return check_spine(found[0], image, *others, progress=part_of(progress, 0.3, 1.0), cancel=cancel)
 
 
 def report_text(report) -> str:
@@ -91,8 +95,18 @@ def report_text(report) -> str:
     lines = [f"Spine: {report.status}; {len(report.bodies)} vertebrae, {levels_text(report)}", ""]
     for one in sorted(report.findings, key=lambda one: STATUSES.index(one.status)):
         lines.append(f"{one.status:<11}  {check_of(one.check).title:<{width}}  {one.sentence}")
+    lines += agreement_lines(report)
     lines += ["", "Thresholds and their sources: --json, and spine.md of the documentation."]
     return "\n".join(lines)
+
+
+def agreement_lines(report) -> list[str]:
+    """Bands of the outlines' agreement between runs on one grid, with their levels; nothing without such runs."""
+    lines = [""] if report.bands else []
+    for band in dict.fromkeys(sorted(report.bands.values(), key=CONFIDENCE_BANDS.index)):
+        levels = [one.level for one in report.bodies if report.bands.get(one.index) == band]
+        lines.append(f"Outlines agree between runs: {band} in {', '.join(levels)}")
+    return lines
 
 
 def levels_text(report) -> str:

@@ -45,6 +45,10 @@ def segment(options) -> int:
         print(json.dumps({**description, "files": [str(path) for path in files]}))
         return 0
     print(volume_table(description))
+    if "lesion_report" in description:
+        from OncoAppLib.lesions import report_text
+
+        print("\n" + report_text(description["lesion_report"]))
     for note in [*description["input"]["notes"], *filter(None, [description.get("not_logged")])]:
         print(f"Note: {note}")
     print("Written: " + "\n         ".join(str(path) for path in files))

@@ -21,14 +21,15 @@ MOST_LABELS = 1000
 UNCODED = "a plain label map: its labels carry no names and no codes"
 
 
-def segmentation_of_labels(image: Image) -> Segmentation:
+def segmentation_of_labels(image: Image, *, may_be_empty: bool = False) -> Segmentation:
     """Each value from 1 on becomes a segment "Label N"; 0 is background.
 
-    Raises InputError for values that are no labels: negative, not whole, too many, or none at all.
+    may_be_empty: a map of zeros is a segmentation without segments. Raises InputError for values that are no labels:
+    negative, not whole, too many, or none at all.
     """
     layer = label_layer(image)
     found = sorted(label for label in label_histogram(layer) if label)
-    if not found:
+    if not found and not may_be_empty:
         raise InputError("the label map is empty: no voxel has a label of 1 or more")
     if len(found) > MOST_LABELS:
         raise InputError(f"it holds {len(found)} different values; wanted a label map, not an image")

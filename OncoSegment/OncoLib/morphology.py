@@ -35,16 +35,20 @@ def dilation(mask: np.ndarray, radius_mm: float, spacing_kji_mm: Spacing) -> np.
 
 
 def within(mask: np.ndarray, distance_mm: float, spacing_kji_mm: Spacing) -> np.ndarray:
-    """Voxels whose center is at most `distance_mm` from the center of a voxel of the mask, exact in mm.
+    """Voxels whose center is at most `distance_mm` from the center of a voxel of the mask, exact in mm."""
+    if not mask.any():
+        return mask.copy()
+    return outside_distance_mm(mask, spacing_kji_mm) <= distance_mm * (1 + 1e-6)
+
+
+def outside_distance_mm(mask: np.ndarray, spacing_kji_mm: Spacing) -> np.ndarray:
+    """float32 `[k, j, i]`: distance of each voxel center to the nearest of a mask that is not empty; 0 or less inside.
 
     The distance map is that of Maurer, Qi and Raghavan (IEEE TPAMI 25(2), 2003) as ITK computes it.
     """
-    if not mask.any():
-        return mask.copy()
     image = sitk.GetImageFromArray(mask.astype(np.uint8))
     image.SetSpacing([float(step) for step in spacing_kji_mm[::-1]])
-    distance = sitk.SignedMaurerDistanceMap(image, False, False, True)
-    return sitk.GetArrayFromImage(distance) <= distance_mm * (1 + 1e-6)
+    return sitk.GetArrayFromImage(sitk.SignedMaurerDistanceMap(image, False, False, True))
 
 
 def erosion(mask: np.ndarray, radius_mm: float, spacing_kji_mm: Spacing) -> np.ndarray:

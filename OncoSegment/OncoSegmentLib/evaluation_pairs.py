@@ -9,12 +9,37 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
+
+import numpy as np
 
 from OncoLib.errors import InputError
 from OncoLib.segmentation import Segment, Segmentation
 from OncoLib.terminology import SIDES, candidate_entry, structures, with_side
 from OncoSegmentLib.evaluation import Pair, Pairs
+
+
+def listed_alike(result: Segmentation, reference: Segmentation) -> tuple[Segmentation, Segmentation, tuple[str, ...]]:
+    """Both; one that lists nothing, as a label map of zeros, gets the other's structures without a voxel, and a sentence says so.
+
+    A model that found nothing, and a patient who has nothing, would drop out of every evaluation else. Raises InputError
+    when neither lists a structure.
+    """
+    if not result.segments and not reference.segments:
+        raise InputError("the result and the reference are empty: nothing was there and nothing found; no measure is defined")
+    if not result.segments:
+        told = "the result is empty: every structure of the reference counts as not found"
+        return _emptied(result, reference), reference, (told,)
+    if not reference.segments:
+        told = "the reference is empty: every structure of the result counts as not there"
+        return result, _emptied(reference, result), (told,)
+    return result, reference, ()
+
+
+def _emptied(one: Segmentation, like: Segmentation) -> Segmentation:
+    layers = tuple(np.zeros(one.shape_kji, layer.dtype) for layer in like.layers)
+    return replace(one, layers=layers, segments=like.segments)
 
 
 def pairs_of(

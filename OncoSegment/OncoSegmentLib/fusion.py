@@ -118,7 +118,14 @@ def natural(name: str) -> list:
 
 def provenance_of(opinions: tuple[Opinion, ...], method: str, unlisted: str, started: str, seconds: float) -> Provenance:
     """Method and weights, and the whole provenance of each input."""
-    inputs = [{"weight": one.weight, "provenance": one.segmentation.provenance.as_dict()} for one in opinions]
+    inputs = [
+        {
+            "weight": one.weight,
+            **({"weights_by_structure": dict(one.by_structure)} if one.by_structure else {}),
+            "provenance": one.segmentation.provenance.as_dict(),
+        }
+        for one in opinions
+    ]
     images = {one.segmentation.provenance.input_sha256 for one in opinions}
     return Provenance(
         "fusion",

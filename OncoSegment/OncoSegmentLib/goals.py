@@ -147,20 +147,28 @@ def problem_of(goal_id: str, *, speed: str = "normal", structures: Sequence[str]
 
 
 def problem_of_nnunet(request: Request) -> str:
-    """What stands in the way of a run on one image: the package, the model's files, channels that one image cannot give."""
+    """What stands in the way of a run: the package, the model's files. Images for its channels are looked at by the panel."""
     from OncoSegmentLib.experts.nnunet.expert import plan_of, require_package
 
     try:
         require_package()
-        model = plan_of(request).model
+        plan_of(request)
     except OncoError as error:
         return str(error)
-    if len(model.channels) > 1:
-        return (
-            f"{model.name} needs {len(model.channels)} channels ({', '.join(model.channels)}) and the panel gives one image; run"
-            f" it by `oncosegment segment IMAGE --model nnunet --weights {model.card} --channel NAME=FILE ...`"
-        )
     return ""
+
+
+def model_with_channels(goal_id: str):
+    """What of a goal's model takes several images (`TakesChannels`); None when it takes one, or cannot be read."""
+    from OncoSegmentLib.experts.registry import expert
+
+    try:
+        request = request_of(goal_id)
+        channels_of = getattr(expert(request.model), "channels_of", None)
+        model = channels_of(request) if channels_of else None
+    except OncoError:
+        return None
+    return model if model is not None and len(model.channels) > 1 else None
 
 
 def profile_id(profile: str, folder: Path | None = None) -> str:

@@ -14,6 +14,8 @@ from OncoLib.image_files import read_image
 from OncoLib.same_voxels import in_order_of
 
 DEVICES = ("auto", "cpu", "cuda")
+CHANNELS_GRID = ("register", "resample", "refuse")
+MISSING = ("refuse", "replace")
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +73,9 @@ class Request:
     device: one of `DEVICES`; "auto" takes what the model runs best on.
     parameters: further options of the expert, JSON values only.
     channels: further images, by the name that the model has for each; the image that is segmented is the channel that is
-        not named here.
+        not named here. main_channel: that channel's name, where it is known; "" leaves it to what is left.
+    channels_grid: what is done with a channel on another grid than the image, one of `CHANNELS_GRID`.
+    missing: what is done with a channel that is not there, one of `MISSING`; replaced only where the model's card allows it.
     """
 
     model: str
@@ -80,10 +84,15 @@ class Request:
     device: str = "auto"
     parameters: dict = field(default_factory=dict)
     channels: tuple[tuple[str, Image], ...] = ()
+    main_channel: str = ""
+    channels_grid: str = "register"
+    missing: str = "refuse"
 
     def __post_init__(self) -> None:
-        if self.device not in DEVICES:
-            raise InputError(f"device {self.device!r} is unknown; wanted {', '.join(DEVICES)}")
+        known = (("device", DEVICES), ("channels_grid", CHANNELS_GRID), ("missing", MISSING))
+        for name, words in known:
+            if getattr(self, name) not in words:
+                raise InputError(f"{name} {getattr(self, name)!r} is unknown; wanted {', '.join(words)}")
 
 
 def read_region(text: str) -> Region:

@@ -97,6 +97,39 @@ def test_a_plain_label_map_needs_to_be_told_what_is_what(folder):
     assert done.json["only_result"] == ["Trabecular bone"] and done.json["only_reference"] == ["Label 2"]
 
 
+@pytest.fixture
+def plain(tmp_path, log):
+    """Label maps of one lesion, and of none."""
+    layer = np.zeros((6, 7, 8), np.uint8)
+    write_image(tmp_path / "none.nii.gz", layer, np.eye(4))
+    layer[2:4, 2:5, 2:6] = 1
+    write_image(tmp_path / "lesion.nii.gz", layer, np.eye(4))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("pair", "status", "lesions", "error_ml", "note"),
+    [
+        (("none.nii.gz", "lesion.nii.gz"), "first empty", (1, 0, 0.0, None), -0.024, "the result is empty: every"),
+        (("lesion.nii.gz", "none.nii.gz"), "second empty", (0, 1, None, 0.0), 0.024, "the reference is empty: every"),
+    ],
+)
+def test_a_label_map_without_labels_is_an_answer(plain, pair, status, lesions, error_ml, note):
+    done = run_here("evaluate", *pair, "--lesions", "--json", cwd=plain)
+    assert done.code == 0, done.err
+    told = json.loads(done.out)
+    (one,) = told["structures"]
+    assert one["status"] == status and one["measurements"]["dice"]["value"] == 0
+    assert one["measurements"]["volume_error_ml"]["value"] == pytest.approx(error_ml)
+    assert tuple(one["lesions"][name] for name in ("reference", "result", "recall", "precision")) == lesions
+    assert told["notes"][0].startswith(note) and told["only_result"] == told["only_reference"] == []
+
+
+def test_two_label_maps_without_labels_cannot_be_compared(plain):
+    done = run_here("evaluate", "none.nii.gz", "none.nii.gz", cwd=plain)
+    assert done.code == 2 and "nothing was there and nothing found" in done.err
+
+
 def test_what_is_left_out_is_named_and_can_count_as_missed(folder):
     labels = labels_of(folder / "first" / "segmentation.nrrd")
     (folder / "half").mkdir()

@@ -108,6 +108,21 @@ def test_weights_and_order_of_rows_are_taken(case):
     assert np.array_equal(found.mask(found.segment_named("Right kidney")), labels(2) == 2)
 
 
+def test_an_expert_who_found_nothing_has_its_vote(tmp_path):
+    layer = np.zeros((12, 30, 40), np.uint8)
+    write_image(tmp_path / "none.nii.gz", layer, OBLIQUE)
+    write_image(tmp_path / "one.nii.gz", labels(), OBLIQUE)
+    done = run_here("fuse", "none.nii.gz", "one.nii.gz", "none.nii.gz", "--output", "out", "--nifti", "--json", cwd=tmp_path)
+    assert done.code == 0, done.err
+    rows = json.loads(done.out)["agreement"]["structures"]
+    assert [(row["name"], row["found_by"], row["asked"], row["in_consensus"]) for row in rows] == [
+        ("Label 1", ["2 label map"], 3, False), ("Label 2", ["2 label map"], 3, False),
+    ]  # fmt: skip
+    assert not read_image(tmp_path / "out" / "segmentation.nii.gz").voxels.any()
+    done = run_here("fuse", "none.nii.gz", "none.nii.gz", "--output", "no", cwd=tmp_path)
+    assert done.code == 2 and "there is nothing to fuse" in done.err and not (tmp_path / "no").exists()
+
+
 def test_mean_takes_the_probabilities_of_nnunet(case):
     random = np.random.default_rng(2)
     p = random.dirichlet(np.ones(3), (2, 6, 7, 8)).transpose(0, 4, 1, 2, 3).astype(np.float32)

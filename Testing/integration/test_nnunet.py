@@ -20,6 +20,7 @@ pytest.importorskip("nnunetv2", reason="nnU-Net is not installed (extra 'ai'), s
 
 import tiny_nnunet as tiny  # noqa: E402
 from OncoSegmentLib.experts.nnunet import loading  # noqa: E402
+from OncoSegmentLib.experts.nnunet.expert import NnUNetExpert  # noqa: E402
 from OncoSegmentLib.warm import models  # noqa: E402
 
 ORGANS = {"lung": 1, "liver": 2, "spleen": 3, "flux_capacitor": 4}
@@ -181,15 +182,14 @@ def test_wrong_channels_are_told(tmp_path, channels, told):
         run(t1c, brain(tmp_path), [(name, flair) for name in channels])
 
 
-def test_channels_on_another_grid_or_of_another_modality_are_refused(tmp_path):
+def test_channels_elsewhere_or_of_another_modality_are_refused(tmp_path):
+    """Another grid is no reason to refuse: see test_multiparametric.py."""
     model = brain(tmp_path)
     t1c, flair = mr_pair()
     moved = flair.ijk_to_ras.copy()
-    moved[0, 3] += 2.0
-    with pytest.raises(GeometryError, match="the image of the channel 'FLAIR' lies 2.00 mm off the image's grid"):
+    moved[0, 3] += 200.0
+    with pytest.raises(GeometryError, match="the image of the channel 'FLAIR' does not overlap with the main image"):
         run(t1c, model, [("FLAIR", replace(flair, ijk_to_ras=moved))])
-    with pytest.raises(GeometryError, match="channel 'FLAIR' has 44, 40, 30|channel 'FLAIR' has"):
-        run(t1c, model, [("FLAIR", replace(flair, voxels=flair.voxels[:30]))])
     with pytest.raises(InputError, match="the image's modality is CT; the channel 'T1c' of Dataset901_Brain is for MR"):
         run(replace(t1c, modality="CT"), model, [("FLAIR", flair)])
 
@@ -350,6 +350,7 @@ def test_a_checkpoint_with_code_is_refused_and_nothing_runs(organs, tmp_path):
         ("plans.json", '{"configurations": {"2d": {}}}', "named after '3d_fullres', its plans.json has only 2d"),
         ("dataset.json", '{"labels": {"background": 0}, "channel_names": {"0": "CT"}}', "cannot be read"),
         ("dataset.json", '{"labels": {"background": 0, "x": 1}, "channel_names": {"0": "CT", "1": "CT"}}', "2 channels"),
+        ("dataset.json", '{"labels": {"background": 0, "x": Infinity}, "channel_names": {"0": "CT"}}', "cannot be read"),
         ("fold_0/checkpoint_final.pth", "not a checkpoint", "cannot be loaded"),
         ("fold_0/checkpoint_final.pth", "", "cannot be loaded"),
     ],
@@ -358,6 +359,37 @@ def test_damaged_files_are_told_in_one_sentence(organs, file, content, told):
     (organs / file).write_text(content)
     with pytest.raises(ModelError, match=told):
         run(blocks(), organs)
+
+
+@pytest.mark.parametrize("spacing", [[0, 1, 1], [1, float("nan"), 1], [1, 1, -2], [1]])
+def test_a_spacing_that_no_image_can_have_is_told(organs, spacing):
+    plans = json.loads((organs / "plans.json").read_text())
+    plans["configurations"]["3d_fullres"]["spacing"] = spacing
+    (organs / "plans.json").write_text(json.dumps(plans))
+    with pytest.raises(ModelError, match="plans.json or dataset.json cannot be read"):
+        NnUNetExpert().check(blocks(), Request("nnunet", device="cpu", parameters={"weights": str(organs)}))
+
+
+@pytest.mark.parametrize("name", ["", "liver\x1b[2J", "liver\nspleen", "x" * 300])
+def test_names_of_labels_that_no_table_can_hold_are_refused(organs, name):
+    dataset = json.loads((organs / "dataset.json").read_text())
+    dataset["labels"] = {"background": 0, name: 1}
+    (organs / "dataset.json").write_text(json.dumps(dataset))
+    with pytest.raises(ModelError, match="plans.json or dataset.json cannot be read"):
+        NnUNetExpert().check(blocks(), Request("nnunet", device="cpu", parameters={"weights": str(organs)}))
+
+
+def test_folds_that_are_no_list_are_told(organs):
+    with pytest.raises(InputError, match="the folds are 5; wanted a list"):
+        NnUNetExpert().check(blocks(), Request("nnunet", device="cpu", parameters={"weights": str(organs), "folds": 5}))
+
+
+def test_a_lack_of_memory_is_told_with_what_helps(organs):
+    plans = json.loads((organs / "plans.json").read_text())
+    plans["configurations"]["3d_fullres"]["spacing"] = [1e-5] * 3
+    (organs / "plans.json").write_text(json.dumps(plans))
+    (note,) = NnUNetExpert().check(blocks(), Request("nnunet", device="cpu", parameters={"weights": str(organs)}))
+    assert "GB of memory" in note and note.endswith("cut the image to the part that matters, or use a machine with more")
 
 
 def test_missing_files_folders_and_ids(organs, tmp_path):

@@ -94,7 +94,7 @@ def test_a_failed_import_leaves_no_row(own, trained, tmp_path):
         import_nnunet(tmp_path / "empty.zip", "my-liver", accept_license=yes, root=own)
 
 
-def test_the_panel_offers_installed_models_and_says_which_channels_are_missing(own, trained, tmp_path):
+def test_the_panel_offers_installed_models_and_knows_their_channels(own, trained, tmp_path):
     import_nnunet(trained.parent, "my-liver", accept_license=yes, root=own)
     pair = tiny.write_model(
         tmp_path / "Dataset911_Pair", labels={"whole": [1, 2], "core": [2]}, order=(1, 2), channels=("T1c", "FLAIR"),
@@ -105,8 +105,9 @@ def test_the_panel_offers_installed_models_and_says_which_channels_are_missing(o
     assert found["nnunet:my-liver"].structures == (("liver", "Liver"), ("bone", "Bone"))
     assert "2 structures, CT, nnU-Net" in found["nnunet:my-liver"].title
     assert goals.problem_of("nnunet:my-liver") == ""
-    told = goals.problem_of("nnunet:my-pair")
-    assert told.startswith("Dataset911_Pair needs 2 channels (T1c, FLAIR) and the panel gives one image")
+    assert goals.problem_of("nnunet:my-pair") == ""
+    assert goals.model_with_channels("nnunet:my-pair").channels == ("T1c", "FLAIR")
+    assert goals.model_with_channels("nnunet:my-liver") is None and goals.model_with_channels("profile:bones") is None
     request = goals.request_of("nnunet:my-liver", structures=["bone"], device="cpu")
     assert request.model == "nnunet" and request.parameters == {"weights": "my-liver", "structures": ["bone"]}
     folder = store.where(card_named("my-liver", own), own)

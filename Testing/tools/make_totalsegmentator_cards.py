@@ -108,6 +108,7 @@ def row_of(number: int, weights: dict, used: list[dict], facts: dict, version: s
         "body_parts": body_parts,
         "channels": channels_of(used),
         "labels": labels_of(number, first),
+        "hosts": hosts_of(labels_of(number, first), facts),
         "spacing_mm": spacing_of(first),
         "sources": [] if licensed else [source_of(weights, own)],
         "files": files_of(used, own),
@@ -122,6 +123,8 @@ def row_of(number: int, weights: dict, used: list[dict], facts: dict, version: s
         "marks": marks_of(own, licensed),
         "seed_ids": [f"totalsegmentator-{number}"] if str(number) in facts["weights"] else [],
     }
+    if not row["hosts"]:
+        del row["hosts"]
     return row | restriction_of(license_key, facts)
 
 
@@ -165,6 +168,11 @@ def labels_of(number: int, use: dict) -> dict[str, str]:
         "headneck_muscles": maps.class_map_parts_headneck_muscles,
     }
     return {str(value): str(name) for value, name in tables[use["task"]][part].items()}
+
+
+def hosts_of(labels: dict[str, str], facts: dict) -> list[dict]:
+    """The organs that the lesions among the labels lie in, by our own table."""
+    return [{"label": name, **facts["hosts"][name]} for name in labels.values() if name in facts["hosts"]]
 
 
 def modality_of(used: list[dict]) -> str:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from helpers_jobs import ball_prediction
 from OncoLib.progress import CancelToken, silent
 from OncoLib.segmentation import BoxProbability, Prediction
+from OncoSegmentLib.confidence import with_probability_bands
 from OncoSegmentLib.consensus.opinions import opinion_of
-from OncoSegmentLib.spine.confidence import with_probability_bands
 
 SHAPE = (7, 8, 9)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -281,6 +282,25 @@ def test_probability_files_of_nnunet_are_read_near_the_outlines(tmp_path):
     (tmp_path / "torn.npz").write_bytes((tmp_path / "case.npz").read_bytes()[:-200])
     with pytest.raises(InputError, match="torn.npz: cannot be read"):
         read_probabilities(tmp_path / "torn.npz", found)
+
+
+@pytest.mark.parametrize("damage", ["header that ends early", "password", "compression", "version of ZIP"])
+def test_damaged_probability_files_are_told_by_name(tmp_path, damage):
+    p = np.full((2, 3, 3, 3), 0.5, np.float32)
+    np.savez(tmp_path / "case.npz", probabilities=p)
+    content = bytearray((tmp_path / "case.npz").read_bytes())
+    if damage == "header that ends early":
+        with zipfile.ZipFile(tmp_path / "case.npz") as archive:
+            array = archive.read("probabilities.npy").replace(b"}", b" ")
+        with zipfile.ZipFile(tmp_path / "torn.npz", "w") as archive:
+            archive.writestr("probabilities.npy", array)
+        content = (tmp_path / "torn.npz").read_bytes()
+    else:  # of the directory's row: flags, method of compression, version that is needed
+        at, value = {"password": (8, 1), "compression": (10, 99), "version of ZIP": (6, 200)}[damage]
+        content[content.index(b"PK\x01\x02") + at] = value
+    (tmp_path / "case.npz").write_bytes(content)
+    with pytest.raises(InputError, match="case.npz: cannot be read; wanted an .npz file with the array 'probabilities'"):
+        read_probabilities(tmp_path / "case.npz", segmentation([np.ones((3, 3, 3), np.uint8)], segments=organs(1)))
 
 
 def test_far_probabilities_are_not_kept(tmp_path):

@@ -150,7 +150,10 @@ axes = st.tuples(*[st.floats(2.0, 40.0)] * 3)
 @settings(max_examples=60, deadline=None)
 @given(axes, angles, angles)
 def test_diameters_in_a_plane_equal_brute_force(half, turn_degrees, plane_degrees):
-    """Rays from the center to the surface every 0.1 degrees (a plate of 2 by 40 has a sharp end); the diameter across is taken at right angles to the longest."""
+    """Rays from the center to the surface every 0.1 degrees, for a plate of 2 by 40 has a sharp end.
+
+    The diameter across is taken at right angles to the longest.
+    """
     turn, plane = rotation(turn_degrees), rotation(plane_degrees)
     longest, across = plane_diameters_mm(half, turn, plane[:, 0], plane[:, 1])
     angle = np.radians(np.arange(1800) / 10)

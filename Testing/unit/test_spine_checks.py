@@ -53,6 +53,14 @@ def test_a_level_that_is_there_twice_is_found(healthy):
     assert found["gaps"] == ("fail", {"L2", "L4"}), "L2 is there twice, L3 is missing between L2 and L4"
 
 
+def test_vertebrae_that_are_there_twice_in_two_layers_are_told(healthy):
+    once = spine.lumbar()
+    again = tuple(replace(one, layer=len(once.layers), name=f"{one.name} again") for one in once.segments)
+    twice = replace(once, layers=(*once.layers, once.layers[0]), segments=(*once.segments, *again))
+    found = told(check_spine(twice))
+    assert found["gaps"] == ("fail", {"T12", "L1", "L2", "L3", "L4", "L5"})
+
+
 def test_a_hole_is_found_and_nothing_else(healthy):
     report = check_spine(spine.without(healthy, "T8"))
     assert told(report) == {"gaps": ("fail", {"T7", "T9"})}
@@ -141,6 +149,18 @@ def test_size_and_values_are_looked_at(healthy):
     assert told(check_spine(healthy, replace(ct, modality="MR", units=""))) == {}, "an MR has no HU"
     with pytest.raises(GeometryError):
         check_spine(healthy, replace(ct, ijk_to_ras=np.diag([2.0, 3, 3, 1])))
+
+
+def test_values_that_are_no_numbers_tell_nothing(healthy):
+    labels = healthy.layers[0]
+    voxels = np.where(labels > 0, 200, 0).astype(np.float32)
+    voxels[labels == spine.vertebra(healthy, "L4").label] = -80
+    voxels[::2] = np.nan
+    report = check_spine(healthy, Image(voxels, healthy.ijk_to_ras, modality="CT", units="HU"))
+    assert [one.sentence for one in report.findings if one.check == "values"] == ["L4 has a mean of -80 HU: that is no bone."]
+    report = check_spine(healthy, Image(np.full_like(voxels, np.nan), healthy.ijk_to_ras, modality="CT", units="HU"))
+    (found,) = [one.sentence for one in report.findings if one.check == "values"]
+    assert "its values are not looked at" in found, "nothing was there to look at"
 
 
 def test_a_crumb_is_found(healthy):

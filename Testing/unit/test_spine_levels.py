@@ -13,7 +13,7 @@ import helpers_spine as spine
 from OncoLib.errors import GeometryError, InputError
 from OncoLib.segmentation import Provenance, Segment, Segmentation
 from OncoLib.terminology import candidate_entry, structure
-from OncoSegmentLib.spine import confidence
+from OncoSegmentLib import confidence
 from OncoSegmentLib.spine.bodies import column_of
 from OncoSegmentLib.spine.curve import fit_curve
 from OncoSegmentLib.spine.edits import relabel, shift_column
@@ -216,11 +216,11 @@ def test_a_model_that_knows_no_t13_is_caught_by_the_count():
 
 
 def test_two_runs_agree_or_tell_which_level_differs(trunk):
-    assert finding(check_spine(trunk, other=trunk), "runs").status == "ok"
-    report = check_spine(trunk, other=shift_column(trunk, 1))
+    assert finding(check_spine(trunk, None, trunk), "runs").status == "ok"
+    report = check_spine(trunk, None, shift_column(trunk, 1))
     assert finding(report, "runs").status == "fail"
     assert finding(report, "runs").sentence == "The other run has all 17 levels 1 down: L5 is L6 there."
-    report = check_spine(trunk, other=relabel(trunk, "T4", "T5", swap=True))
+    report = check_spine(trunk, None, relabel(trunk, "T4", "T5", swap=True))
     found = [one for one in report.findings if one.check == "runs"]
     assert [one.sentence for one in found] == ["T4 is T5 in the other run.", "T5 is T4 in the other run."]
 
@@ -228,11 +228,11 @@ def test_two_runs_agree_or_tell_which_level_differs(trunk):
 def test_a_run_on_a_part_of_the_scan_is_compared_by_place(trunk):
     part = spine.below(trunk, "L1")
     assert part.shape_kji != trunk.shape_kji
-    assert finding(check_spine(trunk, other=part), "runs").status == "ok"
-    assert finding(check_spine(trunk, other=shift_column(part, 1)), "runs").status == "fail"
+    assert finding(check_spine(trunk, None, part), "runs").status == "ok"
+    assert finding(check_spine(trunk, None, shift_column(part, 1)), "runs").status == "fail"
     far = np.eye(4)
     far[2, 3] = 900.0
-    assert "No whole vertebra" in finding(check_spine(trunk, other=spine.moved(trunk, far)), "runs").sentence
+    assert "No whole vertebra" in finding(check_spine(trunk, None, spine.moved(trunk, far)), "runs").sentence
 
 
 @settings(deadline=None, max_examples=40)

@@ -8,7 +8,7 @@ import numpy as np
 
 from OncoLib.errors import InputError
 from OncoSegmentLib.consensus.mean import boxes_of, check_probabilities, soft_dice_confidence
-from OncoSegmentLib.consensus.opinions import Opinion
+from OncoSegmentLib.consensus.opinions import Opinion, structure_id
 from OncoSegmentLib.consensus.rules import Electorate, band_weight, vote
 from OncoSegmentLib.consensus.staple import LEAST_EXPERTS, Performance, binary_staple, multilabel_staple
 from OncoSegmentLib.consensus.targets import Panel
@@ -49,15 +49,21 @@ def check_method(method: str, opinions: tuple[Opinion, ...], unlisted_unknown: b
         )
     if method in STAPLES and unlisted_unknown:
         raise InputError("STAPLE judges answers, so a structure that is not listed cannot be unknown to it; use majority")
-    if method not in WEIGHTED and any(one.weight != 1.0 for one in opinions):
+    if method not in WEIGHTED and any(one.weighted for one in opinions):
         raise InputError(f"weights were given, which {method} does not use; use weights or mean")
 
 
 def electorate_of(panel: Panel, method: str) -> Electorate:
-    """Weights and knowledge for a vote."""
+    """Weights and knowledge for a vote. Weights of single structures are those of votes: a mean of probabilities has one
+    weight an expert, or what is left for "nothing" would not be a probability.
+    """
     weights = np.ones(panel.knows.shape)
     if method in WEIGHTED:
         weights *= np.array([one.weight for one in panel.opinions])[:, None]
+    if method == "weights":
+        for at, opinion in enumerate(panel.opinions):
+            for number, target in enumerate(panel.targets, 1):
+                weights[at, number] = opinion.by_structure.get(structure_id(target.segment), opinion.weight)
     if method == "confidence":
         for at in range(len(panel.opinions)):
             weights[at] = _confidence_weights(panel, at)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -26,6 +26,9 @@ class Opinion:
     """One expert's answer.
 
     name: how tables call it ("1 totalsegmentator"). weight: of its votes, more than 0, where the method uses weights.
+    by_structure: the same for single structures, by id of our terminology; the others have `weight`.
+    looked_for: ids or names (in small letters) of structures that it looks for, listed or not: where it lists none of them, it
+        says that it is not there.
     probability: gives the expert's probability of a segment within a box, float `[k, j, i]` in 0..1, when it has any. A
         function, so that nobody needs to hold labels x volume numbers at once.
     """
@@ -34,24 +37,32 @@ class Opinion:
     segmentation: Segmentation
     weight: float = 1.0
     probability: Callable[[Segment, Box], np.ndarray] | None = None
+    by_structure: Mapping[str, float] = field(default_factory=dict)
+    looked_for: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        if not np.isfinite(self.weight) or self.weight <= 0:
-            raise InputError(f"the weight of {self.name} is {self.weight:g}; wanted a number over 0")
+        for weight in (self.weight, *self.by_structure.values()):
+            if not np.isfinite(weight) or weight <= 0:
+                raise InputError(f"the weight of {self.name} is {weight:g}; wanted a number over 0")
+
+    @property
+    def weighted(self) -> bool:
+        """True when any weight is not 1."""
+        return any(weight != 1.0 for weight in (self.weight, *self.by_structure.values()))
 
 
-def opinion_of(name: str, prediction: Prediction, weight: float = 1.0) -> Opinion:
-    """The opinion that an expert's prediction is, with its probabilities when they were asked for."""
+def opinion_of(name: str, prediction: Prediction, weight: float = 1.0, **facts) -> Opinion:
+    """The opinion that an expert's prediction is, with its probabilities when they were asked for. facts: of `Opinion`."""
     scores = prediction.probabilities
     if scores is None:
-        return Opinion(name, prediction.segmentation, weight)
+        return Opinion(name, prediction.segmentation, weight, **facts)
     places = {segment: at for at, segment in enumerate(prediction.segmentation.segments)}
 
     def probability(segment: Segment, box: Box) -> np.ndarray:
         one = scores[places[segment]]
         return one.within(box) if isinstance(one, BoxProbability) else np.asarray(one[box])
 
-    return Opinion(name, prediction.segmentation, weight, probability)
+    return Opinion(name, prediction.segmentation, weight, probability, **facts)
 
 
 def check_opinions(opinions: tuple[Opinion, ...]) -> None:

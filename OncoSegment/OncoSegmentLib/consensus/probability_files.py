@@ -1,12 +1,16 @@
-"""Probabilities beside a label map, as nnU-Net writes them (`--save_probabilities`): an .npz with `probabilities[c, k, j, i]`.
+"""Probabilities beside a label map, as .npz: nnU-Net's (`--save_probabilities`) and our own, which holds boxes only.
 
-Channel c belongs to label c. The file is read slice by slice; of each structure only the box around its outline is kept, as
-float16, so that channels x volume numbers never exist at once.
+nnU-Net's is `probabilities[c, k, j, i]`, channel c for label c. It is read slice by slice; of each structure only the box
+around its outline is kept, as float16, so that channels x volume numbers never exist at once.
+Ours has `shape` (k, j, i), and for each structure a row of `labels` (label, layer) and `starts` (k, j, i), a `thresholds`, and
+float16 `values_0`, `values_1`, ...
 """
 
 from __future__ import annotations
 
+import lzma
 import struct
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -15,10 +19,19 @@ import numpy as np
 
 from OncoLib.errors import InputError
 from OncoLib.measure import Box, segment_boxes
-from OncoLib.segmentation import Segment, Segmentation
+from OncoLib.morphology import bounding_box
+from OncoLib.segmentation import BoxProbability, Segment, Segmentation
 from OncoSegmentLib.consensus.mean import grown
 
 ENTRY = "probabilities.npy"
+OWN_ENTRY = "starts.npy"
+
+DAMAGED = (
+    *(OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(RuntimeError, NotImplementedError),  # a password, a compression or version of ZIP that Python does not know
+    tokenize.TokenError,  # a header that ends early: numpy reads it as Python
+)
+"""What reading a torn or foreign file raises."""
 
 
 class Probabilities:
@@ -50,12 +63,58 @@ def read_probabilities(path: Path, segmentation: Segmentation, margin: int = 32)
     path = Path(path)
     boxes = {one: grown(box, segmentation.shape_kji, margin) for one, box in segment_boxes(segmentation).items()}
     try:
-        with zipfile.ZipFile(path) as archive, archive.open(ENTRY) as stream:
-            return _read(stream, segmentation, boxes)
+        with zipfile.ZipFile(path) as archive:
+            if OWN_ENTRY in archive.namelist():
+                return _read_own(path, segmentation)
+            with archive.open(ENTRY) as stream:
+                return _read(stream, segmentation, boxes)
     except InputError as error:
         raise InputError(f"{path.name}: {error}") from error
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile, zlib.error, struct.error, EOFError) as error:
+    except DAMAGED as error:
         raise InputError(f"{path.name}: cannot be read; wanted an .npz file with the array 'probabilities'") from error
+
+
+def write_probabilities(path: Path, segmentation: Segmentation, probabilities) -> None:
+    """Writes the probabilities of a `Prediction`, in the order of the segments; of a whole grid, the box that is not 0."""
+    boxes = [one if isinstance(one, BoxProbability) else boxed(np.asarray(one)) for one in probabilities]
+    np.savez_compressed(
+        path,
+        shape=np.array(segmentation.shape_kji),
+        labels=np.array([(one.label, one.layer) for one in segmentation.segments], dtype=np.int64).reshape(-1, 2),
+        starts=np.array([one.start_kji for one in boxes], dtype=np.int64).reshape(-1, 3),
+        thresholds=np.array([one.threshold for one in boxes], dtype=np.float64),
+        **{f"values_{at}": one.values.astype(np.float16) for at, one in enumerate(boxes)},
+    )
+
+
+def boxed(values: np.ndarray) -> BoxProbability:
+    """The smallest box around what is not 0."""
+    if not values.any():
+        return BoxProbability((0, 0, 0), np.zeros((0, 0, 0), np.float16), 0.0)
+    box = bounding_box(values != 0)
+    return BoxProbability(tuple(span.start for span in box), values[box].astype(np.float16), 0.0)
+
+
+def _read_own(path: Path, segmentation: Segmentation) -> Probabilities:
+    """Our own file; every segment of the segmentation must be in it."""
+    with np.load(path, allow_pickle=False) as found:
+        if tuple(found["shape"]) != segmentation.shape_kji:
+            raise InputError(f"it is of shape {tuple(found['shape'].tolist())}; wanted {segmentation.shape_kji} (k, j, i)")
+        rows = {tuple(row): at for at, row in enumerate(found["labels"].tolist())}
+        kept = {}
+        for segment in segmentation.segments:
+            if (segment.label, segment.layer) not in rows:
+                raise InputError(f"it has no probabilities of {segment.name}")
+            at = rows[segment.label, segment.layer]
+            values, start = found[f"values_{at}"], found["starts"][at]
+            box = tuple(slice(int(first), int(first) + size) for first, size in zip(start, values.shape))
+            outside = any(span.start < 0 or span.stop > size for span, size in zip(box, segmentation.shape_kji))
+            if values.ndim != 3 or values.dtype != np.float16 or (values.size and outside):
+                raise InputError(f"its box of {segment.name} does not lie on the grid; wanted float16 [k, j, i]")
+            if values.size and not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1.001):
+                raise InputError("it holds values outside of 0 to 1; wanted probabilities")
+            kept[segment] = (box, values)
+    return Probabilities(kept)
 
 
 def _read(stream, segmentation: Segmentation, boxes: dict[Segment, Box]) -> Probabilities:

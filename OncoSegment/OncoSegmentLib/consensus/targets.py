@@ -85,7 +85,7 @@ def panel_of(opinions: tuple[Opinion, ...], *, weighted: bool, unlisted_unknown:
     if not members:
         raise InputError(f"none of the {len(opinions)} segmentations lists a structure; there is nothing to fuse")
     placed = _placed(opinions, members, column, helpers=not as_regions)
-    knows = _knows(placed, unlisted_unknown)
+    knows = _knows(opinions, placed, unlisted_unknown)
     return Panel(opinions, placed, column, knows, tuple(sorted(part_keys, key=str)))
 
 
@@ -214,7 +214,7 @@ def _pairs_of_layers(opinion: Opinion, first: int, second: int, names: dict[Segm
     return {frozenset((names[listed[0][a - 1]], names[listed[1][b - 1]])) for a, b in pairs}
 
 
-def _knows(targets: tuple[Target, ...], unlisted_unknown: bool) -> np.ndarray:
+def _knows(opinions: tuple[Opinion, ...], targets: tuple[Target, ...], unlisted_unknown: bool) -> np.ndarray:
     """`[expert, number]`: whether an expert looks for a structure. Who lists any vertebra, or any part of a nested tumor,
     looks for all of them: a vertebra that one expert does not see is no matter of taste."""
     experts = len(targets[0].members)
@@ -227,5 +227,10 @@ def _knows(targets: tuple[Target, ...], unlisted_unknown: bool) -> np.ndarray:
         vertebra, region = str(target.key[1]).startswith("vertebra_"), target.key in REGIONS
         for at in range(experts):
             family = (vertebra and spine[at]) or (region and tumor[at])
-            knows[at, number] = bool(target.members[at]) or family
+            knows[at, number] = bool(target.members[at]) or family or bool(names_of(target) & opinions[at].looked_for)
     return knows
+
+
+def names_of(target: Target) -> set[str]:
+    """By which `Opinion.looked_for` may name a structure."""
+    return {structure_id(target.segment), target.segment.name.casefold()} - {""}

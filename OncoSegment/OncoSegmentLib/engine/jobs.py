@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from OncoLib.segmentation import Prediction, Segmentation
 from OncoLib.surface_settings import SurfaceSettings
 from OncoSegmentLib.engine import work
 from OncoSegmentLib.engine.choice import Engine, engine_here, own_engine
+from OncoSegmentLib.lesion.settings import LesionSettings
+from OncoSegmentLib.panel import Member, PanelResult, Settings
 from OncoSegmentLib.request import Request
 
 NAMELESS = "Segmentation"
@@ -48,6 +51,20 @@ def start_spine_check(
     return engine.submit(work.check_spine, segmentation, None if image is None else without_identity(image))
 
 
+def start_lesions(
+    segmentation: Segmentation,
+    organs: Segmentation | None,
+    settings: LesionSettings,
+    image: Image | None = None,
+    *,
+    engine: Engine | None = None,
+) -> RunningJob:
+    """Starts splitting the lesions of a segmentation; the result is a `LesionReport` with measures."""
+    engine = engine or engine_here()
+    nameless = [one and replace(one, name=NAMELESS) for one in (segmentation, organs)]
+    return engine.submit(work.split_lesions, *nameless, settings, None if image is None else without_identity(image))
+
+
 def start_surfaces(
     segmentation: Segmentation,
     output: Path,
@@ -71,6 +88,38 @@ def run(
     """Starts a segmentation and waits for it, for callers without an event loop; nothing stays on disk."""
     check_elsewhere(request, engine)
     job = engine.submit(work.segment_image, without_identity(image), anonymous(request), False, gpu=gpu_of(request))
+    return background.wait(job, progress=progress, cancel=cancel)
+
+
+def start_panel(image: Image, members: Sequence[Member], settings: Settings, *, engine: Engine | None = None, **options):
+    """Starts a panel of experts; the result is a `PanelResult`. options: of `PanelJob`. InputError for what cannot be fused."""
+    from OncoSegmentLib.engine.panel_job import PanelJob
+    from OncoSegmentLib.panel import check_settings
+
+    check_settings(members, settings)
+    engine = engine or own_engine()
+    for one in members:
+        check_elsewhere(one.request, engine)
+    nameless = [replace(one, request=anonymous(one.request)) for one in members]
+    return PanelJob(without_identity(image), nameless, settings, engine, **options)
+
+
+def run_panel(
+    image: Image,
+    members: Sequence[Member],
+    settings: Settings,
+    *,
+    engine: Engine | None = None,
+    progress: Progress = silent,
+    cancel: CancelToken | None = None,
+    **options,
+) -> PanelResult:
+    """The panel at once, for callers without an event loop. engine: without one the experts run here, one after another."""
+    from OncoSegmentLib.engine.inline import InlineEngine
+
+    cancel = cancel or CancelToken()
+    inline = InlineEngine(lambda fraction, message: progress(*job.overall(fraction, message)), cancel) if engine is None else None
+    job = start_panel(image, members, settings, engine=engine or inline, **options)
     return background.wait(job, progress=progress, cancel=cancel)
 
 

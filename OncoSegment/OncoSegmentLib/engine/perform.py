@@ -16,6 +16,7 @@ from OncoLib.errors import Cancelled, OncoError, WorkerError
 from OncoLib.progress import CancelToken, Progress
 from OncoLib.segmentation import Prediction
 from OncoSegmentLib.engine.codec import DONE, read_prediction, write_prediction
+from OncoSegmentLib.engine.shared import Packed, unpack
 from OncoSegmentLib.memory import forget_traces, out_of_memory
 
 OUT_OF_MEMORY = "The job ran out of memory; close other programs, or choose a smaller region or a faster model."
@@ -66,7 +67,8 @@ def perform(name: str, arguments: tuple, progress: Progress, cancel: CancelToken
         cancel.check()
         if keep is not None and (keep / DONE).exists():
             return Outcome(kept=str(keep))  # done before, by a worker that was lost before it could tell
-        result = loaded(name)(*arguments, progress=progress, cancel=cancel)
+        given = [unpack(one) if isinstance(one, Packed) else one for one in arguments]  # what several jobs share lies in one file
+        result = loaded(name)(*given, progress=progress, cancel=cancel)
         return kept(result, keep)
     except (Exception, SystemExit, KeyboardInterrupt) as error:  # programs that are run as a library like to exit
         return failure(error)

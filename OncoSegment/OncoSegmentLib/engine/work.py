@@ -9,6 +9,7 @@ from OncoLib.image import Image
 from OncoLib.progress import CancelToken, Progress, part_of
 from OncoLib.segmentation import Prediction, Segmentation
 from OncoLib.surface_settings import SurfaceSettings
+from OncoSegmentLib.lesion.settings import LesionSettings
 from OncoSegmentLib.request import Request
 
 
@@ -38,6 +39,37 @@ def check_spine(segmentation: Segmentation, image: Image | None, *, progress: Pr
     from OncoSegmentLib.spine.report import check_spine as check
 
     return check(segmentation, image, progress=progress, cancel=cancel)
+
+
+def split_lesions(
+    segmentation: Segmentation,
+    organs: Segmentation | None,
+    settings: LesionSettings,
+    image: Image | None,
+    *,
+    progress: Progress,
+    cancel: CancelToken,
+):
+    """The lesions one by one, measured, as a `LesionReport`."""
+    from OncoLib.filters.segment_measures import measure_segments
+    from OncoSegmentLib.lesion.split import split_lesions as split
+
+    report = split(segmentation, organs, settings, progress=part_of(progress, 0.0, 0.5), cancel=cancel)
+    found = measure_segments(report.segmentation, image, progress=part_of(progress, 0.5, 1.0), cancel=cancel)
+    return replace(report, measures=found)
+
+
+def fuse_panel(voices: tuple, settings, image: Image | None, *, progress: Progress, cancel: CancelToken):
+    """The `panel.Consensus` of what several experts said, or the result of the only one that is left."""
+    from OncoSegmentLib.engine.codec import read_prediction
+    from OncoSegmentLib.panel import alone, consensus_of
+
+    def load(folder: str) -> Prediction:
+        return read_prediction(Path(folder))
+
+    if len(voices) == 1:
+        return alone(voices[0], image, settings.measure, load, progress=progress, cancel=cancel)
+    return consensus_of(voices, settings, image, load=load, progress=progress, cancel=cancel)
 
 
 def surfaces_to_files(

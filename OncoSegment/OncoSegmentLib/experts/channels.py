@@ -1,4 +1,7 @@
-"""The images of a request as the channels of a model: by name, on one grid, of the modality that the channel is for."""
+"""The images of a request as the channels of a model: by name, on one grid, of the modality that the channel is for.
+
+`multiparametric` finds the images and puts them on one grid before an expert runs; here a channel elsewhere is refused.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,18 @@ from typing import Protocol
 
 import numpy as np
 
-from OncoLib.errors import InputError
+from OncoLib.errors import GeometryError, InputError
 from OncoLib.image import Image, require_same_grid
+from OncoLib.registration.transform import shown_share
 from OncoLib.same_voxels import in_order_of
 from OncoSegmentLib.experts.image_checks import check_hounsfield
 from OncoSegmentLib.request import Request
 
 SAME_NAMES = (
-    ("t1", "t1w", "t1n", "t1native"),
-    ("t1c", "t1ce", "t1gd", "t1wce", "t1post", "t1contrast"),
-    ("t2", "t2w"),
-    ("flair", "t2flair", "t2f"),
+    ("t1", "t1w", "t1n", "t1native", "t1pre", "t1weighted", "t1wpre"),
+    ("t1c", "t1ce", "t1gd", "t1wce", "t1post", "t1contrast", "t1cw", "t1wc", "t1wpost", "t1wgd", "t1km", "t1postcontrast"),
+    ("t2", "t2w", "t2weighted"),
+    ("flair", "t2flair", "t2f", "fla", "flairw", "t2wflair"),
 )
 """Spellings of one MR contrast; those of the BraTS data sets among them."""
 
@@ -49,7 +53,7 @@ def modality_of(channel: str) -> str:
 
 
 def ordered(image: Image, request: Request, model: TakesChannels) -> tuple[Image, ...]:
-    """The images in the order of the model's channels; the first image is the channel that no other is.
+    """The images in the order of the model's channels; the first image is the one the request names, or that no other is.
 
     InputError naming the channel that is missing, unknown or given twice.
     """
@@ -58,13 +62,18 @@ def ordered(image: Image, request: Request, model: TakesChannels) -> tuple[Image
     found: dict[int, Image] = {}
     for name, one in request.channels:
         found.update({unused_place(name, found, model): one})
+    if request.main_channel:
+        found[unused_place(request.main_channel, found, model)] = image
     left = [place for place in range(len(model.channels)) if place not in found]
-    if len(left) > 1:
+    more = len(left) - (0 if request.main_channel else 1)
+    if more > 0:
         missing = " or ".join(model.channels[place] for place in left)
         raise InputError(
-            f"{model.name} needs {len(model.channels)} channels ({wanted}) and got {given}; give {len(left) - 1} more of"
+            f"{model.name} needs {len(model.channels)} channels ({wanted}) and got {given}; give {more} more of"
             f" {missing}, each as --channel NAME=FILE"
         )
+    if request.main_channel:
+        return tuple(found[place] for place in range(len(model.channels)))
     if not left:
         raise InputError(f"{model.name} has {len(model.channels)} channels ({wanted}) and got {given} images; leave one out")
     found[left[0]] = image
@@ -87,11 +96,14 @@ def unused_place(name: str, used: dict[int, Image], model: TakesChannels) -> int
 
 
 def check_channels(images: tuple[Image, ...], main: Image, model: TakesChannels) -> tuple[str, ...]:
-    """InputError for a channel on another grid than the main image or of another modality; returns what was taken on trust."""
+    """InputError for a channel of another modality or of another place in the body; returns what was taken on trust.
+
+    A channel on another grid passes: it is put onto the main image's before the expert runs (`multiparametric.alignment`).
+    """
     notes: list[str] = []
     for name, one in zip(model.channels, images):
         what = f"the channel {name!r} of {model.name}"
-        on_grid_of(one, main, f"the image of the channel {name!r}")
+        require_overlap(one, main, f"the image of the channel {name!r}")
         wanted = modality_of(name) or (model.modality if model.modality in ("CT", "MR", "PT") else "")
         if one.modality and wanted and one.modality != wanted:
             raise InputError(f"the image's modality is {one.modality}; {what} is for {wanted}")
@@ -100,6 +112,12 @@ def check_channels(images: tuple[Image, ...], main: Image, model: TakesChannels)
         elif not one.modality:
             notes.append(f"neither the file nor the user states the modality: the image is taken for {wanted or repr(name)}")
     return tuple(dict.fromkeys(notes))
+
+
+def require_overlap(one: Image, main: Image, what: str) -> None:
+    """GeometryError for an image that shows nothing of the main one: it is of another part, or its header misplaces it."""
+    if one is not main and not (shown_share(main, one) or shown_share(one, main)):
+        raise GeometryError(f"{what} does not overlap with the main image: by its header it shows another part of the body")
 
 
 def on_grid_of(one: Image, main: Image, what: str) -> np.ndarray:

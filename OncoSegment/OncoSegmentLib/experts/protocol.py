@@ -11,7 +11,16 @@ from OncoSegmentLib.request import Request
 
 
 class Expert(Protocol):
-    """One way to get a segmentation. Thread-safe and process-safe."""
+    """One way to get a segmentation. Thread-safe and process-safe.
+
+    An expert whose models take several images also has `channels_of(request)`, which says what the request's model takes
+    (`experts.channels.TakesChannels`); by it images are found for channels, and a missing one is replaced where it may be.
+
+    An expert may also have `need(image, request)`, its predicted memory as `ModelManagerLib.predict.Need` or None: without
+    one it runs alone in a panel. `looked_for(request)` gives ids and small-letter names of what a run looks for: a structure
+    among them that it does not list was not there, any other is unknown to it. With `gives_probabilities = True` it takes the
+    parameter `probabilities`.
+    """
 
     id: str
     version: str

@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib
 
 from ModelManagerLib.catalog import card, cards
+from OncoLib.errors import OncoError
+from OncoLib.image import Image
 from OncoSegmentLib.experts.protocol import Expert
+from OncoSegmentLib.request import Request
 
 ENGINES = {
     "thresholds": ("OncoSegmentLib.experts.thresholds", "ThresholdExpert"),
@@ -29,3 +32,23 @@ def experts() -> tuple[Expert, ...]:
 def takes_gpu(model: str) -> bool:
     """True when the model's expert can run on a GPU; ModelError for a model that is unknown."""
     return expert(model).takes_gpu
+
+
+def gives_probabilities(model: str) -> bool:
+    """True when the expert can give probabilities: it then takes the parameter `probabilities`."""
+    return getattr(expert(model), "gives_probabilities", False)
+
+
+def need_of(image: Image, request: Request):
+    """Predicted memory of a run as `ModelManagerLib.predict.Need`; None where nobody knows."""
+    need = getattr(expert(request.model), "need", None)
+    return need(image, request) if need else None
+
+
+def looked_for(request: Request) -> frozenset[str]:
+    """Ids and names of the structures that a run looks for; empty where nobody knows, such as without the package here."""
+    look = getattr(expert(request.model), "looked_for", None)
+    try:
+        return look(request) if look else frozenset()
+    except OncoError:
+        return frozenset()

@@ -12,18 +12,25 @@ from OncoLib.scene.segmentations import add_segmentation
 from OncoLib.scene.volumes import image_of
 from OncoLib.segmentation import Prediction
 from OncoSegmentLib.request import Region, Request
+from OncoSegmentLib.scene.channel_volumes import channel_images, main_channel
 from OncoSegmentLib.segment import check_request, check_segmentable
 
 
-def prepare(volume, asked: Request, *, roi=None, host=None, host_segment_id: str = "", elsewhere=False) -> tuple[Image, Request]:
+def prepare(
+    volume, asked: Request, *, roi=None, host=None, host_segment_id: str = "", channels=None, elsewhere=False
+) -> tuple[Image, Request]:
     """Image (a view on the volume node) and the checked request with its region. **Main thread only.**
 
-    roi: markups ROI node. host, host_segment_id: a segment that holds the organ. elsewhere: the model runs on another
+    roi: markups ROI node. host, host_segment_id: a segment that holds the organ. channels: volume nodes by the name that the
+    model has for each; the volume itself is one of them. elsewhere: the model runs on another
     machine, whose weights and packages this one does not know; that machine checks them.
     Raises InputError or GeometryError with one sentence.
     """
     image = image_of(volume)
     request = replace(asked, region=region_of(volume, image, roi, host, host_segment_id))
+    if channels:
+        main = main_channel(volume, channels)
+        request = replace(request, channels=channel_images(volume, channels), main_channel=main)
     return (check_segmentable(image) if elsewhere else check_request(image, request)), request
 
 

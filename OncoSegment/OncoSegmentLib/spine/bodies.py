@@ -121,7 +121,9 @@ def body_of(segmentation: Segmentation, index: int, mask: np.ndarray, box: Box, 
     mean_hu = dense = None
     if image is not None and image.modality == "CT" and image.units == "HU":
         values = image.voxels[box][mask].astype(float)
-        mean_hu, dense = float(values.mean()), float((values > DENSE_HU).mean())
+        values = values[np.isfinite(values)]  # without a value, as outside of a resampled scan, nothing is told
+        if len(values):
+            mean_hu, dense = float(values.mean()), float((values > DENSE_HU).mean())
     return Body(
         index,
         level_of(segment),

@@ -52,9 +52,9 @@ class Ordered:
         return float(np.median(near)) if near else None
 
     def gap_ratio(self, at: int) -> float | None:
-        """A gap over what its surroundings lead to expect; None when they tell nothing."""
+        """A gap over what its surroundings lead to expect; None when they tell nothing, as where each body is there twice."""
         expected = self.expected_gap_mm(at)
-        return None if expected is None else float(self.gaps_mm[at]) / expected
+        return None if not expected else float(self.gaps_mm[at]) / expected
 
     def expected_volume_ml(self, *places: int) -> float | None:
         """Median volume of whole vertebrae around these; None when there is none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from OncoLib.image import Image
 from OncoLib.progress import CancelToken, Progress, part_of, silent
@@ -11,7 +11,7 @@ from OncoSegmentLib.spine import checks_around, checks_place, checks_shape, numb
 from OncoSegmentLib.spine.bodies import Body, Column, column_of
 from OncoSegmentLib.spine.findings import CHECKS, STATUSES, Finding
 from OncoSegmentLib.spine.ordered import Ordered, ordered_of
-from OncoSegmentLib.spine.two_runs import compare
+from OncoSegmentLib.spine.two_runs import agreement_bands, compared
 
 FORMAT = "oncosegment.spine/1"
 
@@ -27,17 +27,21 @@ FINE = {
     "sides": "Right and left are where they should be.",
     "values": "No vertebra is too small, and no values speak against bone.",
     "shift": "The levels are as labeled: clear.",
-    "runs": "Both runs give the same levels.",
+    "runs": "All runs give the same levels.",
 }
 
 
 @dataclass(frozen=True, eq=False)
 class SpineReport:
-    """findings: of all checks, in their order. bodies: the vertebrae from the head down. hypotheses: counts, weighed."""
+    """findings: of all checks, in their order. bodies: the vertebrae from the head down. hypotheses: counts, weighed.
+
+    bands: how far each body's outline agrees with those of the other runs, by its index; {} without another run.
+    """
 
     findings: tuple[Finding, ...]
     bodies: tuple[Body, ...]
     hypotheses: tuple[dict, ...] = ()
+    bands: dict[int, str] = field(default_factory=dict)
 
     @property
     def status(self) -> str:
@@ -58,6 +62,7 @@ class SpineReport:
                     "center_ras_mm": [round(float(part), 3) for part in one.center_ras_mm],
                     "volume_ml": round(one.volume_ml, 4),
                     "cut": one.cut,
+                    "agreement": self.bands.get(one.index, "not estimated"),
                 }
                 for one in self.bodies
             ],
@@ -68,25 +73,28 @@ class SpineReport:
 def check_spine(
     segmentation: Segmentation,
     image: Image | None = None,
-    other: Segmentation | None = None,
-    *,
+    *others: Segmentation,
     progress: Progress = silent,
     cancel: CancelToken | None = None,
 ) -> SpineReport:
-    """All checks. image: on the same grid, for HU. other: a second run, on any grid of the same frame.
+    """All checks. image: on the same grid, for HU. others: further runs, on any grid of the same frame.
+
+    Runs on the same grid give each vertebra a band of agreement, see `OncoSegmentLib.confidence`.
 
     Raises GeometryError when the image has another grid.
     """
     if image is not None:
         segmentation.require_grid_of(image)
-    share = 0.9 if other is None else 0.45
+    share = 0.9 / (1 + len(others))
     column = column_of(segmentation, image, progress=part_of(progress, 0.0, share), cancel=cancel)
-    second = None if other is None else column_of(other, progress=part_of(progress, share, 0.9), cancel=cancel)
+    seconds = []
+    for at, other in enumerate(others, 1):
+        seconds.append(column_of(other, progress=part_of(progress, share * at, share * (at + 1)), cancel=cancel))
     progress(0.9, "Checking the spine")
-    return report_of(column, second)
+    return replace(report_of(column, *seconds), bands=agreement_bands(segmentation, column, others))
 
 
-def report_of(column: Column, second: Column | None = None) -> SpineReport:
+def report_of(column: Column, *seconds: Column) -> SpineReport:
     """The checks of a column; those that need several vertebrae are not made of one."""
     if not column.bodies:
         empty = Finding("gaps", "not checked", "The segmentation has no vertebra of a known level (C1 to L6).")
@@ -94,7 +102,7 @@ def report_of(column: Column, second: Column | None = None) -> SpineReport:
     if len(column.bodies) == 1:
         return SpineReport(single(column), column.bodies)
     found = ordered_of(column)
-    findings = [one for check in CHECKS for one in results(check.id, found, second)]
+    findings = [one for check in CHECKS for one in results(check.id, found, seconds)]
     return SpineReport(tuple(findings), found.bodies, tuple(numbering.hypotheses(found)))
 
 
@@ -105,9 +113,9 @@ def single(column: Column) -> tuple[Finding, ...]:
     return (Finding("order", "not checked", reason, (column.bodies[0].level,)), *told)
 
 
-def results(name: str, found: Ordered, second: Column | None) -> list[Finding]:
+def results(name: str, found: Ordered, seconds: tuple[Column, ...]) -> list[Finding]:
     """What one check says, at least one finding."""
-    problems = CALLS[name](found) if name != "runs" else None if second is None else compare(found.column, second)
+    problems = CALLS[name](found) if name != "runs" else compared(found.column, seconds) if seconds else None
     if problems is None:
         return [Finding(name, "not checked", NOT_CHECKED[name])]
     return problems or [Finding(name, "ok", fine(name, found))]

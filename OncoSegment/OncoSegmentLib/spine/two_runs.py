@@ -1,11 +1,16 @@
-"""Two segmentations of one patient in one frame: does the same vertebra have the same level in both?"""
+"""Several segmentations of one patient in one frame: does the same vertebra have the same level, and outline, in all?"""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from OncoLib.image import SAME_GRID_TOLERANCE_MM, grid_difference_mm
+from OncoLib.segmentation import Segmentation
+from OncoSegmentLib.confidence import with_agreement_bands
 from OncoSegmentLib.spine.bodies import Body, Column
 from OncoSegmentLib.spine.findings import Finding, about
 from OncoSegmentLib.spine.levels import rank
@@ -46,3 +51,22 @@ def compare(first: Column, second: Column) -> list[Finding]:
         told = f"The other run has all {len(pairs)} levels {abs(step):g} {way}: {one.level} is {other.level} there."
         return [about("runs", "fail", told, *(pair[0] for pair in wrong))]
     return [about("runs", "fail", f"{one.level} is {other.level} in the other run.", one) for one, other in wrong]
+
+
+def compared(first: Column, others: Sequence[Column]) -> list[Finding]:
+    """The same with several runs: each finding says which one it is about, by its number; the first is run 1."""
+    if len(others) == 1:
+        return compare(first, others[0])
+    found = [(number, one) for number, other in enumerate(others, 2) for one in compare(first, other)]
+    return [replace(one, sentence=f"Run {number}: {one.sentence}") for number, one in found]
+
+
+def agreement_bands(segmentation: Segmentation, column: Column, others: Sequence[Segmentation]) -> dict[int, str]:
+    """The band of each body, by its index, from its mean Dice with the same level in runs on the same grid; {} without."""
+    grid = segmentation.ijk_to_ras, segmentation.shape_kji
+    same = [one for one in others if grid_difference_mm(*grid, one.ijk_to_ras, one.shape_kji) <= SAME_GRID_TOLERANCE_MM]
+    if not same:
+        return {}
+    bodies = tuple(segmentation.segments[one.index] for one in column.bodies)
+    told = with_agreement_bands(replace(segmentation, segments=bodies), same).segments
+    return {one.index: segment.confidence for one, segment in zip(column.bodies, told)}

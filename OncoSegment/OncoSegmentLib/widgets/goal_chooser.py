@@ -7,7 +7,7 @@ from collections.abc import Callable
 import qt
 from slicer.i18n import tr as _
 
-from OncoSegmentLib.goals import Goal, find_goals, goals, problem_of, request_of
+from OncoSegmentLib.goals import Goal, find_goals, goals, model_with_channels, problem_of, request_of
 
 
 def speed_titles() -> dict[str, str]:
@@ -29,6 +29,7 @@ class GoalChooser:
         self._goals, self.problems = goals()
         self._picked: set[str] = set()
         self._problem: tuple[tuple, str] = ((), "")
+        self._channels: tuple[str, object] = ("", None)
         ui.findEdit.connect("textChanged(QString)", self.onFind)
         ui.goalSelector.connect("currentIndexChanged(int)", self.onGoal)
         ui.speedSelector.connect("currentIndexChanged(int)", self.onSpeed)
@@ -79,13 +80,24 @@ class GoalChooser:
         choice = (self.goal.id, self.speed, tuple(self.structures))
         if self._problem[0] != choice:
             self._problem = (choice, problem_of(self.goal.id, speed=self.speed, structures=self.structures))
-        self.ui.hintLabel.text = self._problem[1] or "\n".join(self.problems)
-        self.ui.hintLabel.setVisible(bool(self.ui.hintLabel.text))
+        self.tell(self._problem[1])
         return self._problem[1]
+
+    def tell(self, problem: str) -> None:
+        """Shows under the choice why it cannot run, or what cannot be offered."""
+        self.ui.hintLabel.text = problem or "\n".join(self.problems)
+        self.ui.hintLabel.setVisible(bool(self.ui.hintLabel.text))
+
+    def channels(self):
+        """The model of the choice when it takes several images (`TakesChannels`), or None. Looked at once for each goal."""
+        chosen = self.goal.id if self.goal else ""
+        if self._channels[0] != chosen:
+            self._channels = (chosen, model_with_channels(chosen) if chosen else None)
+        return self._channels[1]
 
     def lookAgain(self) -> None:
         """Forgets what was found about weights, for when the user comes back to the panel."""
-        self._problem = ((), "")
+        self._problem, self._channels = ((), ""), ("", None)
 
     def onFind(self, words: str) -> None:
         """Shortens the list to what the words find; the choice stays when it is among it."""

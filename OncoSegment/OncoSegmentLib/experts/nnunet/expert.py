@@ -35,6 +35,9 @@ PARAMETERS = ("weights", "folds", "checkpoint", "mirroring", "step", "structures
 STEPS = (0.1, 1.0)
 """Smallest and largest distance of tiles as a share of their size; at 1 they only touch."""
 
+LESS_MEMORY = "cut the image to the part that matters, or use a machine with more"
+"""A region of the request does not help here: the whole image goes through the network, labels outside are left out."""
+
 SIDE = re.compile(r"(^|[^a-z])(left|right)([^a-z]|$)|_[lr]$", re.IGNORECASE)
 
 
@@ -60,6 +63,7 @@ class NnUNetExpert:
 
     id = "nnunet"
     takes_gpu = True
+    gives_probabilities = True
 
     @property
     def version(self) -> str:
@@ -82,6 +86,21 @@ class NnUNetExpert:
         if request.device == "cuda":
             device_of(request)
         return (*trusted, *side_note(plan.model), *memory_note(image, plan))
+
+    def channels_of(self, request: Request) -> models.Model:
+        """What the request's model takes; reads its two JSON files."""
+        return model_of(str(request.parameters.get("weights", "")))
+
+    def need(self, image: Image, request: Request):
+        """Predicted memory of a run; None where it cannot be known."""
+        return memory_need(image, plan_of(request))
+
+    def looked_for(self, request: Request) -> frozenset[str]:
+        """Ids and names of the structures that a run looks for, found or not."""
+        plan = plan_of(request)
+        names = plan.structures or [output.name for output in plan.model.outputs]
+        found = [structures.structure_of(plan.model, name) for name in names]
+        return frozenset(one.id for one in found) | {one.name.casefold() for one in found}
 
     def run(self, image: Image, request: Request, *, progress: Progress, cancel: CancelToken) -> Prediction:
         """The model's labels on the image's grid: a label map, or overlapping regions in layers."""
@@ -143,7 +162,10 @@ def plan_of(request: Request) -> Plan:
         raise InputError(f"the step is {step!r}; wanted a number from {STEPS[0]:g} to {STEPS[1]:g}")
     model = model_of(str(given.get("weights", "")))
     file = models.CHECKPOINTS[checkpoint]
-    asked = tuple(given.get("folds", ()))
+    asked = given.get("folds", ())
+    if not isinstance(asked, (list, tuple)):
+        raise InputError(f"the folds are {asked!r}; wanted a list of numbers, or of the word all")
+    asked = tuple(asked)
     folds = models.folds_of(model, () if asked == ("all",) else asked, file)
     confirmed = confirms(model, str(given.get("confirm", "")))
     first = models.first_stage(model)
@@ -190,10 +212,9 @@ def side_note(model: models.Model) -> tuple[str, ...]:
     )
 
 
-def memory_note(image: Image, plan: Plan) -> tuple[str, ...]:
-    """One sentence when this machine may not have the memory that the run needs; nothing when it fits."""
-    from ModelManagerLib.environment import free_memory_gb
-    from ModelManagerLib.predict import held, needs_of_run, network_of, network_shape, shortage, voxels
+def memory_need(image: Image, plan: Plan):
+    """Memory that the run needs, as a `Need`; None for plans that cannot be read, which is told when they are loaded."""
+    from ModelManagerLib.predict import held, needs_of_run, network_of, network_shape, voxels
 
     try:
         network = network_of(plan.model.folder, folds=len(plan.settings.folds), configuration=plan.model.configuration)
@@ -201,12 +222,21 @@ def memory_note(image: Image, plan: Plan) -> tuple[str, ...]:
         depth = image.shape_kji[0]
         in_slabs = slabs.HALF * network.heads * voxels(inside) > slabs.LARGE_BYTES and not plan.settings.probabilities
         if in_slabs:  # as much as two tiles' depth of the image, and the whole image beside it
-            depth = min(depth, round(2 * network.folds * network.patch[0] * depth / inside[0]))
+            depth = min(depth, max(1, round(2 * network.folds * network.patch[0] * depth / inside[0])))
         need = needs_of_run((depth, *image.shape_kji[1:]), image.spacing_kji_mm, network, resampled_before=True)
     except OncoError:
-        return ()  # plans that cannot be read are told when the network is loaded
+        return None
     rest = held(voxels(image.shape_kji), voxels(inside), network) if in_slabs else 0
-    told = shortage(replace(need, ram_bytes=need.ram_bytes + rest), free_memory_gb())
+    return replace(need, ram_bytes=need.ram_bytes + rest)
+
+
+def memory_note(image: Image, plan: Plan) -> tuple[str, ...]:
+    """One sentence when this machine may not have the memory that the run needs; nothing when it fits."""
+    from ModelManagerLib.environment import free_memory_gb
+    from ModelManagerLib.predict import shortage
+
+    need = memory_need(image, plan)
+    told = shortage(need, free_memory_gb(), instead=LESS_MEMORY) if need else ""
     return (f"the run {told}",) if told else ()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,12 +18,16 @@ FOLD = re.compile(r"fold_(all|[0-9]{1,3})")
 MOST_LABELS = 1000
 """More than any published model has; a damaged file should not ask for more."""
 
+LONGEST_NAME = 200
+"""Characters of a label's name, which stands in tables and files."""
+
 
 @dataclass(frozen=True)
 class Model:
     """Facts of a model folder. spacing `[k, j, i]` in the network's own axes, mm; order: values written for regions, in order.
 
     family, task: where the labels' table lies ("" for none). card: id in the catalogue, "" for a folder of the user's.
+    missing: by a channel's plain name, what the card allows in its place. patterns: by the same name, words in file names.
     """
 
     folder: Path
@@ -38,6 +43,8 @@ class Model:
     family: str = ""
     task: str = ""
     modality: str = ""
+    missing: tuple[tuple[str, str], ...] = ()
+    patterns: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def name(self) -> str:
@@ -45,7 +52,7 @@ class Model:
         return self.folder.parent.name or self.folder.name
 
 
-def read_model(folder: Path, **card_facts: str) -> Model:
+def read_model(folder: Path, **card_facts) -> Model:
     """The model in a folder: nnU-Net's `Trainer__Plans__configuration`, or the one such folder below.
 
     Raises ModelError for files that are missing, damaged or contradict each other, InputError where a choice is needed.
@@ -75,11 +82,19 @@ def read_model(folder: Path, **card_facts: str) -> Model:
             regions,
             order,
             str(plans["image_reader_writer"]),
-            tuple(float(step) for step in chosen["spacing"]),
+            spacing_of(chosen),
             **card_facts,
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError) as error:
         raise ModelError(f"{folder.name}: its plans.json or dataset.json cannot be read ({type(error).__name__})") from error
+
+
+def spacing_of(configuration: dict) -> tuple[float, ...]:
+    """mm, `[k, j, i]` or `[j, i]`; ValueError for what no image can be resampled to."""
+    found = tuple(float(step) for step in configuration["spacing"])
+    if len(found) not in (2, 3) or not all(math.isfinite(step) and step > 0 for step in found):
+        raise ValueError("a spacing that is no two or three numbers over 0")
+    return found
 
 
 def training_folder(folder: Path) -> Path:
@@ -116,6 +131,8 @@ def outputs_of(labels: dict) -> tuple[tuple[Output, ...], bool]:
         values = tuple(int(one) for one in value) if isinstance(value, (list, tuple)) else (int(value),)
         if name != "ignore" and set(values) != {0}:
             found[str(name)] = values
+    if not all(name.strip() and name.isprintable() and len(name) <= LONGEST_NAME for name in found):
+        raise ValueError("a label has no usable name")
     if not found or len(found) > MOST_LABELS or any(not 0 <= one < 1 << 15 for values in found.values() for one in values):
         raise ValueError("no labels, too many, or one out of range")
     regions = any(len(values) > 1 for values in found.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from OncoLib.errors import InputError, ModelError
+from OncoSegmentLib.experts.channels import plain
 from OncoSegmentLib.experts.nnunet.model import Model, read_model
 
 ENGINE = "nnunetv2"
@@ -37,7 +38,13 @@ def model_of_card(card_id: str, root: Path | None = None) -> Model:
     if is_damaged(folder, root):
         raise ModelError(f"the weights of {card_id} are damaged; install or import them again")
     table = {"family": card.family, "task": card.task or "", "modality": card.modality}
-    return read_model(holding(folder), card=card_id, **table)
+    return read_model(holding(folder), card=card_id, **table, **channel_facts(card))
+
+
+def channel_facts(card) -> dict:
+    """What a card says of channels beyond their names: what may stand for a missing one, and words in file names."""
+    missing = tuple((plain(one.name), one.missing) for one in card.channels if one.missing)
+    return {"missing": missing, "patterns": tuple((plain(one.name), one.patterns) for one in card.channels if one.patterns)}
 
 
 def holding(folder: Path) -> Path:

@@ -76,6 +76,19 @@ class TotalSegmentatorExpert:
         require_weights(plan.weights, folder_for(plan.weights), plan.task.id)
         return (*trusted, *memory_note(image, plan, request))
 
+    def need(self, image: Image, request: Request):
+        """Predicted memory of a run; None where it cannot be known."""
+        return memory_need(image, plan_of(request))
+
+    def looked_for(self, request: Request) -> frozenset[str]:
+        """Ids and names of the structures that a run looks for, found or not."""
+        from ModelManagerLib.labels import structure_of_label
+
+        plan = plan_of(request)
+        names = plan.structures or tuple(plan.task.labels.values())
+        found = [structure_of_label(self.id, plan.task.id, name) for name in names]
+        return frozenset(one.id for one in found) | {one.name.casefold() for one in found}
+
     def run(self, image: Image, request: Request, *, progress: Progress, cancel: CancelToken) -> Prediction:
         """The task's label map on the image's grid, with the package's own label values."""
         with freed_on_out_of_memory():
@@ -134,18 +147,25 @@ def check_modality(image: Image, task: tasks.Task) -> tuple[str, ...]:
     return (f"neither the file nor the user states the modality: the image is taken for {task.modality}",)
 
 
-def memory_note(image: Image, plan: Plan, request: Request) -> tuple[str, ...]:
-    """One sentence when this machine may not have the memory that the run needs; nothing when it fits."""
-    from ModelManagerLib.environment import free_memory_gb
-    from ModelManagerLib.predict import needs_of_runs, network_of, shortage
+def memory_need(image: Image, plan: Plan):
+    """Memory that the run needs, as a `Need`; None for plans that cannot be read, which is told when they are loaded."""
+    from ModelManagerLib.predict import needs_of_runs, network_of
 
     folder = folder_for(plan.weights)
     try:
         networks = [network_of(folder / one.folder / one.model_folder) for one in plan.weights]
-        need = needs_of_runs(image.shape_kji, image.spacing_kji_mm, networks, resampled_before=True)
+        return needs_of_runs(image.shape_kji, image.spacing_kji_mm, networks, resampled_before=True)
     except OncoError:
-        return ()  # plans that cannot be read are told when the network is loaded
-    told = shortage(need, free_memory_gb())
+        return None
+
+
+def memory_note(image: Image, plan: Plan, request: Request) -> tuple[str, ...]:
+    """One sentence when this machine may not have the memory that the run needs; nothing when it fits."""
+    from ModelManagerLib.environment import free_memory_gb
+    from ModelManagerLib.predict import shortage
+
+    need = memory_need(image, plan)
+    told = shortage(need, free_memory_gb()) if need else ""
     return (f"the run {told}",) if told else ()
 
 

@@ -11,9 +11,9 @@ from dataclasses import replace
 import numpy as np
 
 from OncoLib.errors import InputError
-from OncoLib.measure import dice, segment_boxes
+from OncoLib.measure import Box, dice, segment_boxes
 from OncoLib.overlap import joint_box
-from OncoLib.segmentation import BoxProbability, Segmentation
+from OncoLib.segmentation import BoxProbability, Segment, Segmentation
 from OncoSegmentLib.spine.levels import structure_id
 
 HIGH_SDC, MEDIUM_SDC = 0.9, 0.7
@@ -42,20 +42,36 @@ def band(value: float, high: float, medium: float) -> str:
     return "high" if value >= high else "medium" if value >= medium else "low"
 
 
-def on_grid(one, shape_kji: tuple[int, int, int]) -> np.ndarray:
-    """One segment's probabilities on the whole grid."""
-    return one.on_grid(shape_kji) if isinstance(one, BoxProbability) else one
+def within(one, box: Box) -> np.ndarray:
+    """One segment's probabilities in a box of the grid."""
+    return one.within(box) if isinstance(one, BoxProbability) else one[box]
 
 
-def with_probability_bands(segmentation: Segmentation, probabilities) -> Segmentation:
-    """The segmentation with a band for each segment. probabilities: as a `Prediction` has them, in the order of the segments."""
+def with_probability_bands(segmentation: Segmentation, probabilities, inside: np.ndarray | None = None) -> Segmentation:
+    """The segmentation with a band for each segment; "not estimated" for one without a voxel.
+
+    probabilities: as a `Prediction` has them, in the order of the segments. inside: the region that the labels were limited
+    to, bool `[k, j, i]`: what is probable elsewhere was not asked for. Raises InputError for another number of maps.
+    """
     if len(probabilities) != len(segmentation.segments):
         raise InputError(f"{len(probabilities)} probability maps for {len(segmentation.segments)} segments; wanted one each")
-    bands = [
-        band(soft_dice_confidence(on_grid(one, segmentation.shape_kji), segmentation.mask(segment)), HIGH_SDC, MEDIUM_SDC)
-        for one, segment in zip(probabilities, segmentation.segments)
-    ]
-    return with_bands(segmentation, bands)
+    boxes = segment_boxes(segmentation)
+    pairs = zip(probabilities, segmentation.segments)
+    return with_bands(segmentation, [probability_band(segmentation, segment, one, boxes, inside) for one, segment in pairs])
+
+
+def probability_band(segmentation: Segmentation, segment: Segment, one, boxes: dict[Segment, Box], inside) -> str:
+    """The band of one segment, looked at where it or a probability of it is."""
+    if segment not in boxes:
+        return "not estimated"
+    box = (slice(None),) * 3
+    if isinstance(one, BoxProbability):
+        box = joint_box(boxes[segment], one.box if one.values.size else None)
+    found = within(one, box)
+    if inside is not None:
+        found = np.where(inside[box], found, 0)
+    mask = segmentation.layers[segment.layer][box] == segment.label
+    return band(soft_dice_confidence(found, mask), HIGH_SDC, MEDIUM_SDC)
 
 
 def with_agreement_bands(segmentation: Segmentation, others: Sequence[Segmentation]) -> Segmentation:

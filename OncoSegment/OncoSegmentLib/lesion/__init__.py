@@ -1,0 +1,1 @@
+"""Lesions of a segmentation: limited to their organ, one by one, and told where they lie."""
