@@ -132,8 +132,8 @@ def require_packages() -> None:
     missing = [package for module, package in NEEDED.items() if importlib.util.find_spec(module) is None]
     if missing:
         raise ModelError(
-            f"the demo with networks needs {', '.join(missing)}, not installed here; in a clone of OncoSegment run `make demo-ai`,"
-            ' or pip install ".[ai]"'
+            f"the demo with networks needs {', '.join(missing)}, not installed here; in a clone of OncoSegment run"
+            ' `make demo-ai`, or pip install ".[ai]"'
         )
 
 
@@ -141,7 +141,8 @@ def torso(progress: Progress, cancel: CancelToken) -> Part:
     """A CT from neck to thighs and what the nnU-Net finds in it."""
     progress(0.0, "Making a digital patient")
     made = varied_scan(SEED, spacing_mm=TORSO_SPACING_MM, progress=part_of(progress, 0.0, 0.4), cancel=cancel)
-    prediction = segmented(made.image, Request("nnunet", parameters={"weights": TORSO_MODEL}), part_of(progress, 0.4, 0.9), cancel)
+    request = Request("nnunet", parameters={"weights": TORSO_MODEL})
+    prediction = segmented(made.image, request, part_of(progress, 0.4, 0.9), cancel)
     found = compared(prediction, TORSO, torso_masks(made.truth), torso_volumes_ml(made.facts))
     return Part("Torso, nnU-Net", TORSO_MODEL, {"CT": made.image}, prediction, found)
 

@@ -57,7 +57,8 @@ def brain():
     """A cube around the tumor, which is looked for in a coarse scan first."""
     coarse = varied_brain(SEED, spacing_mm=(8.0, 8.0, 8.0), samples=(1, 1, 1))["T1"]
     center = coarse.facts["lesions"][0]["center_patient_mm"]
-    return varied_brain(SEED, region=tuple((at - 50.0, at + 50.0) for at in center), spacing_mm=(1.5, 1.5, 1.5), samples=(2, 2, 2))
+    cube = tuple((at - 50.0, at + 50.0) for at in center)
+    return varied_brain(SEED, region=cube, spacing_mm=(1.5, 1.5, 1.5), samples=(2, 2, 2))
 
 
 def glioma_request(brain, weights: str = "demo-glioma-mr") -> Request:
@@ -187,7 +188,8 @@ def test_the_demo_with_networks_writes_what_it_says(tmp_path):
     ],
 )
 def test_a_training_runs_from_nothing_to_a_model_that_can_be_loaded(tool, few, tmp_path):
-    command = [sys.executable, str(ROOT / "Testing" / "tools" / tool), "--output", str(tmp_path / "model"), "--held-out", "1", *few]
+    script = ROOT / "Testing" / "tools" / tool
+    command = [sys.executable, str(script), "--output", str(tmp_path / "model"), "--held-out", "1", *few]
     done = subprocess.run(command, env=environment(), capture_output=True, timeout=900, cwd=tmp_path)
     assert done.returncode == 0, done.stderr.decode("utf-8", "replace")[-2000:]
     found = json.loads((tmp_path / "model" / "evaluation.json").read_text(encoding="utf-8"))
