@@ -10,6 +10,7 @@ It needs the packages of `make test`. nnU-Net's own trainer trains; its own plan
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import time
@@ -47,7 +48,9 @@ READER = "NibabelIOWithReorient"
 """Turns images to right, anterior, superior before the network sees them, so that the liver is where it was in training."""
 
 SPACING_MM = 3.0
-PATCH = (32, 64, 64)
+PATCH, LESION_PATCH = (32, 64, 64), (32, 48, 48)
+"""Voxels of both stages of the training; the model runs with the first."""
+
 FEATURES = (8, 16, 32, 48)
 LABELS = {
     # as in OncoLib.phantom.regions, in the same order: organs hold their lesions
@@ -63,7 +66,8 @@ ORDER = [1, 3, 5, 2, 4, 6]
 REGIONS = ("body", "body", "trunk", "chest", "abdomen")
 """Take turns over the cases."""
 
-LEARNING_RATE = 5e-3
+LEARNING_RATE, CROSS_ENTROPY = 5e-3, 0.3
+"""Of Adam; weight of the cross entropy beside Dice in the second stage."""
 
 
 def label_map(masks: dict[str, np.ndarray]) -> np.ndarray:
@@ -187,8 +191,11 @@ def prepare(folder: Path, cases: int) -> tuple[dict, dict]:
     return made, described
 
 
-def trainer_class(options):
-    """nnU-Net's trainer without augmentation, which the varied cases replace, with few and short epochs."""
+def trainer_class(epochs: int, iterations: int, lesions_only: bool):
+    """nnU-Net's trainer without augmentation, which the varied cases replace, with few and short epochs.
+
+    lesions_only: patches that are not at random places lie around lesions, else around organs and lesions in turn.
+    """
     import torch
     from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
     from nnunetv2.training.nnUNetTrainer.variants.data_augmentation.nnUNetTrainerNoDA import nnUNetTrainerNoDA
@@ -198,27 +205,73 @@ def trainer_class(options):
 
         def __init__(self, plans: dict, configuration: str, fold, dataset_json: dict, device=None):
             super().__init__(plans, configuration, fold, dataset_json, torch.device("cpu"))
-            self.num_epochs, self.num_iterations_per_epoch = options.epochs, options.iterations
+            self.num_epochs, self.num_iterations_per_epoch = epochs, iterations
             self.num_val_iterations_per_epoch = 1
             self.enable_deep_supervision = False
             self.probabilistic_oversampling, self.oversample_foreground_percent = True, 0.7
             self.initial_lr = LEARNING_RATE
 
         def configure_optimizers(self):
-            """As nnU-Net's trainers that use Adam."""
+            """As nnU-Net's trainers that use Adam; the rate of the first stage ends at six tenths of its way down."""
             optimizer = torch.optim.AdamW(self.network.parameters(), lr=self.initial_lr, weight_decay=self.weight_decay)
-            return optimizer, PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs)
+            steps = self.num_epochs if lesions_only else round(self.num_epochs / 0.6)
+            return optimizer, PolyLRScheduler(optimizer, self.initial_lr, steps)
+
+        def _build_loss(self):
+            """nnU-Net's; around lesions Dice counts more, since cross entropy of so few voxels keeps them from being found."""
+            loss = super()._build_loss()
+            loss.weight_ce = CROSS_ENTROPY if lesions_only else loss.weight_ce
+            return loss
+
+        def get_tr_and_val_datasets(self):
+            """The cases; each tells where its classes are."""
+            found = super().get_tr_and_val_datasets()
+            if lesions_only:
+                for one in found:
+                    one.load_case = around_lesions(one.load_case)
+            return found
 
     return DemoTrainer
 
 
-def train(folder: Path, made: dict, described: dict, options) -> dict:
-    """Runs the training; returns the network's weights."""
-    seeded(options.seed, options.threads)
-    trainer = trainer_class(options)({**made, "continue_training": False}, CONFIGURATION, "all", described)
-    trainer.initialize()
-    trainer.run_training()
-    return trainer.network.state_dict()
+def with_new_heads(weights: dict) -> dict:
+    """The weights with outputs of lesions that start anew: sigmoids that the first stage drove to 0 have no slope to leave it."""
+    import torch
+
+    found = dict(weights)
+    for name in [name for name in found if name.startswith("decoder.seg_layers.")]:
+        value = found[name].clone()
+        value[3:] = torch.randn(value[3:].shape) * 0.3 if name.endswith("weight") else -1.0
+        found[name] = value
+    return found
+
+
+def around_lesions(load_case):
+    """Loads a case that tells of its lesions' places only."""
+
+    def load(name: str):
+        *arrays, properties = load_case(name)
+        places = {key: at for key, at in properties["class_locations"].items() if key in ((2,), (4,), (6,), 2, 4, 6) and len(at)}
+        return *arrays, {**properties, "class_locations": places}
+
+    return load
+
+
+def train(made: dict, described: dict, options) -> dict:
+    """Both stages; returns the network's weights: first organs and lesions, then small patches around lesions."""
+    weights = None
+    for number, (patch, epochs) in enumerate(((PATCH, options.epochs), (LESION_PATCH, 2 * options.epochs))):
+        seeded(options.seed + number, options.threads)
+        plans = json.loads(json.dumps({**made, "continue_training": False}))
+        plans["configurations"][CONFIGURATION]["patch_size"] = list(patch)
+        kind = trainer_class(epochs, options.iterations, lesions_only=number == 1)
+        trainer = kind(plans, CONFIGURATION, "all", described)
+        trainer.initialize()
+        if weights is not None:
+            trainer.network.load_state_dict(with_new_heads(weights))
+        trainer.run_training()
+        weights = trainer.network.state_dict()
+    return weights
 
 
 def model_folder(folder: Path) -> Path:
@@ -259,7 +312,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=MODELS / ID)
     parser.add_argument("--cases", type=int, default=16)
     parser.add_argument("--held-out", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=6, help="of the first stage; the second has twice as many")
     parser.add_argument("--iterations", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only-evaluate", action="store_true", help="of what is in the output folder already")
@@ -278,7 +331,7 @@ def make(options) -> None:
         os.environ["nnUNet_preprocessed"] = f"{name}/preprocessed"
         made, described = prepare(Path(name, "preprocessed"), options.cases)
         drawn = time.perf_counter()
-        weights = train(Path(name), made, described, options)
+        weights = train(made, described, options)
     print(f"drawn in {drawn - start:.0f} s, trained in {time.perf_counter() - drawn:.0f} s", flush=True)
     shutil.rmtree(options.output, ignore_errors=True)
     ship(options.output, made, described, weights)
