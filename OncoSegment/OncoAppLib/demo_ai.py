@@ -58,11 +58,6 @@ class Found:
     measured_ml: float
     exact_ml: float
 
-    @property
-    def title(self) -> str:
-        """Name of the segment, or of the output that found nothing."""
-        return self.segment.name if self.segment else self.name
-
     def cells(self) -> list[str]:
         """Dice and volumes."""
         percent = 100 * (self.measured_ml - self.exact_ml) / self.exact_ml
@@ -236,14 +231,14 @@ def band(part: Part, channel: str, views, **looks) -> Band:
     if channel != "CT":
         low, high = np.percentile(image.voxels, (50, 99.8))
         looks["window"] = ((low + high) / 2, high - low)
-    rows = [(one.segment, one.cells()) for one in part.found]
+    rows = [(one.name.capitalize(), one.segment, one.cells()) for one in part.found]
     title = f"{part.title} ({part.model})"
     return Band(title, image, part.prediction.segmentation, [one.truth for one in part.found], views, HEADS, rows, **looks)
 
 
 def table(part: Part) -> str:
     """Each structure beside the exact truth."""
-    rows = [[one.title, *one.cells()] for one in part.found]
+    rows = [[one.name.capitalize(), *one.cells()] for one in part.found]
     return text_table(["Found by the network", *HEADS], rows, [[] for _ in rows])
 
 

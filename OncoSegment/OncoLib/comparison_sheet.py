@@ -26,7 +26,7 @@ from OncoLib.picture import (
 )
 from OncoLib.segmentation import Segment, Segmentation
 
-TABLE_WIDTH, COLUMN, KEY = 470, 74, 13
+TABLE_WIDTH, COLUMN, KEY = 490, 74, 13
 """Pixels: of the table, of a column of numbers, side of the square in a segment's color."""
 
 
@@ -34,7 +34,8 @@ TABLE_WIDTH, COLUMN, KEY = 470, 74, 13
 class Band:
     """One image with its result. truth: masks `[k, j, i]` that are outlined. views: plane and index along S, A or R.
 
-    rows: for the table: segment, and its cells. heads: of the cells. front: shows the result from the front, too.
+    rows: for the table: name, segment (for its color), and cells. heads: of the cells. front: shows the result from the
+    front, too.
     """
 
     title: str
@@ -43,7 +44,7 @@ class Band:
     truth: Sequence[np.ndarray]
     views: Sequence[tuple[str, int]]
     heads: Sequence[str]
-    rows: Sequence[tuple[Segment | None, Sequence[str]]]
+    rows: Sequence[tuple[str, Segment | None, Sequence[str]]]
     window: tuple[float, float] = WINDOW_HU
     height: int = 560
     front: bool = False
@@ -117,11 +118,11 @@ def table(band: Band):
     ends = [TABLE_WIDTH - COLUMN * (len(band.heads) - 1 - number) for number in range(len(band.heads))]
     for end, head in zip(ends, band.heads):
         draw.text((end, 32), head, fill=DIM, font=font(13), anchor="ra")
-    for number, (segment, cells) in enumerate(band.rows):
+    for number, (name, segment, cells) in enumerate(band.rows):
         y = 56 + 24 * number
         if segment is not None:
             draw.rectangle((0, y + 2, KEY, y + 2 + KEY), fill=tuple(segment.color))
-            draw.text((KEY + 8, y), segment.name, fill=TEXT, font=font(14))
+        draw.text((KEY + 8, y), name, fill=TEXT, font=font(14))
         for end, cell in zip(ends, cells):
             draw.text((end, y), cell, fill=TEXT, font=font(14), anchor="ra")
     return found

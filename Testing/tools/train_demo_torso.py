@@ -191,10 +191,11 @@ def prepare(folder: Path, cases: int) -> tuple[dict, dict]:
     return made, described
 
 
-def trainer_class(epochs: int, iterations: int, lesions_only: bool):
+def trainer_class(epochs: int, iterations: int, lesions_only: bool, around: float = 0.7):
     """nnU-Net's trainer without augmentation, which the varied cases replace, with few and short epochs.
 
-    lesions_only: patches that are not at random places lie around lesions, else around organs and lesions in turn.
+    around: share of patches that are not at random places. lesions_only: these lie around lesions, else around organs and
+    lesions in turn.
     """
     import torch
     from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
@@ -208,7 +209,7 @@ def trainer_class(epochs: int, iterations: int, lesions_only: bool):
             self.num_epochs, self.num_iterations_per_epoch = epochs, iterations
             self.num_val_iterations_per_epoch = 1
             self.enable_deep_supervision = False
-            self.probabilistic_oversampling, self.oversample_foreground_percent = True, 0.7
+            self.probabilistic_oversampling, self.oversample_foreground_percent = True, around
             self.initial_lr = LEARNING_RATE
 
         def configure_optimizers(self):
@@ -258,17 +259,18 @@ def around_lesions(load_case):
 
 
 def train(made: dict, described: dict, options) -> dict:
-    """Both stages; returns the network's weights: first organs and lesions, then small patches around lesions."""
+    """All stages; returns the network's weights: organs and lesions, then small patches around lesions, then mostly random
+    places, which teach it that air beside the patient is no lung."""
     weights = None
-    for number, (patch, epochs) in enumerate(((PATCH, options.epochs), (LESION_PATCH, options.epochs))):
+    for number, (patch, around) in enumerate(((PATCH, 0.7), (LESION_PATCH, 0.7), (PATCH, 0.2))):
         seeded(options.seed + number, options.threads)
         plans = json.loads(json.dumps({**made, "continue_training": False}))
         plans["configurations"][CONFIGURATION]["patch_size"] = list(patch)
-        kind = trainer_class(epochs, options.iterations, lesions_only=number == 1)
+        kind = trainer_class(options.epochs, options.iterations, number == 1, around)
         trainer = kind(plans, CONFIGURATION, "all", described)
         trainer.initialize()
         if weights is not None:
-            trainer.network.load_state_dict(with_new_heads(weights))
+            trainer.network.load_state_dict(with_new_heads(weights) if number == 1 else weights)
         trainer.run_training()
         weights = trainer.network.state_dict()
     return weights

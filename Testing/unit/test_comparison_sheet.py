@@ -27,7 +27,7 @@ def band(result: np.ndarray, truth: np.ndarray, **looks) -> Band:
     image = Image(np.zeros((40, 30, 20), np.int16), GRID, modality="CT", units="HU")
     segment = Segment(1, LIVER.name, LIVER.entry, (255, 0, 0), 0, LIVER.id)
     found = Segmentation((result.astype(np.uint8),), GRID, (segment,), Provenance("test", "1"), "Found")
-    rows = [(segment, ["0.900", "12"])]
+    rows = [("Liver", segment, ["0.900", "12"])]
     return Band("Case", image, found, [truth], [("coronal", 15)], ["Dice", "ml"], rows, height=400, **looks)
 
 
