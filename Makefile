@@ -1,4 +1,5 @@
 # make demo    installs what it needs into .venv and runs the main job on the built-in image
+# make demo-ai the same with two small networks, beside the exact truth; installs PyTorch, nnU-Net and MONAI
 # make test    the same environment with the test tools, then the tests (without the slow ones)
 # make help    all commands
 #
@@ -32,11 +33,12 @@ TEST_ENVIRONMENT := OMP_NUM_THREADS=1
 # PARALLEL= runs all in one process. More than four gain little: engines and workers start processes of their own.
 PARALLEL ?= --numprocesses auto --maxprocesses 4 --dist loadfile
 
-.PHONY: help demo test test-all test-slicer-env bench bench-full bench-gpu lint cmake-lists clean
+.PHONY: help demo demo-ai test test-all test-slicer-env bench bench-full bench-gpu lint cmake-lists clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo             run the main job on the built-in image; results in demo-results"
+	@echo "make demo-ai          two digital patients by two small networks; results in demo-ai-results"
 	@echo "make test             tests, without the slow ones"
 	@echo "make test-all         all tests"
 	@echo "make test-slicer-env  unit and scene tests with the packages of Slicer 5.12 (Python 3.11 or later)"
@@ -49,6 +51,9 @@ help:
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/oncosegment demo --output demo-results --overwrite
+
+demo-ai: $(VENV)/.installed-ai
+	$(VENV)/bin/oncosegment demo --ai --output demo-ai-results --overwrite
 
 test: $(VENV)/.installed-dev
 	$(TEST_ENVIRONMENT) $(VENV)/bin/python -m pytest $(PARALLEL) -m "not slow"
@@ -83,7 +88,7 @@ cmake-lists:
 	$(PYTHON) Testing/tools/cmake_lists.py
 
 clean:
-	rm -rf $(VENV) $(SLICER_VENV) demo-results bench-results build dist oncosegment.egg-info
+	rm -rf $(VENV) $(SLICER_VENV) demo-results demo-ai-results bench-results build dist oncosegment.egg-info
 	rm -rf .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -93,18 +98,29 @@ $(VENV)/.installed: pyproject.toml Makefile
 	$(VENV)/bin/python -m pip install --quiet --editable .
 	touch $@
 
-$(VENV)/.installed-dev: pyproject.toml Makefile
-	$(call make-environment,$(VENV))
-	$(VENV)/bin/python -m pip install --quiet $(TORCH)
-	$(VENV)/bin/python -c "import torch; print('torch==' + torch.__version__.split('+')[0])" > $(VENV)/constraints.txt
-	$(VENV)/bin/python -m pip install --quiet --constraint $(VENV)/constraints.txt --editable '.[dev,ai,keyring,cluster]'
+$(VENV)/.installed-ai: pyproject.toml Makefile
+	$(call install-torch)
+	$(VENV)/bin/python -m pip install --quiet --constraint $(VENV)/constraints.txt --editable '.[ai]'
 	$(VENV)/bin/python Testing/tools/heal_torchvision.py
 	touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-dev: pyproject.toml Makefile
+	$(call install-torch)
+	$(VENV)/bin/python -m pip install --quiet --constraint $(VENV)/constraints.txt --editable '.[dev,ai,keyring,cluster]'
+	$(VENV)/bin/python Testing/tools/heal_torchvision.py
+	touch $@ $(VENV)/.installed $(VENV)/.installed-ai
 
 $(SLICER_VENV)/.installed: pyproject.toml Makefile
 	$(call make-environment,$(SLICER_VENV))
 	$(SLICER_VENV)/bin/python -m pip install --quiet --editable '.[dev]' $(SLICER_PACKAGES)
 	touch $@
+
+# PyTorch first, and fixed, or what comes after exchanges it.
+define install-torch
+$(call make-environment,$(VENV))
+$(VENV)/bin/python -m pip install --quiet $(TORCH)
+$(VENV)/bin/python -c "import torch; print('torch==' + torch.__version__.split('+')[0])" > $(VENV)/constraints.txt
+endef
 
 # Makes the environment $(1) unless it is there; otherwise one sentence says what the machine lacks.
 define make-environment

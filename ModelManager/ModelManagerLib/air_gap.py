@@ -19,6 +19,7 @@ from ModelManagerLib.archive_names import shown
 from ModelManagerLib.catalog import FileFact, ModelCard, Source, all_cards
 from ModelManagerLib.copying import belongs, copy_folder
 from ModelManagerLib.disk import files_below, folder_bytes, require_space, told
+from ModelManagerLib.embedded import refuse_change
 from ModelManagerLib.export_file import Entry
 from ModelManagerLib.install import (
     Job,
@@ -290,6 +291,7 @@ def export(
 
 
 def _exportable(store: Store, card: ModelCard) -> Manifest:
+    refuse_change(card, "exported")
     manifest = readable_manifest(store, card.id)
     if manifest is None or not is_complete(store.place(manifest.place, card.id), manifest):
         raise ModelError(f"{card.id} is {'damaged' if manifest else 'not installed'} and cannot be exported")

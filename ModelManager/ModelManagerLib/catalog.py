@@ -152,7 +152,8 @@ class ModelCard:
     modality: "CT", "MR", several joined by "/", or "any". place: folder of its files below the store's root ("" when
     nothing is stored). spacing_mm: (x, y, z), None where the network's plans say. restricted: not for everybody or not
     clear for whom, so never proposed as a default. needs: one line; requires: the same in numbers. marks: how facts are
-    known, by field name. seed_ids: rows of our notes on sources that this card stands for.
+    known, by field name. embedded: its files come with OncoSegment. caution: what each segment made with it must say, such as
+    that it is for demonstration. seed_ids: rows of our notes on sources that this card stands for.
     """
 
     id: str
@@ -184,6 +185,8 @@ class ModelCard:
     origin: str = BUILT_IN
     restricted: bool = False
     restricted_reason: str = ""
+    embedded: bool = False
+    caution: str = ""
     seed_ids: tuple[str, ...] = ()
 
     @property

@@ -196,8 +196,10 @@ def card_problems(card: ModelCard) -> list[str]:
         found.append("a restricted card has a reason, and only such a card has one")
     if card.license.number_needed and card.sources:
         found.append("weights that need a license number are fetched by the package itself: no sources here")
-    if (card.sources or card.files) and not card.place:
+    if (card.sources or card.files) and not (card.place or card.embedded):
         found.append("files are named but no place for them")
+    if card.embedded:
+        found += _embedded_problems(card)
     if problem_of_id(card.id):
         found.append(f"the id {problem_of_id(card.id)}")
     if card.place and problem_of_place(card.place):
@@ -217,6 +219,18 @@ def card_problems(card: ModelCard) -> list[str]:
         if len(one.value) != digits[one.algorithm]
     ]
     found += [f"the source {one.urls[0]!r} is one file and save_as does not name it" for one in card.sources if _nameless(one)]
+    return found
+
+
+def _embedded_problems(card: ModelCard) -> list[str]:
+    """What files that come with OncoSegment must, and must not, have."""
+    found = []
+    if card.origin != BUILT_IN:
+        found.append("only rows of OncoSegment itself have files that come with it")
+    if card.place or card.sources:
+        found.append("files that come with OncoSegment are neither fetched nor put into the store")
+    if not card.files or any(one.bytes is None or one.sha256 is None for one in card.files):
+        found.append("each file that comes with OncoSegment has its size and its hash")
     return found
 
 

@@ -95,8 +95,9 @@ def search(
     installed: Collection[str] = (),
     cards: Iterable[ModelCard] | None = None,
 ) -> list[Hit]:
-    """Rows that meet every condition: installed ones first, then unrestricted ones, then those whose title has the words,
-    then those that an expert of ours runs, then the order of the catalogue.
+    """Rows that meet every condition: installed ones first, for which what comes with OncoSegment does not count, then
+    unrestricted ones, then those whose title has the words, then those that an expert of ours runs, then the order of the
+    catalogue.
 
     words: each must begin a word of title, task, family, modality, body parts, or of one structure's name, id or code;
     "commercial" finds what may be used commercially. structure: id of our terminology; its side may be left out.
@@ -124,7 +125,7 @@ def search(
         unfit = None if machine is None else tuple(reasons_against(card, machine))
         if not (fits and unfit):
             hit = Hit(card, card.id in installed, unfit)
-            found.append((not hit.installed, card.restricted, score, not has_expert(card), order, hit))
+            found.append((not hit.installed or card.embedded, card.restricted, score, not has_expert(card), order, hit))
     return [hit for *_, hit in sorted(found, key=lambda one: one[:-1])]
 
 

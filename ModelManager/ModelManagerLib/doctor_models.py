@@ -90,7 +90,7 @@ def card_findings(card, store: Path, machine: Machine) -> list[Finding]:
     from ModelManagerLib.store import state
 
     subject = f"Model {card.id}"
-    if not (card.place or card.runnable):
+    if not (card.place or card.runnable or card.embedded):
         return []
     try:
         how = state(card, store)
@@ -100,6 +100,7 @@ def card_findings(card, store: Path, machine: Machine) -> list[Finding]:
         return []
     if how in STATES:
         level, told, repair = STATES[how]
+        repair = "Install OncoSegment again." if card.embedded else repair
         return [Finding(subject, level, f"{card.title} {told}.", repair.format(id=card.id))]
     return [runs(card, subject, machine, how)]
 

@@ -15,6 +15,7 @@ from ModelManagerLib.archive import UnpackedFile, unpack_files
 from ModelManagerLib.catalog import ModelCard, Source
 from ModelManagerLib.copying import copy_file
 from ModelManagerLib.disk import folder_bytes, remove_tree, replace_patiently, require_space, told
+from ModelManagerLib.embedded import refuse_change
 from ModelManagerLib.licenses import AcceptLicense, agree, text_sha256
 from ModelManagerLib.manifest import Manifest, all_manifests, readable_manifest
 from ModelManagerLib.store_places import Store, store_root
@@ -79,6 +80,7 @@ def install(
 
 def require_sources(card: ModelCard) -> None:
     """ModelError for a card whose files are not fetched by us."""
+    refuse_change(card, "installed again")
     if card.license.number_needed:
         raise ModelError(f"{card.id} needs a license number of TotalSegmentator; its package fetches it, then import the folder")
     if not card.sources:

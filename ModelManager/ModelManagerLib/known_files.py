@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ModelManagerLib.embedded import known_hash
 from ModelManagerLib.manifest import all_manifests
 from ModelManagerLib.store_places import Store, store_root
 
 
 def known_sha256(path: Path, root: Path | None = None) -> str | None:
-    """SHA-256 that the file had when it was installed; None for a file that is not of the store."""
+    """SHA-256 that the file had when it was installed, or must have as a file that comes with OncoSegment; None for any
+    other."""
+    if (own := known_hash(path)) is not None:
+        return own
     store = Store(Path(root or store_root()))
     path = Path(path).absolute()
     if not path.is_relative_to(store.root.absolute()):

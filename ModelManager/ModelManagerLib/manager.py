@@ -68,7 +68,8 @@ class Row:
 
     bytes: None when not known. license_id: SPDX or "LicenseRef-...". restricted: why it is no default, "" when it may be
     one. refusal: why it cannot be fetched, "" when it can. too_big, missing: what speaks against a run on this machine.
-    expert: False when nothing of OncoSegment runs it yet. stored: False for what is part of a program. fraction, message:
+    expert: False when nothing of OncoSegment runs it yet. stored: False for what is part of a program. embedded: its files
+    come with OncoSegment. fraction, message:
     of its running job, message "" without one.
     """
 
@@ -86,6 +87,7 @@ class Row:
     own: bool
     expert: bool = True
     stored: bool = True
+    embedded: bool = False
     fraction: float | None = None
     message: str = ""
 
@@ -169,7 +171,7 @@ class Manager:
         """Rows that the words find, installed and unrestricted ones first."""
         there = {one for one, state in self._states.items() if state in HERE}
         hits = search(words, modality=modality, commercial=commercial or None, installed=there, cards=self.cards)
-        rows = [self._row(hit.card) for hit in hits if hit.card.place or hit.card.runnable]
+        rows = [self._row(hit.card) for hit in hits if hit.card.place or hit.card.runnable or hit.card.embedded]
         return [row for row in rows if row.state != "missing" or row.running] if installed_only else rows
 
     def row(self, card_id: str) -> Row:
@@ -194,6 +196,7 @@ class Manager:
             own=card.origin == "user",
             expert=has_expert(card),
             stored=bool(card.place),
+            embedded=card.embedded,
             fraction=job.status.fraction if job else None,
             message=job.status.message if job else "",
         )

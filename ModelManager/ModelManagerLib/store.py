@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ModelManagerLib import embedded
 from ModelManagerLib.air_gap import Imported, export, import_from
 from ModelManagerLib.catalog import ModelCard
 from ModelManagerLib.copying import belongs, hash_file
@@ -95,6 +96,8 @@ def state(card: ModelCard, root: Path | None = None) -> str:
     A look at names and sizes; contents are compared by `verify`, whose last outcome counts here. A card without files of
     its own is "installed".
     """
+    if card.embedded:
+        return "installed" if embedded.is_whole(card) else "damaged"
     if not card.place:
         return "installed"
     store = Store(Path(root or store_root()))
@@ -126,10 +129,11 @@ def installed(root: Path | None = None) -> list[Manifest]:
 def where(card: ModelCard, root: Path | None = None) -> Path:
     """The folder with the card's files; ModelError when they are not there or not whole."""
     found = state(card, root)
+    if card.embedded and found == "installed":
+        return embedded.folder_of(card)
     if not card.place or found not in ("installed", "unverified"):
-        raise ModelError(
-            f"{card.id} is {found if card.place else 'part of a program'}: it has no folder with files that can be used"
-        )
+        how = found if card.place or card.embedded else "part of a program"
+        raise ModelError(f"{card.id} is {how}: it has no folder with files that can be used")
     return place_of(card, root)
 
 
@@ -152,6 +156,9 @@ def verify(
 
     ModelError when the card is not installed; Cancelled.
     """
+    if card.embedded:
+        missing, changed, size = embedded.faults(card, progress, cancel)
+        return Report(card.id, tuple(missing), tuple(changed), bytes=size, verified=True)
     job = Job(Store(Path(root or store_root())), progress, cancel or CancelToken(), patience, now)
     job.store.place(card.place, card.id)
     manifest = _require_manifest(job.store, card)
@@ -201,6 +208,7 @@ def remove(
     Nothing outside of the store is touched, and a place that a link leads out of it is refused (OutputError). ModelError
     for a card that is pinned, or of which nothing is there.
     """
+    embedded.refuse_change(card, "removed")
     job = Job(Store(Path(root or store_root())), progress, cancel or CancelToken(), patience)
     store = job.store
     store.place(card.place, card.id)
@@ -270,6 +278,7 @@ def confirm(card: ModelCard, sha256: str, *, root: Path | None = None, patience:
 
     sha256: of the download, or of the only file. ModelError when it is another one, or there is nothing to compare.
     """
+    embedded.refuse_change(card, "confirmed by another hash")
     manifest = _require_manifest(Store(Path(root or store_root())), card)
     seen = [str(one.get("sha256")) for one in manifest.origin.get("sources", ())] or [one.sha256 for one in manifest.files]
     if len(seen) != 1:
@@ -280,6 +289,7 @@ def confirm(card: ModelCard, sha256: str, *, root: Path | None = None, patience:
 
 
 def _change(card: ModelCard, root: Path | None, patience: Patience, **changes: object) -> Manifest:
+    embedded.refuse_change(card, "pinned or unpinned")
     job = Job(Store(Path(root or store_root())), patience=patience)
     _require_manifest(job.store, card)
     with changing(job, card):

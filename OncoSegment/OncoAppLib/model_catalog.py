@@ -113,7 +113,7 @@ def catalog_and_installed(store: Path | None) -> tuple[tuple, dict[str, str]]:
     if problem:
         print(f"oncosegment: {problem}; your own models are left out", file=sys.stderr)
     ids = {one.card for one in installed(root)}
-    return known, {card.id: state(card, root) for card in known if card.id in ids}
+    return known, {card.id: state(card, root) for card in known if card.id in ids or card.embedded}
 
 
 def tell(hits: list, states: dict[str, str], *, as_json: bool, more: int = 0) -> int:
@@ -137,13 +137,18 @@ def remarks(hit, states: dict[str, str]) -> list[str]:
     if card.runnable:
         found = [f"needs {card.needs}", license_text(card)]
     else:
-        state = STATES[states.get(card.id, "missing")]
+        state = state_text(card, states.get(card.id, "missing"))
         found = [state, "any modality" if card.modality == "any" else card.modality, size_text(card), license_text(card)]
     if card.restricted:
         found.append(f"restricted: {card.restricted_reason}")
     if card.origin == "user":
         found.append("your own row")
     return [text for text in (*found, *(hit.unfit or ())) if text]
+
+
+def state_text(card, state: str) -> str:
+    """State in the store; of a model that comes with OncoSegment, that it does."""
+    return "comes with OncoSegment" if card.embedded and state == "installed" else STATES[state]
 
 
 def size_text(card) -> str:
@@ -179,7 +184,8 @@ def lines_of(card, facts: dict) -> list[tuple[str, str]]:
         ("limits", card.limits),
         ("cite", card.citation),
         ("about", card.homepage),
-        ("state", STATES[facts["state"]] if card.place else ""),
+        ("state", state_text(card, facts["state"]) if card.place or card.embedded else ""),
+        ("caution", card.caution),
         *(line for source in card.sources for line in source_lines(source)),
         *(("time", f"{one.seconds:g} s on {one.device.upper()}: {one.about}") for one in card.times),
         ("known by", "; ".join(f"{field} {mark}" for field, mark in card.marks.items())),

@@ -93,10 +93,11 @@ def stopped(options, error: OncoError, card, made: list) -> int:
 def run_verify(options) -> int:
     """Exit code 4 when one is damaged."""
     from ModelManagerLib import store
+    from ModelManagerLib.embedded import embedded_cards
     from ModelManagerLib.work import card_named
 
     root = root_of(options)
-    ids = options.ids or [one.card for one in store.installed(root)]
+    ids = options.ids or [one.card for one in store.installed(root)] + [one.id for one in embedded_cards()]
     reports = []
     for name in ids:
         with shown_progress(options) as (bar, cancel):
@@ -105,8 +106,6 @@ def run_verify(options) -> int:
             print(reports[-1].sentence)
     if options.json:
         print(json.dumps([{"card": one.card, "sound": one.sound, "sentence": one.sentence} for one in reports]))
-    elif not reports:
-        print("Nothing is installed in this store.")
     return 0 if all(one.sound for one in reports) else 4
 
 

@@ -114,10 +114,14 @@ def profiles_check(options) -> int:
 
 
 def demo(options) -> int:
-    """The main job on a digital patient."""
-    from OncoAppLib.demo import run
+    """The main job on a digital patient; with `--ai` by networks."""
+    if options.ai:
+        from OncoAppLib.demo_ai import run
+    else:
+        from OncoAppLib.demo import run
 
-    return run(options.output, overwrite=options.overwrite, as_json=options.json)
+    folder = options.output or Path("demo-ai-results" if options.ai else "demo-results")
+    return run(folder, overwrite=options.overwrite, as_json=options.json)
 
 
 def volumes(options) -> int:

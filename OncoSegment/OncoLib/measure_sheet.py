@@ -141,20 +141,22 @@ def front_view(segmentation: Segmentation):
     return captioned(relief(segmentation), patient_spacing_mm(segmentation.ijk_to_ras), "coronal", name)
 
 
-def captioned(picture: np.ndarray, spacing_mm: tuple[float, float, float], plane: str, name: str):
-    """Scaled to the common height, with its name and sides."""
+def captioned(
+    picture: np.ndarray, spacing_mm: tuple[float, float, float], plane: str, name: str, *, height: int = OVERVIEW
+):
+    """Scaled to the common height in pixels, with its name and sides."""
     from PIL import Image as Picture
     from PIL import ImageDraw
 
     dy, dx = (step for axis, step in enumerate(spacing_mm) if axis != PLANES.index(plane))
-    width = round(OVERVIEW * picture.shape[1] * dx / (picture.shape[0] * dy))
-    view = Picture.fromarray(picture).resize((max(1, width), OVERVIEW), Picture.Resampling.BILINEAR)
+    width = round(height * picture.shape[1] * dx / (picture.shape[0] * dy))
+    view = Picture.fromarray(picture).resize((max(1, width), height), Picture.Resampling.BILINEAR)
     draw = ImageDraw.Draw(view)
     left, right = ("A", "P") if plane == "sagittal" else ("R", "L")
     for place, text, anchor in (
         ((5, 4), name, "la"),
-        ((5, OVERVIEW // 2), left, "la"),
-        ((width - 5, OVERVIEW // 2), right, "ra"),
+        ((5, height // 2), left, "la"),
+        ((width - 5, height // 2), right, "ra"),
     ):
         draw.text(place, text, fill=TEXT, font=font(15), anchor=anchor, **EDGED)
     return view

@@ -45,11 +45,12 @@ def goals(folder: Path | None = None) -> tuple[list[Goal], list[str]]:
 
 
 def installed_goals() -> tuple[list[Goal], list[str]]:
-    """Models of nnU-Net and MONAI in the store, and sentences on those that cannot be read.
+    """Models of nnU-Net and MONAI in the store and those that come with OncoSegment, and sentences on those that cannot be read.
 
     TotalSegmentator's are in its tasks.
     """
     from ModelManagerLib import store
+    from ModelManagerLib.embedded import embedded_cards
     from ModelManagerLib.store_places import store_root
     from ModelManagerLib.user_catalog import whole_catalog
 
@@ -57,7 +58,7 @@ def installed_goals() -> tuple[list[Goal], list[str]]:
     try:
         root = store_root()
         known = {card.id: card for card in whole_catalog(root)[0]}
-        cards = [known[one.card] for one in store.installed(root) if one.card in known]
+        cards = [known[one.card] for one in store.installed(root) if one.card in known] + [*embedded_cards()]
     except OncoError as error:
         return [], [str(error)]
     for card in cards:

@@ -12,6 +12,7 @@ from OncoLib.errors import InputError
 from OncoLib.image import Image
 from OncoLib.progress import CancelToken, Progress, part_of, silent
 from OncoLib.segmentation import Prediction, Segmentation
+from OncoSegmentLib.caution import caution_of, with_caution
 from OncoSegmentLib.confidence import with_probability_bands
 from OncoSegmentLib.experts.image_checks import allowed
 from OncoSegmentLib.experts.registry import expert
@@ -42,7 +43,9 @@ def check_request(image: Image, request: Request) -> Image:
     image = check_segmentable(image)
     check_grids(image, request)
     request, told = complete(image, request)
-    return image.with_notes(*sentences(told), *expert(request.model).check(image, request))
+    caution = caution_of(request)
+    cautions = (f"about the model that made this: {caution}",) if caution else ()
+    return image.with_notes(*cautions, *sentences(told), *expert(request.model).check(image, request))
 
 
 def complete(image: Image, request: Request) -> tuple[Request, dict[str, str]]:
@@ -75,6 +78,7 @@ def segment(
         seconds=round(clock() - began, 3),
         peak_memory_mb=audit.peak_memory_mb(),
     )
+    segmentation = with_caution(segmentation, caution_of(request))
     segmentation.require_grid_of(image)
     if prediction.probabilities is not None:
         inside = allowed(image, request.region)

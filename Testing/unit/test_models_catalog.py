@@ -64,8 +64,8 @@ def test_marks_say_of_sizes_and_hashes_what_is_true(item):
 
 
 @pytest.mark.parametrize("item", CARDS, ids=lambda item: item.id)
-def test_whatever_is_not_plainly_free_for_everybody_is_restricted_with_its_reason(item):
-    free = item.license.commercial is True and not item.license.gated and not item.license.number_needed
+def test_whatever_is_not_plainly_free_for_everybody_or_for_demonstration_is_restricted_with_its_reason(item):
+    free = item.license.commercial is True and not (item.license.gated or item.license.number_needed or item.caution)
     assert item.restricted is not free
     assert bool(item.restricted_reason) is item.restricted
     assert item.license.text and (item.license.url.startswith("https://") or item.license.commercial is None)

@@ -101,7 +101,9 @@ def state_text(row: Row) -> str:
     """State, or how far its job is."""
     if row.running:
         return _("working") if row.fraction is None else f"{100 * row.fraction:.0f} %"
-    if not row.stored:
+    if row.embedded and row.state == "installed":
+        return _("comes along")
+    if not row.stored and not row.embedded:
         return _("program")
     if row.state == "missing":
         return _("by import") if row.refusal else _("available")

@@ -70,6 +70,7 @@ class BrainAcquisition(Acquisition):
     """As a CT `Acquisition`, in the brain's own frame, for all sequences on one grid.
 
     noise_hu: in the arbitrary units of the signals. growth: volume factors by region (edema, core, necrosis).
+    tumor_center_mm, tumor_turn_degrees: of the glioma in the brain's frame. signals: as `SIGNALS`.
     """
 
     region: str | tuple = BOX_MM
@@ -77,15 +78,18 @@ class BrainAcquisition(Acquisition):
     noise_hu: float = 12.0
     blur_mm: float = 0.4
     growth: Mapping[str, float] = field(default_factory=dict)
+    tumor_center_mm: tuple[float, float, float] = TUMOR_CENTER_MM
+    tumor_turn_degrees: tuple[float, float, float] = TUMOR_TURN
+    signals: Mapping[str, tuple[float, ...]] = field(default_factory=lambda: dict(SIGNALS))
 
 
-def tumor(growth: Mapping[str, float]) -> dict[str, Lesion]:
+def tumor(growth: Mapping[str, float], center_mm=TUMOR_CENTER_MM, degrees=TUMOR_TURN) -> dict[str, Lesion]:
     """What the outer surfaces of the three regions enclose at a date; InputError when one reaches out of the one around it."""
     unknown = set(growth) - set(REGIONS)
     if unknown:
         raise InputError(f"the glioma has no region {min(unknown)!r}; wanted {', '.join(REGIONS)}")
     found = {
-        name: Lesion(*ENCLOSED[name], TUMOR_CENTER_MM, half, name, degrees=TUMOR_TURN).grown(growth.get(name, 1.0))
+        name: Lesion(*ENCLOSED[name], center_mm, half, name, degrees=degrees).grown(growth.get(name, 1.0))
         for name, half in REGIONS.items()
     }
     for outer, inner in (("edema", "core"), ("core", "necrosis")):
@@ -196,8 +200,9 @@ def scan_brain(
     if unknown:
         raise InputError(f"MR sequence {unknown[0]!r} is unknown; wanted {', '.join(SEQUENCES)}")
     check_seed(seed)
-    grid, regions = acquisition.grid(), tumor(acquisition.growth)
-    tables = [{name: values[SEQUENCES.index(one)] for name, values in SIGNALS.items()} for one in sequences]
+    grid = acquisition.grid()
+    regions = tumor(acquisition.growth, acquisition.tumor_center_mm, acquisition.tumor_turn_degrees)
+    tables = [{name: values[SEQUENCES.index(one)] for name, values in acquisition.signals.items()} for one in sequences]
     drawn = part_of(progress, 0, 0.9)
     canvas = draw(
         paints(regions), acquisition.pose, grid, tables, layers=5, samples=acquisition.samples, progress=drawn, cancel=cancel

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-NOT_OURS = {".git", "__pycache__", "build", "dist", "demo-results", "bench-results"}
+NOT_OURS = {".git", "__pycache__", "build", "dist", "demo-results", "demo-ai-results", "bench-results"}
 
 
 def project_files(root: Path) -> list[Path]:
