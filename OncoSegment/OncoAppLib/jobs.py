@@ -67,7 +67,7 @@ def opened_input(options, request: Request, progress: Progress) -> tuple[Input, 
     progress(0.0, "Reading the image")
     if case:
         opened, request, files = case
-        protect_inputs(files, options.output, names_of_result(options.lesions))
+        protect_inputs(files, options.output, names_of_result())
         return opened, request
     request = replace(request, channels=model_options.open_channels(options))
     units, modality = options.units.upper(), options.modality.upper()

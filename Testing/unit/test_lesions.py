@@ -120,6 +120,17 @@ def test_what_lies_outside_of_the_organ_is_a_candidate_and_told():
     assert "candidates are left as they are" in again.notes
 
 
+def test_lesions_that_all_lie_far_from_their_organ_are_candidates():
+    liver, lesion = empty(), empty()
+    liver[2:8, 2:8, 2:8] = 1
+    lesion[32:36, 32:36, 32:36] = 1
+    one = made([lesion], ["liver_lesion"], provenance=lesions.LIVER_TASK)
+    report = split_lesions(one, made([liver], ["liver"]), LesionSettings(margin_mm=5.0))
+    assert not report.lesions
+    assert [(row.voxels, row.reason) for row in report.removed] == [(64, "outside of Liver + 5 mm")]
+    kept_voxels(report, lesion > 0)
+
+
 def test_without_the_organ_nothing_is_cut_and_a_note_says_so():
     found = lesions.liver_lesions()
     report = split_lesions(found)
