@@ -162,12 +162,15 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
         if self.progress:
             self.progress.abandon()
+        if self.panelSection:
+            self.panelSection.close()
         close_own_engine()
         self.setParameterNode(None)
         self.removeObservers()
 
     def enter(self):
-        """Called each time the user opens this module."""
+        """Called each time the user opens this module; models may have been installed since."""
+        self.chooser.lookAgain()
         self.initializeParameterNode()
 
     def exit(self):
@@ -183,7 +186,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.measureSection.keep(None, ())
         self.spineSection.clear()
         self.lesionSection.clear()
-        self.panelSection.clear()
+        self.panelSection.close()
         self.setParameterNode(None)
 
     def onSceneEndSave(self, caller, event):
@@ -250,6 +253,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.chooser,
             prepare=self._prepare,
             channels=lambda: (self.channelChooser.nodes, self._parameterNode.replaceMissing),
+            problem=self._channelProblem,
             volume=lambda: self._parameterNode.inputVolume if self._parameterNode else None,
             begin=self._begin,
             tell=self.progress.tell,
@@ -296,8 +300,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         elif not problem and self._parameterNode.host and not self._parameterNode.hostSegment:
             problem = _("Choose the segment of the host organ, or no host")
         elif not problem:
-            chosen = self._parameterNode
-            problem = channels = self.channelChooser.problem(chosen.inputVolume, chosen.replaceMissing)
+            problem = channels = self._channelProblem()
         self.chooser.tell(channels)
         self.ui.applyButton.enabled = not problem and not self._running
         self.ui.applyButton.toolTip = problem or _("Segment the volume; a new segmentation appears")
@@ -305,6 +308,10 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.spineSection.update(self._parameterNode.measured, running=self._running)
         self.lesionSection.update(self._parameterNode.measured, running=self._running)
         self.panelSection.update(running=self._running)
+
+    def _channelProblem(self):
+        chosen = self._parameterNode
+        return self.channelChooser.problem(chosen.inputVolume, chosen.replaceMissing) if chosen else ""
 
     def onApply(self):
         """Starts the job; refusals are shown as a sentence in the panel, never as a dialog."""

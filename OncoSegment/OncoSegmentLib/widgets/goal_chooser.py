@@ -101,8 +101,12 @@ class GoalChooser:
         return self._channels[1]
 
     def lookAgain(self) -> None:
-        """Forgets what was found about weights, for when the user comes back to the panel."""
+        """Looks anew for models and weights, for when the user comes back to the panel; the choice stays."""
         self._problem, self._channels = ((), ""), ("", None)
+        before, chosen = self._goals, self.ui.goalSelector.currentData
+        self._goals, self.problems = goals()
+        if self._goals != before:
+            self._fillGoals(find_goals(self._goals, self.ui.findEdit.text), chosen)
 
     def onFind(self, words: str) -> None:
         """Shortens the list to what the words find; the choice stays when it is among it."""
