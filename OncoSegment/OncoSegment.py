@@ -103,7 +103,8 @@ class OncoSegmentParameterNode:
     (names separated by spaces; none: all) of a task. region: box that limits the work. host, hostSegment: an organ
     already segmented that limits the work. replaceMissing: a channel without volume is replaced as the model's card allows
     (the volumes of channels are node references, see `ChannelChooser`). show3D: also make closed surfaces. measured: the
-    segmentation to measure. organs: one that says where lesions lie. limitLesions: to the organ that the model's card names.
+    segmentation to measure. organs: one that says where lesions lie. leastLesionMl: what is smaller is a candidate.
+    limitLesions: to the organ that the model's card names.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
@@ -117,6 +118,7 @@ class OncoSegmentParameterNode:
     show3D: bool = False
     measured: vtkMRMLSegmentationNode
     organs: vtkMRMLSegmentationNode
+    leastLesionMl: float = 0.014
     limitLesions: bool = True
 
 

@@ -188,7 +188,8 @@ def test_a_model_that_was_installed_meanwhile_is_there_when_the_user_comes_back(
     add_volume(slicer_stubs.scene, box(4, 32), name="FLAIR")
     widget = slicer_stubs.open_widget("OncoSegment")
     choose(widget)
-    model = tiny.write_model(tmp_path / "Dataset912_Later", labels={"background": 0, "lesion": 1}, factors=[[0.0], [4.0]], biases=[0.0, -4.0])
+    labels = {"background": 0, "lesion": 1}
+    model = tiny.write_model(tmp_path / "Dataset912_Later", labels=labels, factors=[[0.0], [4.0]], biases=[0.0, -4.0])
     widget.exit()
     import_own(model.parent, "later", accept_license=lambda _license: True)
     assert widget.ui.goalSelector.findData("nnunet:later") < 0

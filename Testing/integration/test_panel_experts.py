@@ -167,10 +167,10 @@ def test_goals_join_and_leave_and_a_run_gives_a_table_with_low_agreement_first(s
     finish(slicer_stubs, widget)
     rows = texts(section.ui.panelTable)
     bands = [row[1] for row in rows]
-    assert bands == sorted(bands, key=["Low", "Candidate", "One expert only", "Moderate", "High"].index)
+    assert bands == sorted(bands, key=["Low", "Candidate", "One expert", "Moderate", "High"].index)
     found = {row[0]: row for row in rows}
     assert found["Cortical bone"][1:] == ["High", "2 of 2", "1.000", "1.000", "", "1.000"]
-    assert rows[0][1:4] == ["One expert only", "1 of 1", ""]
+    assert rows[0][1:4] == ["One expert", "1 of 1", ""]
     assert len(read()[0]) == runs + 3, "every expert's run is in the log"
     assert widget.progress.sentence == "Done: Chest: Consensus"
     assert widget.ui.segmentTable.rowCount == len(rows) and "the same in every voxel" in widget.ui.notesLabel.text

@@ -6,7 +6,6 @@ import vtk
 
 from stubs.qt_widgets import QWidget
 
-
 observed: list[tuple] = []
 """Objects of the scene that widgets observe, with the tags; `install_stubs` ends them, or they would outlive the widgets."""
 

@@ -48,8 +48,9 @@ class QObject:
     """A Qt object that remembers what was set.
 
     `properties` maps a property to its first value, `signals` lists full signatures, and `notify` maps a property to
-    the signal that its change emits, `read_only` names those without a setter. Subclasses add to what their bases list. As in PythonQt a property is an
-    attribute (`label.text`), has a setter (`label.setText(...)`), and an unknown attribute cannot be set.
+    the signal that its change emits, `read_only` names those without a setter. Subclasses add to what their
+    bases list. As in PythonQt a property is an attribute (`label.text`), has a setter (`label.setText(...)`), and an unknown
+    attribute cannot be set.
     """
 
     properties: dict[str, object] = {"objectName": ""}

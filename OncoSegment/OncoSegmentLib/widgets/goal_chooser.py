@@ -8,6 +8,7 @@ import qt
 from slicer.i18n import tr as _
 
 from OncoSegmentLib.goals import Goal, find_goals, goals, model_with_channels, problem_of, request_of
+from OncoSegmentLib.widgets.segment_table import tip
 
 
 def speed_titles() -> dict[str, str]:
@@ -30,7 +31,7 @@ class GoalChooser:
         self._picked: set[str] = set()
         self._problem: tuple[tuple, str] = ((), "")
         self._channels: tuple[str, object] = ("", None)
-        self._more = ""
+        self._more, self._tip = "", ui.goalSelector.toolTip  # titles are longer than the panel is wide
         ui.findEdit.connect("textChanged(QString)", self.onFind)
         ui.goalSelector.connect("currentIndexChanged(int)", self.onGoal)
         ui.speedSelector.connect("currentIndexChanged(int)", self.onSpeed)
@@ -92,6 +93,7 @@ class GoalChooser:
     def _showHint(self) -> None:
         self.ui.hintLabel.text = self._problem[1] or self._more or "\n".join(self.problems)
         self.ui.hintLabel.setVisible(bool(self.ui.hintLabel.text))
+        self.ui.goalSelector.toolTip = tip([one for one in (self.ui.goalSelector.currentText, self._tip) if one])
 
     def channels(self):
         """The model of the choice when it takes several images (`TakesChannels`), or None. Looked at once for each goal."""
