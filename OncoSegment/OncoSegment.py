@@ -6,12 +6,14 @@ that Slicer starts no slower.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import slicer
 import vtk
 from slicer import vtkMRMLMarkupsROINode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
-from slicer.parameterNodeWrapper import parameterNodeWrapper
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
@@ -118,7 +120,7 @@ class OncoSegmentParameterNode:
     show3D: bool = False
     measured: vtkMRMLSegmentationNode
     organs: vtkMRMLSegmentationNode
-    leastLesionMl: float = 0.014
+    leastLesionMl: Annotated[float, WithinRange(0.0, 99.0)] = 0.014
     limitLesions: bool = True
 
 

@@ -59,3 +59,11 @@ def test_channels_chosen_for_one_volume_are_not_mixed_with_another():
     scene.RemoveNode(second)
     with pytest.raises(InputError, match="the channel FLAIR was removed from the scene"):
         prepare(first, Request("nnunet"), channels=chosen, elsewhere=True)
+
+
+def test_one_place_alone_asks_for_collections_that_must_be_given_back(repository_root):
+    names = (".GetNodesByClass(", ".GetNodesByClassByName(", ".GetNodesByName(")
+    folders = [repository_root / module for module in ("OncoSegment", "ModelManager", "LongitudinalCompare")]
+    files = [path for folder in folders for path in sorted(folder.rglob("*.py"))]
+    asking = [path.name for path in files if any(name in path.read_text(encoding="utf-8") for name in names)]
+    assert asking == ["nodes.py"]

@@ -52,6 +52,7 @@ def test_volumes_are_proposed_and_the_model_runs_on_them(slicer_stubs):
     assert not widget.ui.channelsPlace.visible
     choose(widget)
     assert widget.ui.channelsPlace.visible and not widget.ui.replaceMissingCheckBox.visible
+    assert widget.ui.goalSelector.currentText in widget.ui.goalSelector.toolTip, "titles are longer than the panel is wide"
     assert shown(widget) == {"T1c:": "6: AX T1 POST", "FLAIR:": "5: AX T2 FLAIR"}
     assert widget.ui.applyButton.enabled and widget._parameterNode.inputVolume is flair
     widget.ui.applyButton.click()

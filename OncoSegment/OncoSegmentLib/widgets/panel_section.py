@@ -188,7 +188,7 @@ class PanelSection:
             for at, name in enumerate(names):
                 value = one["experts"].get(name, {}).get("dice")
                 tables.put(table, row, FIRST_DICE + at, number(value), _("Dice of {name} with the consensus").format(name=name))
-            if told:
+            if left_out:  # candidates stay black: they are to be looked at
                 for column in range(len(heads)):
                     table.item(row, column).setForeground(qt.QBrush(qt.QColor(*LEFT_OUT_COLOR)))
         tables.share_width(table, (STRUCTURE,))
