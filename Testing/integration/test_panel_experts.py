@@ -229,3 +229,28 @@ def test_cancel_leaves_the_scene_as_it_was(slicer_stubs):
     finish(slicer_stubs, widget)
     assert "Cancelled" in widget.progress.sentence and section.ui.panelRunButton.enabled
     assert slicer_stubs.scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
+
+
+def test_views_are_given_back_when_the_module_is_reloaded(slicer_stubs, result):
+    scene = slicer_stubs.scene
+    volume = add_volume(scene, boxes(), name="CT")
+    view = slicer.vtkMRMLSliceCompositeNode()
+    view.SetLayoutName("Red")
+    scene.AddNode(view)
+    widget = slicer_stubs.open_widget("OncoSegment")
+    widget.panelSection._on_result(result, volume.GetID())
+    widget.panelSection.ui.disagreementButton.click()
+    assert view.GetForegroundVolumeID() and view.GetForegroundOpacity() > 0
+    widget.cleanup()
+    assert not view.GetForegroundVolumeID() and view.GetForegroundOpacity() == 0
+
+
+def test_what_the_consensus_left_out_is_gray_and_a_candidate_is_not(slicer_stubs, result):
+    volume = add_volume(slicer_stubs.scene, boxes(), name="CT")
+    section = slicer_stubs.open_widget("OncoSegment").panelSection
+    section._on_result(result, volume.GetID())
+    table = section.ui.panelTable
+    shown_rows = [row[:2] for row in texts(table)]
+    assert shown_rows == [["Liver lesion", "Left out"], ["Liver", "Low"], ["Liver lesion, candidate 1", "Candidate"]]
+    assert "Low; not in the consensus" in table.item(0, 1).look["toolTip"]
+    assert [row for row in range(table.rowCount) if "foreground" in table.item(row, 0).look] == [0]
