@@ -6,12 +6,14 @@ that Slicer starts no slower.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import slicer
 import vtk
 from slicer import vtkMRMLMarkupsROINode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
-from slicer.parameterNodeWrapper import parameterNodeWrapper
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
@@ -103,7 +105,8 @@ class OncoSegmentParameterNode:
     (names separated by spaces; none: all) of a task. region: box that limits the work. host, hostSegment: an organ
     already segmented that limits the work. replaceMissing: a channel without volume is replaced as the model's card allows
     (the volumes of channels are node references, see `ChannelChooser`). show3D: also make closed surfaces. measured: the
-    segmentation to measure. organs: one that says where lesions lie. limitLesions: to the organ that the model's card names.
+    segmentation to measure. organs: one that says where lesions lie. leastLesionMl: what is smaller is a candidate.
+    limitLesions: to the organ that the model's card names.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
@@ -117,6 +120,7 @@ class OncoSegmentParameterNode:
     show3D: bool = False
     measured: vtkMRMLSegmentationNode
     organs: vtkMRMLSegmentationNode
+    leastLesionMl: Annotated[float, WithinRange(0.0, 99.0)] = 0.014
     limitLesions: bool = True
 
 
@@ -162,12 +166,15 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
         if self.progress:
             self.progress.abandon()
+        if self.panelSection:
+            self.panelSection.close()
         close_own_engine()
         self.setParameterNode(None)
         self.removeObservers()
 
     def enter(self):
-        """Called each time the user opens this module."""
+        """Called each time the user opens this module; models may have been installed since."""
+        self.chooser.lookAgain()
         self.initializeParameterNode()
 
     def exit(self):
@@ -183,7 +190,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.measureSection.keep(None, ())
         self.spineSection.clear()
         self.lesionSection.clear()
-        self.panelSection.clear()
+        self.panelSection.close()
         self.setParameterNode(None)
 
     def onSceneEndSave(self, caller, event):
@@ -250,6 +257,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.chooser,
             prepare=self._prepare,
             channels=lambda: (self.channelChooser.nodes, self._parameterNode.replaceMissing),
+            problem=self._channelProblem,
             volume=lambda: self._parameterNode.inputVolume if self._parameterNode else None,
             begin=self._begin,
             tell=self.progress.tell,
@@ -296,8 +304,7 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         elif not problem and self._parameterNode.host and not self._parameterNode.hostSegment:
             problem = _("Choose the segment of the host organ, or no host")
         elif not problem:
-            chosen = self._parameterNode
-            problem = channels = self.channelChooser.problem(chosen.inputVolume, chosen.replaceMissing)
+            problem = channels = self._channelProblem()
         self.chooser.tell(channels)
         self.ui.applyButton.enabled = not problem and not self._running
         self.ui.applyButton.toolTip = problem or _("Segment the volume; a new segmentation appears")
@@ -305,6 +312,10 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.spineSection.update(self._parameterNode.measured, running=self._running)
         self.lesionSection.update(self._parameterNode.measured, running=self._running)
         self.panelSection.update(running=self._running)
+
+    def _channelProblem(self):
+        chosen = self._parameterNode
+        return self.channelChooser.problem(chosen.inputVolume, chosen.replaceMissing) if chosen else ""
 
     def onApply(self):
         """Starts the job; refusals are shown as a sentence in the panel, never as a dialog."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 
 import pytest
 
 from conformance.trees import write
+from OncoLib.scene.host import new_host
+from stubs.install import install_stubs
 
 MODULE = '''
 from __future__ import annotations
@@ -233,3 +236,53 @@ def test_everything_is_as_before_afterwards():
         assert "qt" in sys.modules
     assert {name for name in sys.modules if name.split(".")[0] in ("qt", "ctk", "slicer")} == modules
     assert vars(slicer) == before
+
+
+def test_a_selector_tells_of_what_nobody_chose_as_slicer_does(tried, slicer_stubs):
+    """qMRMLNodeComboBox follows the text of its list: a new name is a change, and Qt goes on to the next row of one that goes."""
+    scene, selector = slicer_stubs.scene, tried.ui.inputSelector
+    first, second, third = (scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name) for name in "abc")
+    scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "labels")
+    selector.showChildNodeTypes = False
+    assert [selector.nodeFromIndex(at).GetName() for at in range(selector.nodeCount())] == ["a", "b", "c"]
+    heard = []
+    selector.setCurrentNode(second)
+    selector.connect("currentNodeChanged(vtkMRMLNode*)", lambda node: heard.append(node and node.GetName()))
+    second.SetName("b again")
+    scene.RemoveNode(second)
+    assert heard == ["b again", "c"] and selector.currentNode() is third
+    scene.RemoveNode(third)
+    scene.RemoveNode(first)
+    assert heard == ["b again", "c", "a", None]
+
+
+def test_a_slot_gets_as_many_arguments_as_pythonqt_gives_it(tried):
+    """PythonQt looks at functions and methods only; a `partial` gets all that the signal has, and breaks."""
+    heard = []
+    tried.ui.applyButton.connect("clicked(bool)", lambda: heard.append("function"))
+    tried.ui.applyButton.click()
+    tried.ui.applyButton.connect("clicked(bool)", partial(lambda name: heard.append(name), "partial"))
+    with pytest.raises(TypeError, match="takes 1 positional argument but 2 were given"):
+        tried.ui.applyButton.click()
+    assert heard == ["function", "function"]
+
+
+def test_what_has_no_setter_in_qt_cannot_be_set(tried):
+    with pytest.raises(AttributeError, match="read-only"):
+        tried.ui.applyButton.width = 100
+    with pytest.raises(AttributeError, match="setWidth"):
+        tried.ui.applyButton.setWidth(100)
+
+
+def test_what_an_observer_raises_reaches_the_test():
+    """VTK prints it and goes on."""
+    scene = new_host().scene
+
+    def fail(_caller, _event):
+        raise ValueError("half filled")
+
+    with pytest.raises(ValueError, match="half filled"):
+        with install_stubs(scene):
+            tag = scene.AddObserver(scene.EndCloseEvent, fail)
+            scene.Clear(False)
+            scene.RemoveObserver(tag)

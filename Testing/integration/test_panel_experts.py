@@ -11,7 +11,9 @@ from helpers import reference_ct
 from helpers_experts import INNER, LESION, NARROW, OUTER, SPOT, WIDE, boxes, by_range
 from helpers_panel import finish
 from OncoLib.scene.host import new_host
+from OncoLib.scene.nodes import nodes_of_class
 from OncoLib.scene.segmentations import segmentation_of
+from OncoLib.scene.visibility import shown_segments
 from OncoLib.scene.volumes import add_volume, image_of
 from OncoSegmentLib.engine import jobs
 from OncoSegmentLib.evaluation_log import read
@@ -60,7 +62,7 @@ def test_the_map_is_a_volume_over_the_views_which_get_back_what_they_showed(resu
     views[0].SetForegroundVolumeID(other.GetID())
     views[0].SetForegroundOpacity(0.25)
     nodes = publish_panel(host.scene, result, volume)
-    node = add_disagreement(host.scene, result.consensus.disagreement, nodes, volume)
+    node = add_disagreement(host.scene, result.consensus.disagreement, nodes)
     assert np.array_equal(image_of(node).voxels, result.consensus.disagreement)
     assert np.array_equal(image_of(node).ijk_to_ras, boxes().ijk_to_ras) and node.GetName() == "CT: Disagreement"
     display = node.GetDisplayNode()
@@ -78,6 +80,56 @@ def test_the_map_is_a_volume_over_the_views_which_get_back_what_they_showed(resu
     overlay.hide()
     assert [(view.GetForegroundVolumeID(), view.GetForegroundOpacity()) for view in views][0] == (other.GetID(), 0.25)
     assert views[1].GetForegroundVolumeID() == other.GetID(), "what the user chose since stays"
+
+
+def test_no_segment_is_hidden_by_what_a_view_kept_of_another_scene(result):
+    """The segment selectors of Slicer's slice views hide one of a segmentation that is new to them."""
+    host = new_host()
+    added = []
+
+    def hide_first(scene, _event):
+        for node in nodes_of_class(scene, "vtkMRMLSegmentationNode"):
+            if node not in added:
+                added.append(node)
+                node.GetDisplayNode().SetSegmentVisibility(node.GetSegmentation().GetNthSegmentID(0), False)
+
+    tag = host.scene.AddObserver(host.scene.EndBatchProcessEvent, hide_first)
+    nodes = publish_panel(host.scene, result, add_volume(host.scene, boxes(), name="CT"))
+    host.scene.RemoveObserver(tag)
+    own = [nodes.consensus, *nodes.experts.values()]
+    assert set(own) <= set(added)
+    assert all(shown_segments(node) == list(node.GetSegmentation().GetSegmentIDs()) for node in own)
+
+
+def test_a_panel_is_one_change_for_lists_and_views(result):
+    scene, ends = new_host().scene, []
+    tag = scene.AddObserver(scene.EndBatchProcessEvent, lambda *_event: ends.append(True))
+    publish_panel(scene, result)
+    scene.RemoveObserver(tag)
+    assert len(ends) == 1
+
+
+def test_views_get_back_what_they_showed_when_the_map_or_that_volume_is_removed(result):
+    scene = new_host().scene
+    volume, other = (add_volume(scene, boxes(), name=name) for name in ("CT", "PET"))
+    views = [slicer.vtkMRMLSliceCompositeNode() for _ in range(2)]
+    for view, name, before in zip(views, ("Red", "Green"), (volume, other)):
+        view.SetLayoutName(name)
+        view.SetSingletonTag(name)
+        scene.AddNode(view)
+        view.SetForegroundVolumeID(before.GetID())
+        view.SetForegroundOpacity(0.25)
+    nodes = publish_panel(scene, result, volume)
+    scene.RemoveNode(nodes.consensus)
+    node = add_disagreement(scene, result.consensus.disagreement, nodes)
+    assert np.array_equal(image_of(node).ijk_to_ras, boxes().ijk_to_ras), "also when the consensus is gone"
+    overlay = Overlay(scene, node)
+    scene.RemoveNode(node)
+    scene.RemoveNode(other)
+    assert not overlay.shown
+    overlay.hide()
+    assert [view.GetForegroundVolumeID() for view in views] == [volume.GetID(), None]
+    assert [view.GetForegroundOpacity() for view in views] == [0.25, 0.25]
 
 
 def ask(widget, *goals):
@@ -115,10 +167,10 @@ def test_goals_join_and_leave_and_a_run_gives_a_table_with_low_agreement_first(s
     finish(slicer_stubs, widget)
     rows = texts(section.ui.panelTable)
     bands = [row[1] for row in rows]
-    assert bands == sorted(bands, key=["Low", "Candidate", "One expert only", "Moderate", "High"].index)
+    assert bands == sorted(bands, key=["Low", "Candidate", "One expert", "Moderate", "High"].index)
     found = {row[0]: row for row in rows}
     assert found["Cortical bone"][1:] == ["High", "2 of 2", "1.000", "1.000", "", "1.000"]
-    assert rows[0][1:4] == ["One expert only", "1 of 1", ""]
+    assert rows[0][1:4] == ["One expert", "1 of 1", ""]
     assert len(read()[0]) == runs + 3, "every expert's run is in the log"
     assert widget.progress.sentence == "Done: Chest: Consensus"
     assert widget.ui.segmentTable.rowCount == len(rows) and "the same in every voxel" in widget.ui.notesLabel.text
@@ -130,8 +182,28 @@ def test_goals_join_and_leave_and_a_run_gives_a_table_with_low_agreement_first(s
     assert composite.GetForegroundVolumeID() and section.ui.disagreementButton.text == "Hide disagreement"
     section.ui.disagreementButton.click()
     assert not composite.GetForegroundVolumeID() and section.ui.disagreementButton.text == "Show disagreement"
+    slicer_stubs.scene.RemoveNode(slicer_stubs.scene.GetFirstNodeByName("Chest: Disagreement"))
+    widget.ui.inputSelector.setCurrentNode(add_volume(slicer_stubs.scene, boxes(), name="Another"))
+    section.ui.disagreementButton.click()
+    shown_map = slicer_stubs.scene.GetNodeByID(composite.GetForegroundVolumeID())
+    assert shown_map.GetName().startswith("Chest: Disagreement"), "named after the scan that the panel saw"
     slicer_stubs.scene.Clear(False)
     assert section.ui.panelTable.rowCount == 0 and not section.ui.disagreementButton.enabled
+    assert section.ui.disagreementButton.text == "Show disagreement" and composite.GetForegroundOpacity() == 0.0
+    assert section.ui.panelList.count == 3, "profiles need no volume of the scene that went"
+
+
+def test_a_scene_that_closes_ends_the_panel(slicer_stubs):
+    add_volume(slicer_stubs.scene, reference_ct("chest", (2.0, 2.0, 2.5)), name="Chest")
+    widget = slicer_stubs.open_widget("OncoSegment")
+    section = ask(widget, "profile:bones", "profile:lungs")
+    section.ui.panelRunButton.click()
+    job = widget.progress.monitor.job
+    slicer_stubs.scene.Clear(False)
+    assert widget.progress.monitor is None and job._closed and job._folder is not None and not job._folder.exists()
+    add_volume(slicer_stubs.scene, reference_ct(), name="Next")
+    widget.enter()
+    assert section.ui.panelRunButton.enabled and section.ui.panelList.count == 2
 
 
 def test_what_cannot_be_run_is_a_sentence_and_nothing_starts(slicer_stubs):
@@ -157,3 +229,28 @@ def test_cancel_leaves_the_scene_as_it_was(slicer_stubs):
     finish(slicer_stubs, widget)
     assert "Cancelled" in widget.progress.sentence and section.ui.panelRunButton.enabled
     assert slicer_stubs.scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
+
+
+def test_views_are_given_back_when_the_module_is_reloaded(slicer_stubs, result):
+    scene = slicer_stubs.scene
+    volume = add_volume(scene, boxes(), name="CT")
+    view = slicer.vtkMRMLSliceCompositeNode()
+    view.SetLayoutName("Red")
+    scene.AddNode(view)
+    widget = slicer_stubs.open_widget("OncoSegment")
+    widget.panelSection._on_result(result, volume.GetID())
+    widget.panelSection.ui.disagreementButton.click()
+    assert view.GetForegroundVolumeID() and view.GetForegroundOpacity() > 0
+    widget.cleanup()
+    assert not view.GetForegroundVolumeID() and view.GetForegroundOpacity() == 0
+
+
+def test_what_the_consensus_left_out_is_gray_and_a_candidate_is_not(slicer_stubs, result):
+    volume = add_volume(slicer_stubs.scene, boxes(), name="CT")
+    section = slicer_stubs.open_widget("OncoSegment").panelSection
+    section._on_result(result, volume.GetID())
+    table = section.ui.panelTable
+    shown_rows = [row[:2] for row in texts(table)]
+    assert shown_rows == [["Liver lesion", "Left out"], ["Liver", "Low"], ["Liver lesion, candidate 1", "Candidate"]]
+    assert "Low; not in the consensus" in table.item(0, 1).look["toolTip"]
+    assert [row for row in range(table.rowCount) if "foreground" in table.item(row, 0).look] == [0]

@@ -10,6 +10,7 @@ import helpers_lesions as lesions
 from helpers_panel import finish
 from OncoLib.scene.host import new_host
 from OncoLib.scene.segmentations import add_segmentation, segmentation_of
+from OncoSegmentLib.lesion.settings import LEAST_ML
 from OncoSegmentLib.lesion.split import split_lesions
 from OncoSegmentLib.scene.lesions import publish_lesions
 
@@ -58,6 +59,34 @@ def test_without_limit_and_organs_the_false_one_is_a_lesion(slicer_stubs, panel)
     rows = split(slicer_stubs, widget)
     assert len(rows) == 4 and {row[1] for row in rows} == {"not in a known structure"}
     assert "no organ or bone" in widget.ui.lesionNotesLabel.text
+
+
+def test_the_smallest_lesion_is_kept_with_the_scene(slicer_stubs, panel):
+    widget, _node, _organs = panel
+    box = widget.ui.lesionLeastSpinBox
+    assert (box.minimum, box.maximum) == (0.0, 99.0), "Slicer takes the range away where the parameter has none"
+    assert box.value == widget._parameterNode.leastLesionMl == LEAST_ML
+    widget.ui.lesionLeastSpinBox.value = 2.0
+    widget.exit()
+    widget.ui.lesionLeastSpinBox.value = LEAST_ML
+    widget.enter()
+    assert widget.ui.lesionLeastSpinBox.value == 2.0
+    rows = split(slicer_stubs, widget)
+    assert [row[2] for row in rows if row[1] == "smaller than 2 ml or 4 voxels"] == ["1.03"]
+
+
+def test_numbers_get_what_they_need_and_names_the_rest(slicer_stubs, panel):
+    """Of the 400 pixels that are seen 24 are for a scroll bar and 3 times 50 for numbers; names keep 100 at least."""
+    from OncoLib.widgets import tables
+
+    table = panel[0].ui.lesionTable
+    for column, width in enumerate((200, 100, 50, 50, 50)):
+        table.setColumnWidth(column, width)
+    tables.share_width(table, (0, 1))
+    assert [table.columnWidth(column) for column in range(5)] == [226 * 200 // 300, 100, 50, 50, 50]
+    table.setColumnWidth(0, 100)
+    tables.share_width(table, (0, 1))
+    assert [table.columnWidth(column) for column in range(2)] == [113, 113]
 
 
 def test_a_click_goes_to_the_lesion_until_the_node_changes(slicer_stubs, panel):

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
 
-from stubs import qt_core, qt_tables, qt_texts
+from stubs import mrml_widgets, qt_core, qt_tables, qt_texts
 from stubs.application import Application, Modules
 from stubs.parameter_node import WRAPPER_NAMES
 from stubs.qt_names import CTK_CLASSES, QT_CLASSES, SLICER_WIDGETS, stub_module
@@ -56,7 +56,8 @@ class Stubs:
 
 @contextmanager
 def install_stubs(scene, *, application_logic=None, logics: dict[str, object] | None = None) -> Iterator[Stubs]:
-    """The stubs are in place inside the `with` block; after it everything is as it was before.
+    """The stubs are in place inside the `with` block; after it everything is as it was before, and what an observer of the
+    scene raised inside is raised.
 
     `scene` is a real vtkMRMLScene, `logics` maps module names (`"Segmentations"`) to their real logics.
     Module files and widgets imported inside are forgotten after it, because they keep the stubs in their names.
@@ -69,15 +70,20 @@ def install_stubs(scene, *, application_logic=None, logics: dict[str, object] | 
     before = {name: vars(slicer)[name] for name in (*names, *parts) if name in vars(slicer)}
     replaced = {name: sys.modules.get(name) for name in ("qt", "ctk", *(f"slicer.{part}" for part in parts))}
     imported = set(sys.modules)
+    hook, failures = sys.excepthook, []
     reset_memory()
     sys.modules.update({"qt": stub_module("qt", QT_CLASSES), "ctk": stub_module("ctk", CTK_CLASSES)})
     sys.modules.update({f"slicer.{part}": module for part, module in parts.items()})
     vars(slicer).update({**names, **parts})
+    # VTK prints what an observer raises and goes on, in Slicer too: the panel is half filled then, which no test would see.
+    sys.excepthook = lambda _kind, error, _trace: failures.append(error)
     try:
         yield stubs
     finally:
         for widget in stubs.opened:  # as the application does when it closes: observers and jobs go
             widget.cleanup()
+        mrml_widgets.forget_observers()
+        sys.excepthook = hook
         for name in (*names, *parts):
             vars(slicer).pop(name, None)
         vars(slicer).update(before)
@@ -87,6 +93,8 @@ def install_stubs(scene, *, application_logic=None, logics: dict[str, object] | 
             if module is not None:
                 sys.modules[name] = module
         reset_memory()
+    if failures:
+        raise failures[0]
 
 
 def slicer_parts() -> dict[str, ModuleType]:

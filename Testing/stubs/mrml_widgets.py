@@ -2,7 +2,31 @@
 
 from __future__ import annotations
 
+import vtk
+
 from stubs.qt_widgets import QWidget
+
+observed: list[tuple] = []
+"""Objects of the scene that widgets observe, with the tags; `install_stubs` ends them, or they would outlive the widgets."""
+
+
+def observe(target, event, slot) -> tuple:
+    """Observes until `leave`."""
+    observed.append((target, target.AddObserver(event, slot)))
+    return observed[-1]
+
+
+def leave(one: tuple | None) -> None:
+    """Ends what `observe` began; harmless for None."""
+    if one is not None:
+        one[0].RemoveObserver(one[1])
+        observed.remove(one)
+
+
+def forget_observers() -> None:
+    """Ends all of them."""
+    while observed:
+        leave(observed[-1])
 
 
 class qSlicerWidget(QWidget):
@@ -36,7 +60,11 @@ class qSlicerScriptedLoadableModuleWidget(qMRMLWidget):
 
 
 class qMRMLNodeComboBox(qSlicerWidget):
-    """Chooses a node. Without a scene it has none: the usual reason why Apply stays disabled."""
+    """Chooses a node. Without a scene it has none: the usual reason why Apply stays disabled.
+
+    As in Slicer a renamed node is told as a change, and when the chosen node leaves the scene Qt's list goes on to the one
+    that follows it, which nobody chose.
+    """
 
     properties = {
         "nodeTypes": [], "hideChildNodeTypes": [], "baseName": "", "showHidden": False, "showChildNodeTypes": True,
@@ -45,11 +73,50 @@ class qMRMLNodeComboBox(qSlicerWidget):
         "interactionNodeSingletonTag": "",
     }
     signals = ("currentNodeChanged(vtkMRMLNode*)", "currentNodeIDChanged(QString)",
-               "nodeAdded(vtkMRMLNode*)", "nodeAddedByUser(vtkMRMLNode*)")
+               "nodeAdded(vtkMRMLNode*)", "nodeAddedByUser(vtkMRMLNode*)", "nodeActivated(vtkMRMLNode*)",
+               "nodeAboutToBeRemoved(vtkMRMLNode*)")
 
     def __init__(self, *arguments) -> None:
-        self._node = None
+        self._node, self._leaving, self._follows, self._name = None, None, None, None
         super().__init__(*arguments)
+
+    def setMRMLScene(self, scene) -> None:
+        """Sets the scene, whose nodes the list follows."""
+        leave(self._follows)
+
+        @vtk.calldata_type(vtk.VTK_OBJECT)
+        def leaving(_caller, _event, node) -> None:
+            self._removing(node)
+
+        self._follows = scene and observe(scene, scene.NodeAboutToBeRemovedEvent, leaving)
+        super().setMRMLScene(scene)
+
+    def nodeCount(self) -> int:
+        """How many nodes the list offers."""
+        return len(self._offered())
+
+    def nodeFromIndex(self, index: int):
+        """A node of the list, or None."""
+        offered = self._offered()
+        return offered[index] if 0 <= index < len(offered) else None
+
+    def _offered(self) -> list:
+        scene = self._scene
+        nodes = [] if scene is None else [scene.GetNthNode(at) for at in range(scene.GetNumberOfNodes())]
+        return [node for node in nodes if node is not self._leaving and self._accepts(node)]
+
+    def _removing(self, node) -> None:
+        """The row of a node goes before the node does."""
+        offered = self._offered()
+        if node not in offered:
+            return
+        self._signals["nodeAboutToBeRemoved"].emit(node)
+        self._leaving, at = node, offered.index(node)
+        if node is self._node and self._scene.IsClosing():
+            self.setCurrentNode(None)
+        elif node is self._node:
+            left = self._offered()
+            self.setCurrentNode(left[min(at, len(left) - 1)] if left else None)
 
     def currentNode(self):
         """The chosen node, or None."""
@@ -65,8 +132,24 @@ class qMRMLNodeComboBox(qSlicerWidget):
         node = node if self._accepts(node) else None
         if node is not self._node:
             self._node = node
-            self._signals["currentNodeChanged"].emit(node)
-            self._signals["currentNodeIDChanged"].emit(self.currentNodeID)
+            self._follow_name(node)
+            self._tell()
+
+    def _tell(self) -> None:
+        self._signals["currentNodeChanged"].emit(self._node)
+        self._signals["currentNodeIDChanged"].emit(self.currentNodeID)
+
+    def _follow_name(self, node) -> None:
+        """The text of the list is the node's name; Slicer takes a change of the text for one of the node."""
+        leave(self._name)
+        shown = [node and node.GetName()]
+
+        def modified(caller, _event) -> None:
+            if caller.GetName() != shown[0]:
+                shown[0] = caller.GetName()
+                self._tell()
+
+        self._name = node and observe(node, "ModifiedEvent", modified)
 
     def setCurrentNodeID(self, node_id: str) -> None:
         """Chooses by id."""
@@ -75,7 +158,9 @@ class qMRMLNodeComboBox(qSlicerWidget):
     def _accepts(self, node) -> bool:
         if node is None or self._scene is None or node.GetScene() is not self._scene:
             return False
-        return any(node.IsA(name) for name in self.nodeTypes)
+        if not self.showChildNodeTypes:
+            return node.GetClassName() in self.nodeTypes
+        return any(node.IsA(name) for name in self.nodeTypes) and not any(node.IsA(name) for name in self.hideChildNodeTypes)
 
 
 class qMRMLCheckableNodeComboBox(qMRMLNodeComboBox):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from stubs import mrml_widgets, qt_names, qt_widgets
 
 # widget class -> how to read it, how to write it, the signal that tells of a change
@@ -33,6 +35,7 @@ def tie(wrapper, tag: int, name: str, widget) -> None:
     if name not in wrapper.allParameters:
         raise ValueError(f"widget '{widget.name}' names the parameter '{name}', which {type(wrapper).__name__} lacks")
     signal = signal_of(widget)
+    set_range(widget, wrapper.allParameters[name].rules)
 
     def changed() -> None:
         wrapper.setValue(name, read(widget))
@@ -40,6 +43,18 @@ def tie(wrapper, tag: int, name: str, widget) -> None:
     write(widget, wrapper.getValue(name))
     signal.connect(changed)
     wrapper._connected[tag].append((name, widget, signal, changed))
+
+
+def set_range(widget, rules) -> None:
+    """As Slicer: the parameter's range is the widget's, and a number without one loses that of its .ui file."""
+    if not isinstance(widget, (qt_widgets.QSpinBox, qt_names.ctkSliderWidget)):
+        return
+    whole = type(widget) is qt_widgets.QSpinBox
+    lowest = next((rule.minimum for rule in rules if hasattr(rule, "minimum")), -(2**31) if whole else -math.inf)
+    highest = next((rule.maximum for rule in rules if hasattr(rule, "maximum")), 2**31 - 1 if whole else math.inf)
+    if isinstance(widget, qt_names.ctkSliderWidget) and math.inf in (highest, -lowest):
+        raise RuntimeError(f"a ctkSliderWidget needs a parameter with a range; '{widget.name}' has none")
+    widget.minimum, widget.maximum = lowest, highest
 
 
 def disconnect_gui(wrapper, tag: int) -> None:

@@ -30,6 +30,7 @@ class QTimer(QObject):
 
     properties = {"interval": 0, "singleShot": False, "active": False}
     signals = ("timeout()",)
+    read_only = ("active",)
     running: list[QTimer] = []
     later: list = []
 
@@ -37,13 +38,13 @@ class QTimer(QObject):
         """Starts the timer, or starts it again."""
         if interval_ms is not None:
             self.interval = interval_ms
-        self.active = True
+        self._values["active"] = True
         if self not in QTimer.running:
             QTimer.running.append(self)
 
     def stop(self) -> None:
         """Stops the timer; harmless when it does not run."""
-        self.active = False
+        self._values["active"] = False
         if self in QTimer.running:
             QTimer.running.remove(self)
 

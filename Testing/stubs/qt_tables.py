@@ -239,13 +239,18 @@ class QListWidget(QAbstractItemView):
         entry.owner = self
         self._entries.append(entry)
 
+    def setCurrentRow(self, row: int) -> None:
+        """A row that is not there is none."""
+        self.currentRow = row if 0 <= row < len(self._entries) else -1
+
     def item(self, row: int) -> QListWidgetItem | None:
         """The entry, or None."""
         return self._entries[row] if 0 <= row < len(self._entries) else None
 
     def clear(self) -> None:
-        """Removes all entries."""
+        """Removes all entries; none is the current one any more."""
         self._entries.clear()
+        self.currentRow = -1
 
 
 class QFileDialog:

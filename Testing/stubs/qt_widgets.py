@@ -16,6 +16,8 @@ class QWidget(QObject):
         "maximumHeight": 16777215, "width": 400, "focusPolicy": None, "layoutDirection": None, "windowFlags": None,
     }
 
+    read_only = ("width",)
+
     def __init__(self, *arguments) -> None:
         self._layout: QLayout | None = None
         super().__init__(*arguments)

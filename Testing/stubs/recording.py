@@ -32,7 +32,12 @@ class Signal:
 
 
 def positional_capacity(slot) -> int:
-    """How many positional arguments a callable takes; PythonQt drops the ones a slot has no place for."""
+    """How many positional arguments a callable takes; PythonQt drops the ones a slot has no place for.
+
+    It looks at functions and methods only: any other callable (a `partial`, a class) gets all arguments of the signal.
+    """
+    if not (inspect.isfunction(slot) or inspect.ismethod(slot)):
+        return 1000
     kinds = [parameter.kind for parameter in inspect.signature(slot).parameters.values()]
     if inspect.Parameter.VAR_POSITIONAL in kinds:
         return 1000
@@ -43,13 +48,15 @@ class QObject:
     """A Qt object that remembers what was set.
 
     `properties` maps a property to its first value, `signals` lists full signatures, and `notify` maps a property to
-    the signal that its change emits. Subclasses add to what their bases list. As in PythonQt a property is an
-    attribute (`label.text`), has a setter (`label.setText(...)`), and an unknown attribute cannot be set.
+    the signal that its change emits, `read_only` names those without a setter. Subclasses add to what their
+    bases list. As in PythonQt a property is an attribute (`label.text`), has a setter (`label.setText(...)`), and an unknown
+    attribute cannot be set.
     """
 
     properties: dict[str, object] = {"objectName": ""}
     signals: tuple[str, ...] = ("destroyed()", "destroyed(QObject*)")
     notify: dict[str, str] = {}
+    read_only: tuple[str, ...] = ()
     first_text = "objectName"
 
     def __init__(self, *arguments) -> None:
@@ -80,7 +87,7 @@ class QObject:
         if name in self._signals:
             return self._signals[name]
         target = name[3:4].lower() + name[4:]
-        if name.startswith("set") and target in self._values:
+        if name.startswith("set") and target in self._values and target not in self.read_only:
             return lambda value: setattr(self, target, value)
         raise AttributeError(f"{type(self).__name__}.{name} is not in the stubs; add it in {WHERE} if Qt has it")
 
@@ -89,6 +96,8 @@ class QObject:
             name = "objectName"
         if name.startswith("_"):
             object.__setattr__(self, name, value)
+        elif name in self.read_only:
+            raise AttributeError(f"{type(self).__name__}.{name} is read-only in Qt")
         elif name in self._values:
             self._change(name, value)
         elif isinstance(getattr(type(self), name, None), property):

@@ -92,7 +92,7 @@ def test_a_tie_makes_no_phantom_label():
     fusion = fuse(opinions(layers, organs(3)))
     assert layer_of(fusion).tolist() == [[[0, 1]]]
     assert fusion.undecided_ml == pytest.approx(0.001)
-    assert any("0.001 ml stayed without a label" in note for note in fusion.notes)
+    assert any("0.00100 ml stayed without a label" in note for note in fusion.notes)
 
 
 def test_weights_break_a_tie_and_equal_sums_of_decimals_are_one():

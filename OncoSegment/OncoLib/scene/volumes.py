@@ -14,6 +14,9 @@ from OncoLib.scene.host import require_main_thread
 MODALITY_ATTRIBUTE = "DICOM.Modality"
 """Node attribute; Slicer's own DICOM reader keeps the modality on the subject hierarchy item, see `modality_of`."""
 
+MAP_ATTRIBUTE = "OncoSegment.Map"
+"""Node attribute of a volume that was made of a result: what it shows. Nobody takes such a volume for a scan."""
+
 
 def image_of(node: slicer.vtkMRMLScalarVolumeNode, *, modality: str = "") -> Image:
     """`Image` whose voxels are a view on the node's own array: valid while the node keeps its image data.

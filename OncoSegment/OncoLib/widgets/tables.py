@@ -7,6 +7,9 @@ from collections.abc import Sequence
 
 import qt
 
+ROW_HEIGHT, SCROLL_BAR_WIDTH, LEAST_NAME_WIDTH = 22, 24, 100
+"""Pixels."""
+
 
 def set_up(table, headers: Sequence[str]) -> None:
     """Headers, no editing, whole rows selected; the last column takes the room."""
@@ -33,3 +36,22 @@ def fill(table, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         for column, value in enumerate(values):
             put(table, row, column, value)
     table.resizeColumnsToContents()
+
+
+def compact(table) -> None:
+    """Low rows of one line; what is cut out of the middle of a name stands in its tip."""
+    table.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
+    table.horizontalHeader().setHighlightSections(False)
+    table.setWordWrap(False)
+    table.setTextElideMode(qt.Qt.ElideMiddle)
+
+
+def share_width(table, names: Sequence[int]) -> None:
+    """Gives the numbers what they need and the columns of names the rest of what is seen, so that no number is cut off."""
+    table.horizontalHeader().setStretchLastSection(False)  # it would take room from the names for one number
+    table.resizeColumnsToContents()
+    wanted = {column: table.columnWidth(column) for column in range(table.columnCount)}
+    rest = table.viewport().width - SCROLL_BAR_WIDTH - sum(wanted[column] for column in wanted if column not in names)
+    whole = sum(wanted[column] for column in names)
+    for column in names:
+        table.setColumnWidth(column, max(LEAST_NAME_WIDTH, rest * wanted[column] // whole))

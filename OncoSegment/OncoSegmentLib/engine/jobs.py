@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from OncoLib import background
 from OncoLib.background import RunningJob
 from OncoLib.errors import InputError
@@ -101,7 +103,29 @@ def start_panel(image: Image, members: Sequence[Member], settings: Settings, *, 
     for one in members:
         check_elsewhere(one.request, engine)
     nameless = [replace(one, request=anonymous(one.request)) for one in members]
-    return PanelJob(without_identity(image), nameless, settings, engine, **options)
+    image = without_identity(image)
+    if engine.name != "inline":
+        image, nameless = own_voxels(image, nameless, main=engine.elsewhere)  # here it is put into a file at once
+    return PanelJob(image, nameless, settings, engine, **options)
+
+
+def own_voxels(image: Image, members: Sequence[Member], *, main: bool) -> tuple[Image, list[Member]]:
+    """The members with voxels of their own for their channels, one copy of each whoever asks for it; main: the image too.
+
+    Experts begin one after another, and what they see are views on the scene's volumes: those may be edited meanwhile.
+    """
+    copies: dict[tuple, np.ndarray] = {}
+
+    def own(one: Image) -> Image:
+        key = (one.voxels.__array_interface__["data"][0], one.voxels.shape, one.voxels.strides, one.voxels.dtype.str)
+        if key not in copies:
+            copies[key] = one.voxels.copy()
+        return replace(one, voxels=copies[key])
+
+    def owned(request: Request) -> Request:
+        return replace(request, channels=tuple((name, own(channel)) for name, channel in request.channels))
+
+    return own(image) if main else image, [replace(one, request=owned(one.request)) for one in members]
 
 
 def run_panel(

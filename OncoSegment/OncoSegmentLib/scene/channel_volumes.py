@@ -4,26 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from OncoLib.errors import InputError
 from OncoLib.image import Image
+from OncoLib.scene.nodes import nodes_of_class
 from OncoLib.scene.regions import require_same_transform
-from OncoLib.scene.volumes import image_of, modality_of
+from OncoLib.scene.volumes import MAP_ATTRIBUTE, image_of, modality_of
 from OncoSegmentLib.multiparametric.candidates import MODALITIES, Candidate
 from OncoSegmentLib.multiparametric.dicom_tags import TAGS, guess_of_header
 from OncoSegmentLib.multiparametric.names import Guess, guess
 
+SCALAR = "vtkMRMLScalarVolumeNode"
 INSTANCES = "DICOM.instanceUIDs"
 """Attribute in which Slicer's DICOM import lists a volume's instances, the first slice first."""
 
 
 def candidates_of(scene, database=None, known: dict | None = None) -> list[Candidate]:
-    """Every scalar volume that is no label map, by its name and, where it came from DICOM, its header.
+    """Every scalar volume that is a scan, by its name and, where it came from DICOM, its header.
 
+    No label map, no color or tensor volume, and no map that we made of a result: it carries the name of its scan.
     database: Slicer's DICOM database, from which tags are read; None for none. known: keeps them from call to call.
     """
     known = {} if known is None else known
-    nodes = scene.GetNodesByClass("vtkMRMLScalarVolumeNode")
-    found = [nodes.GetItemAsObject(position) for position in range(nodes.GetNumberOfItems())]
-    return [candidate_of(node, database, known) for node in found if not node.IsA("vtkMRMLLabelMapVolumeNode")]
+    return [candidate_of(node, database, known) for node in nodes_of_class(scene, SCALAR) if is_scan(node)]
+
+
+def is_scan(node) -> bool:
+    """True for a plain scalar volume that is not a map made of a result."""
+    return node.GetClassName() == SCALAR and not node.GetAttribute(MAP_ATTRIBUTE)
 
 
 def candidate_of(node, database, known: dict) -> Candidate:
@@ -53,10 +60,16 @@ def tags_of(node, database, known: dict) -> dict[str, str]:
 def channel_images(volume, nodes: Mapping[str, object]) -> tuple[tuple[str, Image], ...]:
     """Images of further channels by name, without that of the volume itself; views on the nodes' arrays.
 
-    Raises InputError for a node without data or under another transform than the volume.
+    Raises InputError for a node without data, under another transform than the volume, or no longer in the scene, and when
+    the volume is none of the nodes: channels that were chosen for one volume are never mixed with another.
     """
+    if all(node is not volume for node in nodes.values()):
+        told = ", ".join(repr(node.GetName()) for node in nodes.values())
+        raise InputError(f"the channels were chosen for another volume ({told}); {volume.GetName()!r} is none of them")
     further = [(name, node) for name, node in nodes.items() if node is not volume]
-    for _name, node in further:
+    for name, node in further:
+        if node.GetScene() is None:
+            raise InputError(f"the volume of the channel {name} was removed from the scene; choose it again")
         require_same_transform(volume, node)
     return tuple((name, image_of(node)) for name, node in further)
 

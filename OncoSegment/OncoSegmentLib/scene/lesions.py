@@ -8,6 +8,7 @@ from OncoLib.errors import InputError
 from OncoLib.scene.host import require_main_thread
 from OncoLib.scene.regions import require_same_transform
 from OncoLib.scene.segmentations import add_segmentation, segmentation_of
+from OncoLib.scene.visibility import show_all_segments
 from OncoLib.segmentation import Segmentation
 from OncoSegmentLib.lesion.report import LesionReport
 
@@ -43,4 +44,5 @@ def publish_lesions(scene, report: LesionReport, node):
     scene.SaveStateForUndo()
     made = add_segmentation(scene, named, volume=volume)
     made.SetAndObserveTransformNodeID(node.GetTransformNodeID())
+    show_all_segments(made)
     return made

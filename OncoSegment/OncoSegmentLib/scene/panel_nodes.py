@@ -9,7 +9,8 @@ import slicer
 
 from OncoLib.image import Image
 from OncoLib.scene.host import require_main_thread
-from OncoLib.scene.volumes import add_volume
+from OncoLib.scene.visibility import show_all_segments
+from OncoLib.scene.volumes import MAP_ATTRIBUTE, add_volume
 from OncoSegmentLib.panel import PanelResult
 from OncoSegmentLib.scene.segment_volume import publish
 
@@ -37,6 +38,18 @@ def publish_panel(scene, result: PanelResult, volume=None, *, surface: bool = Fa
     Raises GeometryError, and adds nothing, when the volume's grid changed while the panel ran.
     """
     require_main_thread("adding a panel")
+    scene.StartState(scene.BatchProcessState)  # lists and views follow once, not once an expert
+    try:
+        nodes = add_nodes(scene, result, volume, surface)
+    finally:
+        scene.EndState(scene.BatchProcessState)
+    for node in (nodes.consensus, *nodes.experts.values()):
+        show_all_segments(node)
+    return nodes
+
+
+def add_nodes(scene, result: PanelResult, volume, surface: bool) -> PanelNodes:
+    """What `publish_panel` adds, in a batch of its own."""
     consensus = publish(scene, result.consensus.prediction, volume, surface=surface)
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     item = hierarchy.GetItemByDataNode(consensus)
@@ -53,13 +66,18 @@ def publish_panel(scene, result: PanelResult, volume=None, *, surface: bool = Fa
     return PanelNodes(folder, consensus, experts)
 
 
-def add_disagreement(scene, disagreement: np.ndarray, nodes: PanelNodes, volume=None) -> slicer.vtkMRMLScalarVolumeNode:
-    """Adds the map of vote entropy as a volume: 0 is clear, 1 is red. disagreement: float32 `[k, j, i]` in 0..1."""
+def add_disagreement(scene, disagreement: np.ndarray, nodes: PanelNodes) -> slicer.vtkMRMLScalarVolumeNode:
+    """Adds the map of vote entropy as a volume: 0 is clear, 1 is red. disagreement: float32 `[k, j, i]` in 0..1.
+
+    It is named after the volume that the panel saw, whatever is chosen now.
+    """
     from OncoLib.scene.segmentations import reference_grid
 
+    volume = nodes.consensus.GetNodeReference(nodes.consensus.GetReferenceImageGeometryReferenceRole())
     ijk_to_ras, _shape = reference_grid(nodes.consensus)
     name = f"{volume.GetName()}: {MAP}" if volume else MAP
     node = add_volume(scene, Image(disagreement, ijk_to_ras), name=scene.GenerateUniqueName(name))
+    node.SetAttribute(MAP_ATTRIBUTE, "disagreement")
     node.SetAndObserveTransformNodeID(nodes.consensus.GetTransformNodeID())
     display = node.GetDisplayNode()
     display.SetAndObserveColorNodeID(color_table(scene).GetID())
@@ -70,8 +88,9 @@ def add_disagreement(scene, disagreement: np.ndarray, nodes: PanelNodes, volume=
     display.ApplyThresholdOn()
     display.SetInterpolate(False)
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-    item = hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(nodes.folder, node)
-    hierarchy.SetItemParent(item, nodes.folder)
+    beside = hierarchy.GetItemByDataNode(nodes.consensus) if nodes.consensus.GetScene() is scene else 0
+    parent = hierarchy.GetItemParent(beside) if beside else hierarchy.GetSceneItemID()  # the folder may be gone
+    hierarchy.SetItemParent(hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(parent, node), parent)
     return node
 
 
@@ -104,14 +123,22 @@ class Overlay:
         self.volume = volume
         for at in range(scene.GetNumberOfNodesByClass("vtkMRMLSliceCompositeNode")):
             view = scene.GetNthNodeByClass(at, "vtkMRMLSliceCompositeNode")
-            self._before.append((view, view.GetForegroundVolumeID(), view.GetForegroundOpacity()))
+            before = scene.GetNodeByID(view.GetForegroundVolumeID() or "")
+            self._before.append((view, before, view.GetForegroundOpacity()))
             view.SetForegroundVolumeID(volume.GetID())
             view.SetForegroundOpacity(OPACITY)
 
     def hide(self) -> None:
-        """Views in which the user chose another foreground since keep it."""
-        for view, volume_id, opacity in self._before:
-            if view.GetForegroundVolumeID() == self.volume.GetID():
-                view.SetForegroundVolumeID(volume_id)
+        """Views in which the user chose another foreground since keep it. A map that was removed left them without one."""
+        left = self.volume.GetID() if self.shown else None
+        for view, before, opacity in self._before:
+            if view.GetScene() is not None and view.GetForegroundVolumeID() == left:
+                there = before is not None and before.GetScene() is not None
+                view.SetForegroundVolumeID(before.GetID() if there else None)
                 view.SetForegroundOpacity(opacity)
         self._before.clear()
+
+    @property
+    def shown(self) -> bool:
+        """False when the map is no longer in the scene."""
+        return self.volume.GetScene() is not None

@@ -7,6 +7,7 @@ from dataclasses import replace
 from OncoLib.audit import image_sha256
 from OncoLib.errors import InputError, OncoError
 from OncoLib.image import Image
+from OncoLib.scene.nodes import nodes_of_class
 from OncoLib.scene.regions import parent_to_world, require_same_transform, roi_mask, segment_mask
 from OncoLib.scene.segmentations import add_segmentation
 from OncoLib.scene.volumes import image_of
@@ -54,9 +55,7 @@ def region_of(volume, image: Image, roi, host, host_segment_id: str) -> Region |
 
 def volume_with(scene, sha256: str):
     """The scalar volume whose image has this hash (`audit.image_sha256`); None when there is none. **Main thread only.**"""
-    found = scene.GetNodesByClass("vtkMRMLScalarVolumeNode")
-    for position in range(found.GetNumberOfItems()):
-        volume = found.GetItemAsObject(position)
+    for volume in nodes_of_class(scene, "vtkMRMLScalarVolumeNode"):
         try:
             if sha256 and image_sha256(image_of(volume)) == sha256:
                 return volume

@@ -17,6 +17,9 @@ from OncoSegmentLib.scene.channel_volumes import candidates_of
 ROLE = "channel "
 """Node references of the parameter node that hold the choice: by the channel's plain name and, for equal names, its place."""
 
+CHOSEN = "chosen"
+"""Value of the parameter of that name, once the user chose a volume, or none."""
+
 
 class ChannelChooser:
     """Builds a row for each channel into `channelsPlace`; hidden for models that take one image.
@@ -83,31 +86,52 @@ class ChannelChooser:
         return ""
 
     def onVolume(self, place: int, node) -> None:
-        """Keeps the user's choice; none is a choice too."""
-        if not self._filling and self._parameters is not None and self.model is not None:
-            self._parameters.SetNodeReferenceID(role_of(self.model, place), node.GetID() if node else None)
-            self._parameters.SetParameter(role_of(self.model, place), "chosen")
-            self._onChange()
+        """Keeps the user's choice; none is a choice too.
+
+        Slicer's list tells of a change that nobody chose in two cases. A volume that is renamed is the same choice. When one
+        leaves the scene the list goes on to its neighbor, which may be any other scan: the channel stays empty instead.
+        """
+        if self._filling or not self._has(place) or node is self.node(place):
+            return
+        if self._is_going(place):
+            filling, self._filling = self._filling, True
+            self.rows[place][1].setCurrentNode(None)
+            self._filling = filling
+            return
+        role = role_of(self.model, place)
+        with slicer.util.NodeModify(self._parameters):  # one event, so that nobody proposes between the two
+            self._parameters.SetParameter(role, CHOSEN)
+            self._parameters.SetNodeReferenceID(role, node.GetID() if node else None)
+        self._onChange()
+
+    def _has(self, place: int) -> bool:
+        """False for a row that is hidden."""
+        return self._parameters is not None and self.model is not None and place < len(self.model.channels)
+
+    def _is_going(self, place: int) -> bool:
+        """True when the chosen volume is not in the list any more: it is about to leave the scene, which tells us then."""
+        kept, selector = self._parameters.GetNodeReferenceID(role_of(self.model, place)), self.rows[place][1]
+        return bool(kept) and all(selector.nodeFromIndex(at).GetID() != kept for at in range(selector.nodeCount()))
 
     def _propose(self) -> None:
         """Fills channels that nobody chose for; what may be several volumes stays empty."""
         self.unclear = {}
         try:
-            database = getattr(slicer, "dicomDatabase", None)
-            matches = matched(candidates_of(slicer.mrmlScene, database, self._tags), self.model)
+            matches = matched(candidates_of(slicer.mrmlScene, open_database(), self._tags), self.model)
         except OncoError:
             return
         self.unclear = dict(matches.unclear)
-        for place, (candidate, _by) in matches.found.items():
-            if self.node(place) is None and self._parameters.GetParameter(role_of(self.model, place)) != "chosen":
-                self._parameters.SetNodeReferenceID(role_of(self.model, place), candidate.key)
+        with slicer.util.NodeModify(self._parameters):
+            for place, (candidate, _by) in matches.found.items():
+                if self.node(place) is None and self._parameters.GetParameter(role_of(self.model, place)) != CHOSEN:
+                    self._parameters.SetNodeReferenceID(role_of(self.model, place), candidate.key)
 
     def _rows(self, count: int) -> list[tuple]:
         """As many rows as there are channels; more were made for another model and are hidden."""
         while len(self.rows) < count:
             label, selector, place = qt.QLabel(), slicer.qMRMLNodeComboBox(), len(self.rows)
             selector.nodeTypes = ["vtkMRMLScalarVolumeNode"]
-            selector.hideChildNodeTypes = ["vtkMRMLLabelMapVolumeNode"]
+            selector.showChildNodeTypes = False
             selector.addEnabled = selector.removeEnabled = False
             selector.noneEnabled = True
             selector.toolTip = _("The volume of this channel. One of another grid is registered rigidly to the input volume.")
@@ -123,6 +147,12 @@ class ChannelChooser:
     def _hide(self) -> None:
         self.place.setVisible(False)
         self.replaceBox.setVisible(False)
+
+
+def open_database():
+    """Slicer's DICOM database; None where there is none, or it is not open."""
+    database = getattr(slicer, "dicomDatabase", None)
+    return database if database is not None and database.isOpen else None
 
 
 def role_of(model, place: int) -> str:

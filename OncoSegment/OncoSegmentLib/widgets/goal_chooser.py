@@ -8,6 +8,7 @@ import qt
 from slicer.i18n import tr as _
 
 from OncoSegmentLib.goals import Goal, find_goals, goals, model_with_channels, problem_of, request_of
+from OncoSegmentLib.widgets.segment_table import tip
 
 
 def speed_titles() -> dict[str, str]:
@@ -30,7 +31,7 @@ class GoalChooser:
         self._picked: set[str] = set()
         self._problem: tuple[tuple, str] = ((), "")
         self._channels: tuple[str, object] = ("", None)
-        self._more = ""
+        self._more, self._tip = "", ui.goalSelector.toolTip  # titles are longer than the panel is wide
         ui.findEdit.connect("textChanged(QString)", self.onFind)
         ui.goalSelector.connect("currentIndexChanged(int)", self.onGoal)
         ui.speedSelector.connect("currentIndexChanged(int)", self.onSpeed)
@@ -92,6 +93,7 @@ class GoalChooser:
     def _showHint(self) -> None:
         self.ui.hintLabel.text = self._problem[1] or self._more or "\n".join(self.problems)
         self.ui.hintLabel.setVisible(bool(self.ui.hintLabel.text))
+        self.ui.goalSelector.toolTip = tip([one for one in (self.ui.goalSelector.currentText, self._tip) if one])
 
     def channels(self):
         """The model of the choice when it takes several images (`TakesChannels`), or None. Looked at once for each goal."""
@@ -101,8 +103,12 @@ class GoalChooser:
         return self._channels[1]
 
     def lookAgain(self) -> None:
-        """Forgets what was found about weights, for when the user comes back to the panel."""
+        """Looks anew for models and weights, for when the user comes back to the panel; the choice stays."""
         self._problem, self._channels = ((), ""), ("", None)
+        before, chosen = self._goals, self.ui.goalSelector.currentData
+        self._goals, self.problems = goals()
+        if self._goals != before:
+            self._fillGoals(find_goals(self._goals, self.ui.findEdit.text), chosen)
 
     def onFind(self, words: str) -> None:
         """Shortens the list to what the words find; the choice stays when it is among it."""

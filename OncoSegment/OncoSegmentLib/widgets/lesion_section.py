@@ -29,6 +29,7 @@ class LesionSection:
         self._node, self._state, self._places = None, None, ()
         heads = [_("Lesion"), _("Where"), _("Volume\nml"), _("Longest\nmm"), _("Perp.\nmm")]
         tables.set_up(ui.lesionTable, heads)
+        tables.compact(ui.lesionTable)
         ui.lesionTable.connect("cellClicked(int,int)", self.onClicked)
         ui.lesionsButton.connect("clicked(bool)", self.onSplit)
         self.update(None, running=False)
@@ -100,7 +101,7 @@ class LesionSection:
             if row >= len(report.lesions):
                 for column in range(SHORT + 1):
                     table.item(row, column).setForeground(qt.QBrush(qt.QColor(*CANDIDATE_COLOR)))
-        table.resizeColumnsToContents()
+        tables.share_width(table, (NAME, WHERE))
         limits = [_("{name}: limited to {place}").format(name=name, place=text) for name, text in report.limits.items()]
         self.ui.lesionNotesLabel.text = "\n\n".join([*report.notes, *limits])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import qt
 import slicer
 from slicer.i18n import tr as _
 
@@ -10,7 +11,7 @@ from OncoLib.widgets import tables
 from OncoSegmentLib.panel import Settings, check_settings, members_of
 
 STRUCTURE, BAND, FOUND, PAIRS, FIRST_DICE = range(5)
-CANDIDATE = "candidate"
+CANDIDATE, LEFT_OUT_COLOR = "candidate", (128, 128, 128)
 REVIEW = ("low", CANDIDATE, "one expert only", "moderate", "high")
 """Bands, what needs review first."""
 
@@ -32,7 +33,7 @@ def band_titles() -> dict[str, str]:
     return {
         "low": _("Low"),
         CANDIDATE: _("Candidate"),
-        "one expert only": _("One expert only"),
+        "one expert only": _("One expert"),
         "moderate": _("Moderate"),
         "high": _("High"),
     }
@@ -42,14 +43,13 @@ class PanelSection:
     """Reads and fills the widgets of `OncoSegmentPanel.ui` in the widget `place` of a panel. **Main thread only.**
 
     chooser: the `GoalChooser` whose choice is added. channels() gives the volumes that are chosen for channels now and
-    whether missing ones are replaced. prepare(request, nodes, replaced) gives image and checked request for the chosen volume;
-    volume() gives its node. begin(job, onResult, notes) starts watching a job; tell(sentence, problem=False) shows a sentence;
-    published(result, nodes, volume) is told of a result that is in the scene.
+    whether missing ones are replaced, problem() why those cannot be used ("": they can). prepare(request, nodes, replaced)
+    gives image and checked request for the chosen volume; volume() gives its node. begin(job, onResult, notes) starts
+    watching a job; tell(sentence, problem=False) shows a sentence; published(result, node) is told of a result that is in
+    the scene.
     """
 
-    def __init__(self, place, uiPath: str, chooser, *, prepare, channels, volume, begin, tell, published) -> None:
-        import qt
-
+    def __init__(self, place, uiPath: str, chooser, *, prepare, channels, problem, volume, begin, tell, published) -> None:
         widget = slicer.util.loadUI(uiPath)
         layout = qt.QVBoxLayout()
         layout.setContentsMargins(0, 0, 0, 0)
@@ -57,9 +57,10 @@ class PanelSection:
         place.setLayout(layout)
         self.ui = ui = slicer.util.childWidgetVariables(widget)
         self._chooser, self._prepare, self._channels, self._volume = chooser, prepare, channels, volume
-        self._begin, self._tell, self._published = begin, tell, published
+        self._problem, self._begin, self._tell, self._published = problem, begin, tell, published
         self._asked: list[tuple[str, object, tuple]] = []
         self._running = False
+        tables.compact(ui.panelTable)
         self.clear()
         for name, title in method_titles().items():
             ui.panelMethodSelector.addItem(title, name)
@@ -71,15 +72,24 @@ class PanelSection:
         ui.panelList.connect("currentRowChanged(int)", lambda _row: self.update(running=self._running))
 
     def clear(self) -> None:
-        """No result, so that none stands beside another scene's; who is asked stays."""
+        """No result, so that none stands beside another one's; who is asked stays."""
         self._nodes, self._result, self._map, self._overlay, self._rows = None, None, None, None, []
         self.ui.panelTable.setRowCount(0)
         self.update(running=self._running)
 
+    def close(self) -> None:
+        """The scene or the panel goes: views get back what they showed, and experts with volumes of that scene go with it."""
+        self._hide()
+        self._asked = [one for one in self._asked if not one[2][0]]
+        self.clear()
+        self._show_asked()
+
     def update(self, *, running: bool) -> None:
         """Buttons, with the reason in the tip where one cannot be pressed."""
         self._running, ui = running, self.ui
-        problem = self._chooser.problem()
+        if self._overlay is not None and not self._overlay.shown:
+            self._hide()
+        problem = self._chooser.problem() or self._problem()
         ui.panelAddButton.enabled = not problem and not running
         ui.panelAddButton.toolTip = problem or _("Adds what is chosen under Find to the panel")
         ui.panelRemoveButton.enabled = not running and 0 <= ui.panelList.currentRow < len(self._asked)
@@ -125,7 +135,7 @@ class PanelSection:
         try:
             members = members_of([request for _title, request, _channels in self._asked])
             check_settings(members, settings)
-            prepared = [self._prepare(request, *channels) for _title, request, channels in self._asked]
+            prepared = [self._prepared(one, channels) for one, (*_asked, channels) in zip(members, self._asked)]
             image, notes = prepared[0][0], tuple(dict.fromkeys(note for one, _request in prepared for note in one.notes))
             job = jobs.start_panel(image, members_of([request for _image, request in prepared]), settings)
         except OncoError as error:
@@ -135,6 +145,13 @@ class PanelSection:
         self.clear()
         volumeId = volume.GetID()
         self._begin(job, lambda result: self._on_result(result, volumeId), notes)
+
+    def _prepared(self, member, channels):
+        """Image and checked request of an expert; a refusal says whose it is."""
+        try:
+            return self._prepare(member.request, *channels)
+        except OncoError as error:
+            raise type(error)(f"{member.name}: {error}") from error
 
     def _on_result(self, result, volumeId: str) -> None:
         from OncoSegmentLib.scene.panel_nodes import publish_panel
@@ -154,20 +171,27 @@ class PanelSection:
         """One row a structure or candidate, what needs review first; the first number is the number of the expert."""
         names, table = agreement["experts"], self.ui.panelTable
         self._rows = rows_of(agreement)
-        heads = [_("Structure"), _("Agreement"), _("Found by"), _("Pairs"), *(f"Dice {at}" for at in range(1, len(names) + 1))]
+        heads = [_("Structure"), _("Agreement"), _("Found\nby"), _("Pairs\nDice")]
+        heads += [_("Dice\nof {number}").format(number=at) for at in range(1, len(names) + 1)]
         tables.set_up(table, heads)
         table.setRowCount(len(self._rows))
         for row, one in enumerate(self._rows):
             found = _("{count} of {asked}").format(count=len(one["found_by"]), asked=one["asked"])
             told = "" if one["in_consensus"] else _("not in the consensus")
+            band = band_titles()[one["agreement"]]
             tables.put(table, row, STRUCTURE, one["name"], "; ".join(filter(None, [one["name"], told])))
-            tables.put(table, row, BAND, band_titles()[one["agreement"]])
+            # Experts may agree on what others outvoted: without a word that would read as found and agreed upon.
+            left_out = told and one["agreement"] != CANDIDATE
+            tables.put(table, row, BAND, _("Left out") if left_out else band, "; ".join(filter(None, [band, told])))
             tables.put(table, row, FOUND, found, ", ".join(one["found_by"]) or _("nobody"))
             tables.put(table, row, PAIRS, number(one["mean_pairwise_dice"]), _("mean Dice of all pairs of experts"))
             for at, name in enumerate(names):
                 value = one["experts"].get(name, {}).get("dice")
                 tables.put(table, row, FIRST_DICE + at, number(value), _("Dice of {name} with the consensus").format(name=name))
-        table.resizeColumnsToContents()
+            if left_out:  # candidates stay black: they are to be looked at
+                for column in range(len(heads)):
+                    table.item(row, column).setForeground(qt.QBrush(qt.QColor(*LEFT_OUT_COLOR)))
+        tables.share_width(table, (STRUCTURE,))
 
     def onClicked(self, row: int, _column: int) -> None:
         """Takes the slice views to the structure: in the consensus, else where an expert who found it has it."""
@@ -193,12 +217,12 @@ class PanelSection:
         """Shows the map of disagreement over the slice views, or hides it."""
         from OncoSegmentLib.scene.panel_nodes import Overlay, add_disagreement
 
-        if self._overlay is not None:
+        if self._overlay is not None and self._overlay.shown:
             self._hide()
         elif self._result is not None:
+            self._hide()
             if self._map is None or self._map.GetScene() is None:
-                volume = self._volume()
-                self._map = add_disagreement(slicer.mrmlScene, self._result.consensus.disagreement, self._nodes, volume)
+                self._map = add_disagreement(slicer.mrmlScene, self._result.consensus.disagreement, self._nodes)
             self._overlay = Overlay(slicer.mrmlScene, self._map)
         self.update(running=self._running)
 
