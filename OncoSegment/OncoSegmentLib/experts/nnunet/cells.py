@@ -3,8 +3,8 @@
 Between the nodes of the coarse grid a linear interpolation is a mean with weights. So where one class has the highest score at
 all corners of a cell, it has it everywhere in the cell; and a class can only win in a cell where its highest corner reaches what
 some class has at least in all corners. Both hold exactly, so each class is interpolated only in the box around the cells on
-borders where it can win, and the answer is that of interpolating everything. The box costs a whole class nothing but time: what
-is compared is decided cell by cell, so that the answer does not depend on how the work is divided.
+borders where it can win, and the answer is that of interpolating everything. What is compared is decided cell by cell, so
+the answer does not depend on how the work is divided.
 """
 
 from __future__ import annotations
