@@ -3,7 +3,8 @@
 The weight of an expert on a structure is its mean Dice over the n cases that all experts of the panel share, drawn to the mean
 m of these experts as if K more cases had been seen there: w = (n d + K m) / (n + K). Shrinking noisy means to a common one is
 that of James and Stein (Proc. Fourth Berkeley Symposium, 1961); the fixed K = 5 is our choice, and so is the Dice itself as a
-weight: it tells a better expert from a worse one where votes are even, and lets no one outvote two others.
+weight: it tells a better expert from a worse one where votes are even, and one outvotes two others only where its weight is more
+than both of theirs together (0.95 against 0.3 and 0.3). Nobody is told of that vote by vote: the disagreement map shows it.
 
 A reference made by another expert is no truth and never counts. Independent references and results that a reader corrected
 are never mixed: the first are taken where there are enough cases, else the second. The case that is being fused is left out.

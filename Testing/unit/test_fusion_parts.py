@@ -363,3 +363,11 @@ def test_own_probability_files_hold_no_more_than_their_grid(tmp_path, bomb):
         archive.writestr("values_0.npy", claimed.getvalue())
     with pytest.raises(InputError, match="case.npz: (it holds more than its grid has|cannot be read)"):
         read_probabilities(path, found)
+
+
+def test_a_lesion_that_one_of_two_sees_is_told_plainly():
+    mask = np.zeros((6, 6, 6), np.uint8)
+    mask[2:4, 2:4, 2:4] = 1
+    fusion = fuse(opinions([mask, mask * 0], [known(1, "liver_lesion")]))
+    (candidate,) = fusion.candidates
+    assert candidate.segment.flags[-1] == "candidate, not in the consensus: seen by 1 of 2 (A)"

@@ -108,7 +108,7 @@ def _candidate(panel: Panel, targets: list[Target], box: Box, place, labels, wan
     like = _like(targets, finders)
     head = f"{like.name}, candidate {rank}" if rank else f"{like.name}, smaller candidates"
     told = f"candidate, not in the consensus: seen by {len(finders)} of {of_experts} ({', '.join(names)})"
-    if 2 * len(finders) >= of_experts:
+    if len(finders) > 1 and 2 * len(finders) >= of_experts:
         told += "; their outlines have no common part with enough votes"
     segment = Segment(1, head, like.entry, like.color, structure=like.structure, confidence="low", flags=(*like.flags, told))
     at = tuple(slice(outer.start + inner.start, outer.start + inner.stop) for outer, inner in zip(box, place))

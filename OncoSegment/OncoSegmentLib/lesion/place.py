@@ -157,11 +157,11 @@ class Context:
         found = []
         for layer, held in self._layers:
             part = layer[box]
-            contact = np.bincount(part[rim].astype(np.int64), minlength=1)
+            contact = dict(zip(*(one.tolist() for one in np.unique(part[rim], return_counts=True))))
             for label in np.unique(part).tolist():
                 if label in held:
                     far = max(0.0, float(distance[part == label].min()))
-                    touching = int(contact[label]) if label < len(contact) else 0
+                    touching = contact.get(label, 0)
                     found.append(((far > 0) and not touching, -touching, far, len(found), held[label][0]))
         if not found or min(found)[2] > NEAR_MM:
             return Place("unknown")
