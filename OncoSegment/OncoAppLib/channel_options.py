@@ -63,14 +63,14 @@ def open_case(options, request: Request, model):
 
     Says on the error stream what was taken for what. Raises InputError for what is not clear or not there.
     """
-    from OncoSegmentLib.multiparametric.candidates import candidates_in
+    from OncoSegmentLib.multiparametric.candidates import candidates_in, require_one_patient
 
     folder = options.image if options.image.name else options.image.resolve()
     candidates = candidates_in(folder)
     if len(candidates) == 1:
         return None
     found = found_channels(folder, candidates, options, request, model)
-    require_one_patient(found)
+    require_one_patient(one.patient for one, _by in found.values())
     main = main_place(found, options, model)
     if not options.json:
         for place, (one, by) in sorted(found.items()):
@@ -105,7 +105,7 @@ def found_channels(folder: Path, candidates, options, request: Request, model) -
 
 def named_candidate(folder: Path, candidates, name: str, text: str):
     """The image that a user names: a series by number or UID, a file of the folder, or any other file or folder."""
-    from OncoSegmentLib.multiparametric.candidates import Candidate
+    from OncoSegmentLib.multiparametric.candidates import Candidate, patient_in
     from OncoSegmentLib.multiparametric.names import Guess
 
     number = text.removeprefix("series:") if text.startswith("series:") else None
@@ -118,13 +118,7 @@ def named_candidate(folder: Path, candidates, name: str, text: str):
     if path is None:
         raise InputError(f"channel {name}: {Path(text).name} is neither a file nor an image of {folder.name}")
     same = [one for one in candidates if not one.key[1] and one.key[0].resolve() == path.resolve()]
-    return same[0] if same else Candidate(path.name, Guess(), path.name, (path, ""), "the user")
-
-
-def require_one_patient(found: dict) -> None:
-    """InputError when the headers name several patients; their names and numbers are not told."""
-    if len({one.patient for one, _by in found.values() if one.patient}) > 1:
-        raise InputError("the series taken for the channels are of different patients by their headers; wanted one patient's")
+    return same[0] if same else Candidate(path.name, Guess(), path.name, (path, ""), "the user", patient=patient_in(path))
 
 
 def main_place(found: dict, options, model) -> int:

@@ -214,11 +214,12 @@ def picture(parts: dict[str, Part]):
     torso_part, brain_part = parts["torso"], parts["brain"]
     masks = {one.name: one.truth for one in torso_part.found}
     grid = torso_part.images["CT"].ijk_to_ras
-    views = [("coronal", slices_with(masks, grid, "liver")[1]), ("sagittal", slices_with(masks, grid, "vertebra")[2])]
+    axial, coronal, _ = slices_with(masks, grid, "liver")
+    views = [("coronal", coronal), ("sagittal", slices_with(masks, grid, "vertebra")[2])]
     glioma = {one.name: one.truth for one in brain_part.found}
     place = slices_with(glioma, brain_part.images["T1c"].ijk_to_ras, "Tumor core")
     bands = [
-        band(torso_part, "CT", views, height=700, front=True),
+        band(torso_part, "CT", views, height=700, front=True, below=("axial", axial)),
         band(brain_part, "T1c", list(zip(("axial", "coronal", "sagittal"), place)), height=330),
     ]
     title = f"OncoSegment demo with networks: digital patients made on this machine. {RESEARCH_USE}"

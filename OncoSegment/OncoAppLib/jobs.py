@@ -62,13 +62,17 @@ def names_of_result() -> tuple[str, ...]:
 
 def opened_input(options, request: Request, progress: Progress) -> tuple[Input, Request]:
     """The image and the request with its further channels: from their own files, or all from the folder of a case."""
+    from OncoSegmentLib.multiparametric.candidates import patient_in, require_one_patient
+
     model = channel_options.model_of_case(options, request)
     case = channel_options.open_case(options, request, model) if model else None
     progress(0.0, "Reading the image")
     if case:
         opened, request, files = case
-        protect_inputs(files, options.output, names_of_result(options.lesions))
+        protect_inputs(files, options.output, names_of_result())
         return opened, request
+    others = [path for _name, path in model_options.channel_files(options)]
+    require_one_patient(map(patient_in, [options.image, *others] if others else ()))
     request = replace(request, channels=model_options.open_channels(options))
     units, modality = options.units.upper(), options.modality.upper()
     return open_image(options.image, modality=modality, units=units, series=options.series), request

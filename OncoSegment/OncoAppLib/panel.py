@@ -156,6 +156,7 @@ def request_of(text: str, region, options):
     """The request that one `--expert` asks for."""
     from OncoAppLib.model_options import weights_of
     from OncoSegmentLib.experts.registry import expert
+    from OncoSegmentLib.multiparametric.candidates import patient_in, require_one_patient
     from OncoSegmentLib.profiles import find_profile
     from OncoSegmentLib.request import Request
 
@@ -171,6 +172,8 @@ def request_of(text: str, region, options):
         raise InputError("probabilities are asked of an expert by the method (mean, confidence), not by --expert")
     if "weights" in given:
         given["weights"] = weights_of(given["weights"])
+    if channels:
+        require_one_patient(map(patient_in, [options.image, *map(Path, channels.values())]))
     images = tuple((name, opened_channel(name, path, options)) for name, path in channels.items())
     return Request(model, profile, region, device, given, images)
 

@@ -35,7 +35,7 @@ class Band:
     """One image with its result. truth: masks `[k, j, i]` that are outlined. views: plane and index along S, A or R.
 
     rows: for the table: name, segment (for its color), and cells. heads: of the cells. front: shows the result from the
-    front, too.
+    front, too. below: a view, as in `views`, for the place below the table.
     """
 
     title: str
@@ -48,6 +48,7 @@ class Band:
     window: tuple[float, float] = WINDOW_HU
     height: int = 560
     front: bool = False
+    below: tuple[str, int] | None = None
 
 
 def comparison_sheet(title: str, bands: Sequence[Band], lines: Sequence[str] = ()):
@@ -84,19 +85,30 @@ def band_picture(band: Band):
     for view in views:
         found.paste(view, (x, 0))
         x += view.width + GAP
-    found.paste(table(band), (x, 0))
+    numbers = table(band)
+    found.paste(numbers, (x, 0))
+    if band.below is not None:
+        top = numbers.height + GAP
+        found.paste(view_in(band, *band.below, TABLE_WIDTH, band.height - top), (x, top))
     return found
 
 
-def view_of(band: Band, plane: str, at: int):
-    """One slice: segments in their colors, the truth's outlines above."""
+def view_in(band: Band, plane: str, at: int, width: int, height: int):
+    """One slice, as large as fits into so many pixels."""
+    view = view_of(band, plane, at, height=height)
+    return view if view.width <= width else view_of(band, plane, at, height=height * width // view.width)
+
+
+def view_of(band: Band, plane: str, at: int, *, height: int | None = None):
+    """One slice: segments in their colors, the truth's outlines above. height: in pixels, that of the band if None."""
     from PIL import ImageDraw
 
+    height = height or band.height
     picture = slice_picture(band.image, band.result, plane, at, band.window)
     spacing = patient_spacing_mm(band.image.ijk_to_ras)
-    view = captioned(picture, spacing, plane, plane.capitalize(), height=band.height)
+    view = captioned(picture, spacing, plane, plane.capitalize(), height=height)
     steps = [step for axis, step in enumerate(spacing) if axis != PLANES.index(plane)]
-    scale = band.height / (picture.shape[0] * steps[0])
+    scale = height / (picture.shape[0] * steps[0])
     draw = ImageDraw.Draw(view)
     for mask in band.truth:
         pixels = patient_slice(mask, band.image.ijk_to_ras, plane, at)[::-1, ::-1]
@@ -112,7 +124,7 @@ def table(band: Band):
     from PIL import Image as Picture
     from PIL import ImageDraw
 
-    found = Picture.new("RGB", (TABLE_WIDTH, band.height), BACKGROUND)
+    found = Picture.new("RGB", (TABLE_WIDTH, 56 + 24 * len(band.rows)), BACKGROUND)
     draw = ImageDraw.Draw(found)
     draw.text((0, 2), band.title, fill=TEXT, font=font(16))
     ends = [TABLE_WIDTH - COLUMN * (len(band.heads) - 1 - number) for number in range(len(band.heads))]

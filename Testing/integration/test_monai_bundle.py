@@ -228,6 +228,24 @@ def test_without_invertd_the_way_back_is_ours(tmp_path):
     assert (without.layers[0] == with_back.layers[0]).mean() > 0.7  # nearest in place of linear, on noise
 
 
+@pytest.mark.parametrize("axes", ["ARS", "SRA"])
+def test_exchanged_axes_of_a_cube_are_brought_back_without_invertd(axes, tmp_path):
+    """First and last corner of a cube lie where they should after two axes were exchanged; the patient does not."""
+    voxels = np.random.default_rng(3).normal(0, 300, (36, 36, 36)).astype(np.float32)
+    image = Image(voxels, np.diag([2.0, 2.0, 2.0, 1.0]), modality="CT", units="HU")
+    labels = []
+    for with_way_back in (True, False):
+        bundle = tiny.labels_bundle(tmp_path / f"{axes}{with_way_back}")
+        config = json.loads((bundle / "configs" / "inference.json").read_text())
+        before, after = config["preprocessing"]["transforms"], config["postprocessing"]["transforms"]
+        next(one for one in before if one["_target_"] == "Orientationd")["axcodes"] = axes
+        if not with_way_back:
+            after[:] = [one for one in after if one["_target_"] != "Invertd"]
+        labels.append(run(image, edited(bundle, **config)).layers[0])
+    assert labels[0].any()
+    np.testing.assert_array_equal(*labels)
+
+
 def test_provenance_is_complete_and_has_no_path(tmp_path):
     bundle = tiny.labels_bundle(tmp_path / "tiny")
     found = run(noise(), bundle)

@@ -152,6 +152,18 @@ def test_a_pickled_checkpoint_and_paths_out_of_the_bundle(tmp_path, trap):
     assert not trap.exists()
 
 
+def test_a_bundle_behind_a_link_that_names_its_weights(tmp_path):
+    """A home on another disk; what the checkpoint's loader names is resolved, the folder is not."""
+    bundle = hostile(
+        tmp_path / "disk" / "tiny",
+        lambda one: one.update(load={"_target_": "CheckpointLoader", "load_path": "$@bundle_root + '/models/model.pt'"}),
+    )
+    (tmp_path / "home").symlink_to(tmp_path / "disk")
+    linked = segment(noise(), request(tmp_path / "home" / "tiny")).segmentation.provenance
+    assert sorted(linked.parameters["files_sha256"])[2] == "models/model.pt"
+    assert linked.weights_sha256 == segment(noise(), request(bundle)).segmentation.provenance.weights_sha256
+
+
 @pytest.mark.slow
 def test_torchscript_only_is_told_and_runs_confirmed(tmp_path):
     import torch

@@ -125,6 +125,26 @@ def test_what_is_not_clear_is_asked_and_the_answer_is_taken(model, tmp_path, cap
     assert "channel T1c: none.nii.gz is neither a file nor an image of case" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("at", ["alone", "in a case"])
+def test_a_channel_of_another_patient_is_refused_also_when_the_user_names_it(model, tmp_path, capsys, at):
+    from helpers_dicom import write_series
+
+    def mr(_slice, data):
+        data.Modality, data.SeriesDescription = "MR", "AX T1 POST"
+        data.RescaleType = "US"
+
+    def other(_slice, data):
+        mr(_slice, data)
+        data.PatientID = "PID-1"
+
+    here, away = write_series(tmp_path / "here", edit=mr), write_series(tmp_path / "other", edit=other)
+    if at == "in a case":
+        case_folder(here / "more", {"flair_old": heads()["FLAIR"]})
+    assert main(called(here, model, tmp_path / "out", "--channel", f"FLAIR={away}")) == 2
+    told = capsys.readouterr().err
+    assert "of different patients by their headers" in told and "PID" not in told
+
+
 def test_options_of_channels_belong_to_models_with_channels(tmp_path, capsys):
     assert main(["segment", "x.nii.gz", "--main-channel", "T1", "--output", str(tmp_path / "out")]) == 2
     assert "--main-channel belongs to models that take several channels" in capsys.readouterr().err

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 
 from OncoLib.errors import InputError
-from OncoSegmentLib.multiparametric.candidates import Candidate, candidates_in
+from OncoSegmentLib.multiparametric.candidates import Candidate, candidates_in, patient_in, require_one_patient
 from OncoSegmentLib.multiparametric.matching import BY_CARD, BY_NUMBER, BY_USER, matched, require_clear
 from OncoSegmentLib.multiparametric.names import guess
 
@@ -121,3 +122,51 @@ def write_nothing(folder):
     folder.mkdir()
     (folder / "notes.txt").write_text("x")
     return folder
+
+
+def test_series_of_another_patient_are_refused_wherever_they_lie(tmp_path):
+    from helpers_dicom import IDENTITY, write_series
+
+    def other(_slice, data):
+        data.PatientID = "PID-1"
+
+    write_series(tmp_path / "here")
+    write_series(tmp_path / "other", edit=other)
+    (tmp_path / "x.nii.gz").write_bytes(b"")
+    found = [patient_in(tmp_path / name) for name in ("here", "other", "x.nii.gz", "none")]
+    assert found == [IDENTITY, "PID-1", "", ""]
+    require_one_patient([IDENTITY, "", IDENTITY])
+    with pytest.raises(InputError, match="of different patients by their headers") as told:
+        require_one_patient(found)
+    assert "PID" not in str(told.value)
+
+
+def test_the_panel_refuses_a_channel_of_another_patient(tmp_path, capsys):
+    from helpers_dicom import write_series
+    from OncoAppLib.cli import main
+
+    def other(_slice, data):
+        data.PatientID = "PID-1"
+
+    here, away = write_series(tmp_path / "here"), write_series(tmp_path / "other", edit=other)
+    expert = f"nnunet:weights={tmp_path},channel.FLAIR={away}"
+    assert main(["panel", str(here), "--expert", expert, "--expert", expert, "--output", str(tmp_path / "out")]) == 2
+    assert "of different patients by their headers" in capsys.readouterr().err
+
+
+def test_a_channel_of_another_study_is_told_without_its_uid():
+    from OncoLib.image import Image
+    from OncoSegmentLib.multiparametric.alignment import aligned
+    from OncoSegmentLib.request import Request
+
+    def image(study):
+        uids = (study, "1.2", "1.3") if study else ()
+        return Image(np.zeros((4, 4, 4), np.float32), np.eye(4), modality="MR", source_uids=uids)
+
+    def told(*studies):
+        channels = tuple((f"C{at}", image(study)) for at, study in enumerate(studies[1:]))
+        return aligned(image(studies[0]), Request("nnunet", channels=channels))[2]
+
+    assert told("1.9", "1.9", "") == told("", "1.9", "") == told("", "") == ()
+    (note,) = told("1.9.1", "1.9.2", "1.9.1")
+    assert note.startswith("the channel 'C0': of another study than the main image by the headers") and "1.9" not in note

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from OncoLib.comparison_sheet import TABLE_WIDTH, Band, band_picture, comparison_sheet, slices_with
+from OncoLib.comparison_sheet import TABLE_WIDTH, Band, band_picture, comparison_sheet, slices_with, view_in
 from OncoLib.image import Image
 from OncoLib.measure_sheet import OUTLINE_COLOR
 from OncoLib.segmentation import Provenance, Segment, Segmentation
@@ -64,6 +66,27 @@ def test_the_sheet_holds_bands_the_view_from_the_front_and_a_table():
     assert sheet.width == plain.width + 24 and sheet.height > 2 * 400
     table = np.asarray(plain)[:, 212:]
     assert reds(table[:, :20]).sum() >= 12 * 12
+
+
+@pytest.mark.parametrize("plane", ["axial", "coronal"])
+def test_a_view_below_the_table_fits_into_its_place_and_hides_no_row(plane):
+    """Axial 40 x 60 mm is as wide as the table at a height of 490 * 60 / 40 = 735, so that the height of 308 decides: 205 wide."""
+    mask = box((10, 5, 4), (20, 25, 8))
+    plain, more = (np.asarray(band_picture(band(mask, mask, below=below))) for below in (None, (plane, 15)))
+    top = 56 + 24 + 12
+    assert more.shape == plain.shape and np.array_equal(more[:top], plain[:top])
+    assert not outline(plain[top:, 212:]).any()
+    assert outline(more[top:, 212:]).any()
+
+
+def test_a_wide_view_below_the_table_ends_with_the_table():
+    mask = box((10, 5, 4), (12, 25, 18))
+    image = Image(np.full((10, 40, 80), 3000, np.int16), GRID, modality="CT", units="HU")
+    plain = band(mask, mask)
+    nothing = replace(plain.result, layers=(np.zeros((10, 40, 80), np.uint8),))
+    one = replace(plain, image=image, truth=[], result=nothing)
+    view = view_in(one, "axial", 5, TABLE_WIDTH, 400)
+    assert view.size == (TABLE_WIDTH, 245)
 
 
 def test_slices_with_most_of_a_mask():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import zipfile
 from dataclasses import replace
@@ -17,7 +18,7 @@ from ModelManagerLib.labels import structure_of_label
 from OncoLib.errors import InputError
 from OncoLib.segmentation import Prediction, Segment
 from OncoLib.terminology import structure
-from OncoSegmentLib.consensus.probability_files import read_probabilities
+from OncoSegmentLib.consensus.probability_files import read_probabilities, write_probabilities
 from OncoSegmentLib.consensus.spine_levels import level_of
 from OncoSegmentLib.fusion import Opinion, fuse, opinion_of
 
@@ -338,3 +339,27 @@ def test_far_probabilities_are_not_kept(tmp_path):
     ((_, values),) = read._kept.values()
     assert values.shape == (5, 5, 5) and values.dtype == np.float16
     assert read(found.segments[0], (slice(0, 40),) * 3).sum() == 1
+
+
+@pytest.mark.parametrize("bomb", ["unpacks to a thousandfold", "claims to be larger than it is", "a row too few"])
+def test_own_probability_files_hold_no_more_than_their_grid(tmp_path, bomb):
+    path, found = tmp_path / "case.npz", segmentation([np.ones((4, 4, 4), np.uint8)], segments=organs(1))
+    write_probabilities(path, found, [np.ones((4, 4, 4), np.float16)])
+    assert read_probabilities(path, found)(found.segments[0], (slice(0, 4),) * 3).min() == 1
+    with np.load(path) as held:
+        arrays = dict(held)
+    claimed = io.BytesIO()
+    if bomb == "unpacks to a thousandfold":
+        np.lib.format.write_array(claimed, np.zeros((200, 200, 200), np.float16))
+    elif bomb == "claims to be larger than it is":
+        header = {"shape": (10**6, 10**6, 8), "fortran_order": False, "descr": "<f2"}
+        np.lib.format.write_array_header_1_0(claimed, header)
+    else:
+        np.lib.format.write_array(claimed, arrays.pop("values_0"))
+        arrays["starts"] = arrays["starts"][:0]
+    arrays.pop("values_0", None)
+    np.savez_compressed(path, **arrays)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("values_0.npy", claimed.getvalue())
+    with pytest.raises(InputError, match="case.npz: (it holds more than its grid has|cannot be read)"):
+        read_probabilities(path, found)

@@ -120,6 +120,17 @@ def test_what_lies_outside_of_the_organ_is_a_candidate_and_told():
     assert "candidates are left as they are" in again.notes
 
 
+def test_lesions_that_all_lie_far_from_their_organ_are_candidates():
+    liver, lesion = empty(), empty()
+    liver[2:8, 2:8, 2:8] = 1
+    lesion[32:36, 32:36, 32:36] = 1
+    one = made([lesion], ["liver_lesion"], provenance=lesions.LIVER_TASK)
+    report = split_lesions(one, made([liver], ["liver"]), LesionSettings(margin_mm=5.0))
+    assert not report.lesions
+    assert [(row.voxels, row.reason) for row in report.removed] == [(64, "outside of Liver + 5 mm")]
+    kept_voxels(report, lesion > 0)
+
+
 def test_without_the_organ_nothing_is_cut_and_a_note_says_so():
     found = lesions.liver_lesions()
     report = split_lesions(found)
@@ -474,3 +485,35 @@ def test_unknown_codes_of_others_hold_lesions_by_their_name():
     (found,) = split_lesions(replace(one, segments=(strange, one.segments[1]))).lesions
     assert found.place.text == "Omentum" and found.place.structure == ""
     assert found.segment.entry.region.meaning == "Omentum"
+
+
+def test_of_two_neighbors_the_one_with_more_of_the_lesion_is_told_however_large():
+    organs, label = empty(), empty()
+    organs[:, :, :20], organs[10:30, 10:30, 20:] = 1, 2
+    label[15:25, 15:25, 9:30] = 1  # 11 of 21 voxels along i are liver, 10 the much smaller kidney
+    (found,) = split_lesions(made([organs, label], ["liver", "kidney_right"], ["lesion"])).lesions
+    assert found.place.text == "Liver and Right kidney" and found.segment.name == "Lesion 1, liver"
+    assert found.segment.entry.region.same_code(structure("liver").entry.type)
+
+
+@pytest.mark.parametrize("vessel", ["aorta", "common_iliac_artery_left", "inferior_vena_cava"])
+def test_a_node_around_a_vessel_lies_beside_it_not_in_it(vessel):
+    vessels, label = empty(), empty()
+    vessels[:, 12:28, 12:28] = 1
+    label[10:30, 12:28, 28:32] = label[10:30, 8:12, 12:28] = label[10:30, 28:32, 12:28] = 1
+    (found,) = split_lesions(made([vessels, label], [vessel], ["lymph_node_neoplasm"])).lesions
+    assert found.place.relation == "near" and found.place.touches
+    assert found.place.text == f"touches {structure(vessel).name}" and found.segment.name == "Lymph node neoplasm 1"
+    thrombus = vessels * 0
+    thrombus[10:20, 14:20, 14:20] = 1  # in the vessel's own voxels
+    (found,) = split_lesions(made([vessels, thrombus], [vessel], ["lesion"])).lesions
+    assert found.place.relation == "in" and found.place.text == structure(vessel).name
+
+
+def test_what_touches_across_thick_slices_is_not_told_as_millimeters_away():
+    organs, label = empty(), empty()
+    organs[:10], organs[10:20, :, :12] = 1, 2  # the liver ends below the lesion, the spleen 3 mm beside it
+    label[10:16, 18:24, 14:20] = 1
+    one = made([organs, label], ["liver", "spleen"], ["lesion"], spacing=(5.0, 1.0, 1.0))
+    (found,) = split_lesions(one, settings=LesionSettings(limit=False)).lesions
+    assert (found.place.text, found.place.distance_mm, found.place.touches) == ("touches Liver", 5.0, True)

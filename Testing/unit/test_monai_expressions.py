@@ -213,3 +213,30 @@ def test_documents_without_end_are_refused(tmp_path):
     (folder / "inference.json").write_text('{"a":' * 5000 + "1" + "}" * 5000)
     with pytest.raises(ModelError, match="cannot be read|too many"):
         config.read(folder / "inference.json")
+
+
+BOMBS = {
+    "spread": "$[" + ", ".join(["*@long"] * 200) + "]",
+    "nested and repeated": "$[[0] * 90000] * 90000",
+    "array of nested": "$np.array([@long, @long, @long])",
+    "text of nested": "$str([['a' * 50000] * 90000])",
+    "sum of lists": "$sum([[0] * 90000] * 90000, [])",
+    "row and column": "$np.array(@long)[:, None] * np.array(@long)",
+    "row and column compared": "$np.array(@long)[:, None] < np.array(@long)",
+    "entries that hold each other twice": "$str(@twice0)",
+    "the same as an argument": "$torch.nn.Identity(@twice0)",
+    "arrays in a list": "$sum([np.array(@long)] * 90000)",
+}
+
+
+@pytest.mark.parametrize("name", sorted(BOMBS))
+def test_a_small_text_makes_no_large_thing(name):
+    """Each would take gigabytes, or minutes."""
+    twice = {f"twice{at}": [f"@twice{at + 1}"] * 2 for at in range(40)}
+    with pytest.raises(NotPlain, match="too long a result|repeats something too often"):
+        value(BOMBS[name], long="$[0] * 90000", twice40=[1], **twice)
+
+
+def test_arrays_of_different_shape_are_calculated_with():
+    assert value("$(np.array([[1], [2]]) + np.array([10, 20, 30]))[1, 2]") == 32
+    assert value("$[*@a, *@a]", a=[1, 2]) == [1, 2, 1, 2]

@@ -181,3 +181,14 @@ def test_fine_grids_thick_slices_inverted_contrast_and_half_a_head(shift, turn, 
     found = register_rigid(fixed, moving)
     errors = errors_mm(found, fixed_pose, moving_pose)
     assert found.improved and errors.mean() < mean_mm and errors.max() < 2 * mean_mm
+
+
+def test_a_header_that_names_a_wrong_orientation_is_seen_through_and_told():
+    """Before, the search ended 1 degree off the identity with a metric that nobody doubted."""
+    fixed, pose = brain("T1c", spacing=(4.0, 4.0, 4.0))
+    moving, own = brain("FLAIR", spacing=(4.0, 4.0, 4.0), seed=5)
+    wrong = rigid((0, 0, 90), (0, 0, 0))
+    found = register_rigid(fixed, replace(moving, ijk_to_ras=wrong @ moving.ijk_to_ras))
+    assert errors_mm(found, pose, wrong @ own).mean() < 1.0 and found.start == "turned"
+    assert found.doubts == ("a turn by 90 degrees is more than a patient makes between two series of one day",)
+    assert not register_rigid(fixed, moving).doubts

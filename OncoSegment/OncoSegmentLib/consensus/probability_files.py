@@ -9,6 +9,7 @@ float16 `values_0`, `values_1`, ...
 from __future__ import annotations
 
 import lzma
+import math
 import struct
 import tokenize
 import zipfile
@@ -25,9 +26,11 @@ from OncoSegmentLib.consensus.mean import grown
 
 ENTRY = "probabilities.npy"
 OWN_ENTRY = "starts.npy"
+SMALL_BYTES = 1 << 20
+"""For headers, and for the tables of labels and places."""
 
 DAMAGED = (
-    *(OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(OSError, LookupError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
     *(RuntimeError, NotImplementedError),  # a password, a compression or version of ZIP that Python does not know
     tokenize.TokenError,  # a header that ends early: numpy reads it as Python
 )
@@ -65,6 +68,7 @@ def read_probabilities(path: Path, segmentation: Segmentation, margin: int = 32)
     try:
         with zipfile.ZipFile(path) as archive:
             if OWN_ENTRY in archive.namelist():
+                _require_no_more_than_grid(archive, segmentation)
                 return _read_own(path, segmentation)
             with archive.open(ENTRY) as stream:
                 return _read(stream, segmentation, boxes)
@@ -72,6 +76,26 @@ def read_probabilities(path: Path, segmentation: Segmentation, margin: int = 32)
         raise InputError(f"{path.name}: {error}") from error
     except DAMAGED as error:
         raise InputError(f"{path.name}: cannot be read; wanted an .npz file with the array 'probabilities'") from error
+
+
+def _require_no_more_than_grid(archive: zipfile.ZipFile, segmentation: Segmentation) -> None:
+    """InputError for an array that is larger than a map of the whole grid: what holds zeros only unpacks to a thousandfold.
+
+    Looked at in the archive's table and in each array's header, before numpy makes room for what either says.
+    """
+    most = max(2 * math.prod(segmentation.shape_kji), SMALL_BYTES)
+    for one in archive.infolist():
+        with archive.open(one) as stream:
+            shape, _fortran, kind = _header(stream)
+        if one.file_size > most + SMALL_BYTES or math.prod(shape) * kind.itemsize > most:
+            raise InputError("it holds more than its grid has; wanted float16 probabilities within the grid")
+
+
+def _header(stream) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, order and type of an array that begins here."""
+    version = np.lib.format.read_magic(stream)
+    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return header(stream)
 
 
 def write_probabilities(path: Path, segmentation: Segmentation, probabilities) -> None:
@@ -118,9 +142,7 @@ def _read_own(path: Path, segmentation: Segmentation) -> Probabilities:
 
 
 def _read(stream, segmentation: Segmentation, boxes: dict[Segment, Box]) -> Probabilities:
-    version = np.lib.format.read_magic(stream)
-    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, kind = header(stream)
+    shape, fortran, kind = _header(stream)
     wanted = segmentation.shape_kji
     if fortran or kind.kind != "f" or len(shape) != 4 or tuple(shape[1:]) != wanted:
         raise InputError(f"it holds {kind} of shape {tuple(shape)}; wanted real numbers of shape (labels, *{wanted})")

@@ -39,6 +39,15 @@ SIDE_OF = {"middle_lobe_of_right_lung": "right"}
 TOO_WIDE = ("body", "trunk", "extremity", "head", "face", "thoracic_cavity", "abdominal_cavity", "torso_fat", "intermuscular_fat")
 """Structures that say nothing of where a lesion is: they hold nearly everything."""
 
+VESSELS = (
+    "liver_vessels", "blood_vessel", "aorta", "aorta_true_lumen", "aorta_false_lumen", "lung_vessels", "lung_arteries",
+    "lung_veins", "coronary_artery", "pulmonary_artery", "pulmonary_vein", "superior_vena_cava", "inferior_vena_cava",
+    "portal_and_splenic_vein", "brachiocephalic_trunk", "brachiocephalic_vein", "subclavian_artery", "common_carotid_artery",
+    "internal_carotid_artery", "internal_jugular_vein", "common_iliac_artery", "common_iliac_vein", "celiac_trunk",
+    "superior_mesenteric_artery", "renal_artery", "dural_sinuses",
+)  # fmt: skip
+"""Structures without side that nodes and tumors surround: what lies against one, or around it, does not lie in it."""
+
 NOT_ONE_BY_ONE = ("effusion", "edema", "hemorrhage", "aneurysm", "necrosis", "lung_infiltrate", "aorta_false_lumen")
 """Abnormal structures that are no masses: fluid, swelling, blood, a vessel. They are not split unless named."""
 
@@ -60,6 +69,11 @@ def anatomy_id(segment: Segment) -> str:
     """The structure that a segment is, as an id; "" for lesions, plain tissue and what our terminology does not know."""
     found = "" if is_lesion(segment.entry) else structure_id(segment)
     return "" if found == "tissue" else found
+
+
+def is_vessel(structure: str) -> bool:
+    """True for an artery, a vein, or several of them."""
+    return without_side(structure)[0] in VESSELS
 
 
 def can_hold(segment: Segment) -> bool:

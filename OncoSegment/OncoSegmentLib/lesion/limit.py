@@ -201,7 +201,7 @@ def edge_of(mask: np.ndarray) -> np.ndarray:
         along, inner_along = np.moveaxis(mask, axis, 0), np.moveaxis(inner, axis, 0)
         inner_along[:-1] &= along[1:]
         inner_along[1:] &= along[:-1]
-        inner_along[[0, -1]] = False
+        inner_along[:1], inner_along[-1:] = False, False  # slices: the mask has no voxels where lesions lie far from their host
     return mask & ~inner
 
 

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import binary_dilation
 
 from OncoLib.components import Piece
 from OncoLib.image import spacing_of
 from OncoLib.measure import Box, voxel_counts
 from OncoLib.morphology import outside_distance_mm
 from OncoLib.segmentation import Segment, Segmentation
-from OncoSegmentLib.lesion.anatomy import anatomy_id, can_hold, is_part_of, region_id
+from OncoSegmentLib.lesion.anatomy import anatomy_id, can_hold, is_part_of, is_vessel, region_id
 
 AROUND_MM = 3.0
 """Thickness of the layer around a lesion that is looked at; at least one voxel in the finest direction."""
@@ -32,7 +33,8 @@ LEAST_ALSO = 0.1
 """Share of a lesion's own voxels from which it also touches a structure."""
 
 ABOUT_AS_MUCH = 0.9
-"""Of structures with this part of the largest share, the smallest one is told: L3, not the whole spine."""
+"""Of structures that lie in each other and have this part of the largest share, the smallest one is told: L3, not the whole
+spine. Of neighbors, such as liver and kidney, the one with the largest share."""
 
 NEAR_MM = 20.0
 """How far a structure may be to be told as the nearest one."""
@@ -44,7 +46,7 @@ class Place:
 
     segment: the structure that holds it, or the nearest one; structure: its id ("" when our terminology has none).
     share: of the lesion or of the layer around it. also: further structures that it reaches into, with the share of it.
-    distance_mm: to the nearest structure, between voxel centers; 0 when it is in one.
+    distance_mm: to the nearest structure, between voxel centers; 0 when it is in one. touches: no voxel lies between both.
     """
 
     relation: str
@@ -53,6 +55,7 @@ class Place:
     share: float = 0.0
     also: tuple[tuple[str, float], ...] = ()
     distance_mm: float | None = None
+    touches: bool = False
 
     @property
     def name(self) -> str:
@@ -64,6 +67,8 @@ class Place:
         """For a reader."""
         if self.relation == "unknown" or self.segment is None:
             return "not in a known structure"
+        if self.relation == "near" and self.touches:
+            return f"touches {self.segment.name}"
         if self.relation == "near":
             return f"{self.distance_mm:.0f} mm from {self.segment.name}"
         return " and ".join([self.segment.name, *(name for name, _share in self.also)])
@@ -135,8 +140,9 @@ class Context:
                     continue
                 segment, size = held[label]
                 inside = int(np.count_nonzero(own == label)) / total
-                share = max(inside, int(np.count_nonzero(near == label)) / outer)
                 structure = anatomy_id(segment)
+                beside = 0.0 if is_vessel(structure) else int(np.count_nonzero(near == label)) / outer
+                share = max(inside, beside)
                 one = _Share(segment, structure, inside, share, size, own == label)
                 key = structure or (segment.entry.key(), segment.name)
                 if key not in found or found[key].held < share:
@@ -147,17 +153,20 @@ class Context:
         """The structure whose voxel is nearest, if it is near."""
         box, mask = self._grown(piece, NEAR_MM)
         distance = outside_distance_mm(mask, self._spacing)
-        best = None
+        rim = binary_dilation(mask, np.ones((3, 3, 3), bool)) & ~mask
+        found = []
         for layer, held in self._layers:
             part = layer[box]
+            contact = np.bincount(part[rim].astype(np.int64), minlength=1)
             for label in np.unique(part).tolist():
                 if label in held:
                     far = max(0.0, float(distance[part == label].min()))
-                    if best is None or far < best[0]:
-                        best = (far, held[label][0])
-        if best is None or best[0] > NEAR_MM:
+                    touching = int(contact[label]) if label < len(contact) else 0
+                    found.append(((far > 0) and not touching, -touching, far, len(found), held[label][0]))
+        if not found or min(found)[2] > NEAR_MM:
             return Place("unknown")
-        return Place("near", best[1], anatomy_id(best[1]), distance_mm=round(best[0], 2))
+        apart, _contact, far, _at, segment = min(found)
+        return Place("near", segment, anatomy_id(segment), distance_mm=round(far, 2), touches=not apart)
 
 
 def holder(found: list[_Share], region: str) -> _Share | None:
@@ -172,8 +181,9 @@ def holder(found: list[_Share], region: str) -> _Share | None:
     good = own or [one for one in found if one.held >= LEAST_HELD]
     if not good:
         return None
-    most = max(one.held for one in good)
-    return min((one for one in good if one.held >= ABOUT_AS_MUCH * most), key=lambda one: (one.size, one.segment.name))
+    first = min(good, key=lambda one: (-one.held, one.size, one.segment.name))
+    same = [one for one in good if one.held >= ABOUT_AS_MUCH * first.held and (one is first or not apart(one, first))]
+    return min(same, key=lambda one: (one.size, one.segment.name))
 
 
 def apart(one: _Share, chosen: _Share) -> bool:

@@ -108,6 +108,7 @@ def place_json(place: Place) -> dict:
         "share": place.share,
         "also": [{"name": name, "share": share} for name, share in place.also],
         "distance_mm": place.distance_mm,
+        "touches": place.touches,
     }
 
 

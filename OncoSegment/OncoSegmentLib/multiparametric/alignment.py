@@ -51,7 +51,7 @@ def aligned(
     """
     cancel = cancel or CancelToken()
     check_grids(image, request)
-    channels, records, notes = [], {}, []
+    channels, records, notes = [], {}, list(of_other_studies(image, request))
     for number, (name, one) in enumerate(request.channels):
         share = part_of(progress, number / len(request.channels), (number + 1) / len(request.channels))
         if not on_main_grid(one, image):
@@ -59,6 +59,16 @@ def aligned(
             notes += told
         channels.append((name, one))
     return (replace(request, channels=tuple(channels)) if records else request), records, tuple(notes)
+
+
+def of_other_studies(image: Image, request: Request) -> tuple[str, ...]:
+    """A sentence when the headers name several studies: a tumor may have changed between two days. UIDs are not told."""
+    named = [("the main image", image), *((f"the channel {name!r}", one) for name, one in request.channels)]
+    studies = [(name, one.source_uids[0]) for name, one in named if one.source_uids and one.source_uids[0]]
+    others = [name for name, study in studies if study != studies[0][1]]
+    if not others:
+        return ()
+    return (f"{' and '.join(others)}: of another study than {studies[0][0]} by the headers, so perhaps of another day",)
 
 
 def moved(name: str, channel: Image, image: Image, how: str, progress: Progress, cancel: CancelToken):

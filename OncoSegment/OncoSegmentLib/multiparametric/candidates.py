@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from OncoLib.errors import InputError
 from OncoLib.image_files import suffix_of
-from OncoSegmentLib.dicom.files import image_files, no_tag_warnings
+from OncoSegmentLib.dicom.files import image_files, no_tag_warnings, read_header
+from OncoSegmentLib.inputs import is_folder
 from OncoSegmentLib.multiparametric.dicom_tags import guess_of_header, text_of
 from OncoSegmentLib.multiparametric.names import Guess, guess
 
@@ -75,6 +77,24 @@ def series_candidates(folder: Path) -> list[Candidate]:
     for item in image_files(folder)[0]:
         firsts.setdefault(item.series, item.header)
     return [series_candidate(folder, uid, header) for uid, header in firsts.items()]
+
+
+@no_tag_warnings()
+def patient_in(path: Path) -> str:
+    """The patient ID in the first DICOM image of a folder, only to compare; "" for other files and for what has none."""
+    if not (path.name and is_folder(path)):
+        return ""
+    for one in sorted(path.iterdir()):
+        header = read_header(path, one) if one.is_file() and not one.name.startswith(".") else None
+        if header is not None and header.get("PatientID"):
+            return text_of(header, "PatientID")
+    return ""
+
+
+def require_one_patient(patients: Iterable[str]) -> None:
+    """InputError when headers name several patients; their names and numbers are not told. "" is nobody known."""
+    if len({one for one in patients if one}) > 1:
+        raise InputError("the series taken for the channels are of different patients by their headers; wanted one patient's")
 
 
 def series_candidate(folder: Path, uid: str, header) -> Candidate:

@@ -5,6 +5,7 @@ As MONAI's `SupervisedEvaluator` does it (engines/evaluator.py of 1.6.1), withou
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -160,6 +161,7 @@ def is_there(result, shape_ijk, ijk_to_ras: np.ndarray) -> bool:
     affine = getattr(result, "affine", None)
     if affine is None:
         return True
-    corners = np.array([[0, 0, 0, 1], [*(size - 1 for size in shape_ijk), 1]], float).T
+    ends = [(0, size - 1) for size in shape_ijk]  # all eight: two axes that were exchanged keep the first and the last corner
+    corners = np.array([(*one, 1) for one in itertools.product(*ends)], float).T
     apart = np.linalg.inv(ijk_to_ras) @ np.asarray(affine.cpu().numpy(), float) @ corners - corners
     return bool(np.abs(apart).max() <= PLACE_TOLERANCE)

@@ -8,6 +8,7 @@ syntax tree, no text is handed on.
 from __future__ import annotations
 
 import ast
+import math
 import operator
 import re
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ LONGEST = 2000
 """Characters; the longest of the model zoo's that inference needs has 130."""
 
 LARGEST = 100_000
-"""Elements of a text or list that is made by repeating one."""
+"""Elements and characters of what an expression makes, or gives to what it calls."""
 
 REFERENCE = re.compile(r"@\w+(?:(?:#|::)\w+)*")
 """MONAI's way to name another entry: "@preprocessing#transforms#0"."""
@@ -147,14 +148,16 @@ class Calculation:
     def _elements(self, nodes) -> list:
         found: list = []
         for one in nodes:
-            found.extend(self.value(one.value) if isinstance(one, ast.Starred) else [self.value(one)])
+            found.extend(bounded(self.value(one.value)) if isinstance(one, ast.Starred) else [self.value(one)])
+            if len(found) > LARGEST:
+                raise NotPlain("an expression with too long a result")
         return found
 
     def _dict(self, node) -> dict:
         found: dict = {}
         for key, value in zip(node.keys, node.values):
-            found.update(self.value(value) if key is None else {self.value(key): self.value(value)})
-        return found
+            found.update(bounded(self.value(value)) if key is None else {self.value(key): self.value(value)})
+        return bounded(found)
 
     def _subscript(self, node):
         return self.value(node.value)[self.value(node.slice)]
@@ -183,23 +186,16 @@ class Calculation:
             raise NotPlain("an expression that calculates with a text or a list")
         if texts and isinstance(node.op, ast.Mult):
             times = right if texts[0] is left else left
-            if not isinstance(times, int) or len(texts[0]) * max(times, 0) > LARGEST:
+            if not isinstance(times, int) or elements(texts[0]) * max(times, 0) > LARGEST:
                 raise NotPlain("an expression that repeats something too often")
-        return self._bounded(ARITHMETIC[type(node.op)](left, right))
-
-    @staticmethod
-    def _bounded(value):
-        """Entries that double each other would grow without end."""
-        if isinstance(value, (str, list, tuple)) and len(value) > LARGEST:
-            raise NotPlain("an expression with too long a result")
-        if isinstance(value, int) and abs(value) >= 1 << 63:
-            raise NotPlain("an expression with too large a result")
-        return value
+        require_spread(left, right)
+        return bounded(ARITHMETIC[type(node.op)](left, right))
 
     def _compare(self, node) -> bool:
         left = self.value(node.left)
         for kind, other in zip(node.ops, node.comparators):
             right = self.value(other)
+            require_spread(left, right)
             if not COMPARISONS[type(kind)](left, right):
                 return False
             left = right
@@ -213,13 +209,50 @@ class Calculation:
         options: dict = {}
         for one in node.keywords:
             options.update(self.value(one.value) if one.arg is None else {one.arg: self.value(one.value)})
+        bounded([arguments, options])
         if name in allowed.OWN_CALLS:
             return self._own(name, arguments, options)
         if name in allowed.PLAIN_CALLS:
-            return allowed.PLAIN_CALLS[name](*arguments, **options)
+            return bounded(allowed.PLAIN_CALLS[name](*arguments, **options))
         if name in allowed.ARRAY_CALLS:
             return array_of(name, *arguments, **options)
         return allowed.component(name)(*arguments, **options)
+
+
+def bounded(value):
+    """The value; NotPlain for one that is too large: entries that hold each other twice would grow without end."""
+    if isinstance(value, (str, list, tuple, dict)) and elements(value) > 2 * LARGEST:
+        raise NotPlain("an expression with too long a result")
+    if isinstance(value, int) and abs(value) >= 1 << 63:
+        raise NotPlain("an expression with too large a result")
+    return value
+
+
+def elements(value) -> int:
+    """Elements of a list with all that it holds, and characters of its texts; stops counting where it is too large."""
+    if isinstance(value, str):
+        return len(value)
+    count, left = 0, [value]
+    while left and count <= 2 * LARGEST:
+        one = left.pop()
+        parts = [*one, *one.values()] if isinstance(one, dict) else one if isinstance(one, (list, tuple)) else ()
+        count += len(one) if isinstance(one, str) else len(parts) + 1 + math.prod(getattr(one, "shape", (0,)))
+        if count <= 2 * LARGEST:
+            left.extend(parts)
+    return count
+
+
+def require_spread(left, right) -> None:
+    """NotPlain for two arrays, a row and a column, that make a far larger one."""
+    shapes = [tuple(getattr(one, "shape", ())) for one in (left, right)]
+    most = [math.prod(one) for one in shapes]
+    if all(shapes) and math.prod(map(max, *(widened(one, max(map(len, shapes))) for one in shapes))) > max(LARGEST, *most):
+        raise NotPlain("an expression with too long a result")
+
+
+def widened(shape: tuple[int, ...], axes: int) -> tuple[int, ...]:
+    """A shape with as many axes, as two arrays are brought together."""
+    return (*[1] * (axes - len(shape)), *shape)
 
 
 def array_of(name: str, values, dtype=None):

@@ -81,14 +81,14 @@ class OwnCalls:
 
 
 def inside(folder: Path, text) -> Path:
-    """A file of the bundle; ModelError for a path that leads out of it."""
+    """A file of the bundle, as a path below `folder`; ModelError for a path that leads out of it."""
     path = Path(os.path.realpath(folder / str(text)))
-    root = Path(os.path.realpath(folder))
+    root = Path(os.path.realpath(folder))  # the user's folder can lie behind a link
     if root not in path.parents:
         raise ModelError(f"{folder.name}: its configuration reads {path.name[:60]}, which is not in the bundle")
     if not path.is_file():
         raise ModelError(f"{folder.name}: its configuration reads {path.name[:60]}, which is not there")
-    return path
+    return folder / path.relative_to(root)
 
 
 class ParserEntries:

@@ -2,21 +2,20 @@
 
 Between the nodes of the coarse grid a linear interpolation is a mean with weights. So where one class has the highest score at
 all corners of a cell, it has it everywhere in the cell; and a class can only win in a cell where its highest corner reaches what
-some class has at least in all corners. Both hold exactly, so only cells on borders are interpolated, for the few classes
-that can win there, and the answer is that of interpolating everything.
+some class has at least in all corners. Both hold exactly, so each class is interpolated only in the box around the cells on
+borders where it can win, and the answer is that of interpolating everything. The box costs a whole class nothing but time: what
+is compared is decided cell by cell, so that the answer does not depend on how the work is divided.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-BLOCK = 8
-"""Cells in each direction that are worked on at once. With 118 classes, twice as many take twice as long: more classes can win
-somewhere in a larger block (3.9 s at 8, 7.6 s at 16, 4.0 s at 4, one case of 180x180x150)."""
-
+ROWS, VOXELS = 8, 1 << 21
+"""Rows of cells that are worked on at once: at least so many, and as many as make so many voxels of the result."""
 
 CACHED = 1 << 15
 """Voxels whose scores of one class, single precision, stay in the cache of a core."""
@@ -58,7 +57,8 @@ def interpolated(scores, axes: tuple[Axis, ...], first: tuple[int, ...], at: tup
     """Scores `[class, ...]` of nodes from `first` on, at the output samples `at`; float32 torch tensors."""
     import torch
 
-    for number, (axis, start, part) in enumerate(zip(axes, first, at), start=1):
+    for number in (3, 2, 1):  # the last axis first: picking along it costs most, and it is done while the array is small
+        axis, start, part = axes[number - 1], first[number - 1], at[number - 1]
         low = scores.index_select(number, torch.from_numpy(axis.low[part] - start))
         if not axis.linear:
             scores = low
@@ -104,41 +104,64 @@ def spread(values: np.ndarray, axes: tuple[Axis, ...], out: np.ndarray) -> None:
         plane[...] = values[node][rows, columns]
 
 
-def blocks(mixed: np.ndarray) -> Iterator[tuple[slice, ...]]:
-    """Parts of the cells that hold one that must be interpolated."""
-    for k in range(0, mixed.shape[0], BLOCK):
-        for j in range(0, mixed.shape[1], BLOCK):
-            for i in range(0, mixed.shape[2], BLOCK):
-                part = tuple(slice(one, min(one + BLOCK, size)) for one, size in zip((k, j, i), mixed.shape))
-                if mixed[part].any():
-                    yield part
+Part = tuple[slice, ...]
 
 
-def block_scores(scores, axes: tuple[Axis, ...], part: tuple[slice, ...]):
-    """Scores of the nodes of a block of cells, float32, and its output samples."""
-    nodes = tuple(slice(one.start, min(one.stop + 1, axis.nodes)) for one, axis in zip(part, axes))
-    return scores[(slice(None), *nodes)].float(), tuple(axis.outputs(one.start, one.stop) for one, axis in zip(part, axes))
+def chunks(axes: Sequence[Axis], columns: int) -> Iterator[Part]:
+    """Rows of cells, one slice after the other. columns: voxels of one row of samples."""
+    samples = max(len(axes[0].low), 1)
+    rows = max(ROWS, VOXELS * axes[0].nodes // (samples * max(columns, 1)))
+    for start in range(0, axes[0].nodes, rows):
+        yield slice(start, min(start + rows, axes[0].nodes))
 
 
-def able_to_win(scores, axes: tuple[Axis, ...], part: tuple[slice, ...], mixed: np.ndarray):
-    """Indices of the classes that can have the highest score in a mixed cell of the block."""
+def cells_of(values, axes: Sequence[Axis], pick, rows: int):
+    """`pick` (torch.minimum or maximum) over the corners of the first `rows` rows of cells; torch `[k, j, i]`."""
     import torch
 
-    flat = scores.flatten(1)
-    near_enough = torch.nonzero(flat.amax(1) >= flat.amin(1).max()).flatten()  # the same rule for the block as one cell
-    scores = scores[near_enough]
-    least, most = scores, scores
-    sizes = [one.stop - one.start for one in part]
-    for number, (axis, size) in enumerate(zip(axes, sizes), start=1):
-        near = least.narrow(number, 0, size), most.narrow(number, 0, size)
-        if axis.linear and least.shape[number] > 1:
-            beyond = least.shape[number] - 1
-            ahead = torch.arange(1, size + 1).clamp(max=beyond)
-            far = least.index_select(number, ahead), most.index_select(number, ahead)
-            near = torch.minimum(near[0], far[0]), torch.maximum(near[1], far[1])
-        least, most = near
-    reaches = (most >= least.amax(0)) & torch.from_numpy(mixed)
-    return near_enough[reaches.flatten(1).any(1)]
+    for number, axis in enumerate(axes):
+        last = values.shape[number] - 1
+        if axis.linear and last > 0:
+            ahead = torch.cat([values.narrow(number, 1, last), values.narrow(number, last, 1)], number)
+            values = pick(values, ahead)
+    return values[:rows]
+
+
+def box_around(mask) -> Part | None:
+    """The smallest box that holds all of a torch mask `[k, j, i]`; None when there is nothing."""
+    values = mask.numpy()
+    planes = values.any(2)
+    found = []
+    for line in (planes.any(1), planes.any(0), values.any((0, 1))):
+        at = np.flatnonzero(line)
+        if not len(at):
+            return None
+        found.append(slice(int(at[0]), int(at[-1]) + 1))
+    return tuple(found)
+
+
+def samples_of(part: Part, axes: Sequence[Axis], first_row: int) -> Part:
+    """Samples of the cells in a box whose rows count from `first_row`."""
+    starts = (first_row, 0, 0)
+    return tuple(axis.outputs(one.start + start, one.stop + start) for one, axis, start in zip(part, axes, starts))
+
+
+def box_scores(rows, axes: Sequence[Axis], part: Part, first_row: int, as_half: bool):
+    """One class at the samples of a box of cells. rows: its nodes from `first_row` on, torch float32 `[k, j, i]`."""
+    nodes = tuple(slice(one.start, min(one.stop + 1, size)) for one, size in zip(part, rows.shape))
+    at = samples_of(part, axes, first_row)
+    found = interpolated(rows[nodes][None], axes, (part[0].start + first_row, part[1].start, part[2].start), at)[0]
+    return found.half().float() if as_half else found
+
+
+def at_samples(cells, axes: Sequence[Axis], part: Part, first_row: int):
+    """What a torch mask of cells says at the samples of a box."""
+    import torch
+
+    at, starts = samples_of(part, axes, first_row), (first_row, 0, 0)
+    for number, (axis, one, start) in enumerate(zip(axes, at, starts)):
+        cells = cells.index_select(number, torch.from_numpy(axis.low[one] - start))
+    return cells
 
 
 def labels_by_cells(scores, axes: tuple[Axis, ...], out: np.ndarray, *, as_half: bool, check=lambda: None) -> None:
@@ -147,36 +170,65 @@ def labels_by_cells(scores, axes: tuple[Axis, ...], out: np.ndarray, *, as_half:
     scores: torch `[class, k, j, i]`. as_half: interpolated scores are rounded to half precision before they are
     compared, as nnU-Net's default does; then equal ones go to the first class. check: called now and then.
     """
+    import torch
+
     nodes = highest(scores, out.dtype)
     mixed = corners(nodes, axes, np.minimum) != corners(nodes, axes, np.maximum)
     spread(nodes, axes, out)
-    for part in blocks(mixed):
+    for rows in chunks(axes, out.shape[1] * out.shape[2]):
+        if mixed[rows].any():
+            check()
+            held = scores[:, rows.start : rows.stop + 1]
+            write_borders(held, axes, rows, torch.from_numpy(mixed[rows]), out, as_half, check)
+
+
+def write_borders(scores, axes: tuple[Axis, ...], rows: slice, mixed, out: np.ndarray, as_half: bool, check) -> None:
+    """The labels in the mixed cells of some rows. scores: torch `[class, ...]` of their nodes and of the row after."""
+    import torch
+
+    count = rows.stop - rows.start
+    least = None  # what the best class has at all corners of a cell
+    for one in scores:
+        low = cells_of(one.float(), axes, torch.minimum, count)
+        least = low if least is None else torch.maximum(least, low, out=least)
+    lowest = least[mixed].min()
+    at = axes[0].outputs(rows.start, rows.stop)
+    best = torch.full(out[at].shape, -torch.inf)
+    winner = torch.zeros(best.shape, dtype=torch.int32)
+    for number, one in enumerate(scores):
+        if one.max() < lowest:
+            continue
         check()
-        values, at = block_scores(scores, axes, part)
-        able = able_to_win(values, axes, part, mixed[part])
-        found = interpolated(values[able], axes, tuple(one.start for one in part), at)
-        found = found.half().float() if as_half else found
-        write_mixed(out[at], able[found.argmax(0)].numpy(), mixed, axes, at)
+        values = one.float()
+        able = (cells_of(values, axes, torch.maximum, count) >= least) & mixed
+        part = box_around(able)
+        if part is not None:
+            found = box_scores(values, axes, part, rows.start, as_half)
+            place = samples_of(part, axes, rows.start)
+            here = (slice(place[0].start - at.start, place[0].stop - at.start), *place[1:])
+            better = (found > best[here]) & at_samples(able, axes, part, rows.start)
+            best[here] = torch.where(better, found, best[here])
+            winner[here].masked_fill_(better, number)
+    np.copyto(out[at], winner.numpy(), where=(best > -torch.inf).numpy(), casting="unsafe")
 
 
 def regions_by_cells(scores, axes: tuple[Axis, ...], out: np.ndarray, *, as_half: bool, check=lambda: None) -> None:
     """The same for one region: true where the sigmoid of its score `[1, k, j, i]` is over a half."""
+    import torch
+
     inside = over_half(scores[0].float()).numpy()
-    mixed = corners(inside, axes, np.minimum) != corners(inside, axes, np.maximum)
+    mixed = torch.from_numpy(corners(inside, axes, np.minimum) != corners(inside, axes, np.maximum))
     spread(inside, axes, out)
-    for part in blocks(mixed):
+    for rows in chunks(axes, out.shape[1] * out.shape[2]):
         check()
-        values, at = block_scores(scores, axes, part)
-        found = interpolated(values, axes, tuple(one.start for one in part), at)
-        write_mixed(out[at], over_half(found.half().float() if as_half else found)[0].numpy(), mixed, axes, at)
+        part = box_around(mixed[rows])
+        if part is not None:
+            values = scores[0, rows.start : rows.stop + 1].float()
+            found = over_half(box_scores(values, axes, part, rows.start, as_half))
+            border = at_samples(mixed[rows], axes, part, rows.start)
+            np.copyto(out[samples_of(part, axes, rows.start)], found.numpy(), where=border.numpy())
 
 
 def over_half(scores):
     """As nnU-Net decides for regions."""
     return scores.sigmoid() > 0.5
-
-
-def write_mixed(out: np.ndarray, found: np.ndarray, mixed: np.ndarray, axes: tuple[Axis, ...], at: tuple[slice, ...]) -> None:
-    """Puts what was interpolated where the cell is mixed."""
-    cells = mixed[np.ix_(*(axis.low[part] for axis, part in zip(axes, at)))]
-    np.copyto(out, found, where=cells, casting="unsafe")

@@ -150,8 +150,8 @@ class SlabLabels:
         if self._nodes == self._way.shape:
             self._same_grid(first, scores)
             return
-        for start in range(0, scores.shape[1], cells.BLOCK):
-            part, at = scores[:, start : start + cells.BLOCK], first + start
+        for start in range(0, scores.shape[1], cells.ROWS):
+            part, at = scores[:, start : start + cells.ROWS], first + start
             if self._last_row is not None:
                 part, at = torch.cat([self._last_row, part], 1), at - 1
             self._last_row = part[:, -1:].clone()
