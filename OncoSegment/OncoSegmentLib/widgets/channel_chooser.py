@@ -111,7 +111,8 @@ class ChannelChooser:
     def _is_going(self, place: int) -> bool:
         """True when the chosen volume is not in the list any more: it is about to leave the scene, which tells us then."""
         kept, selector = self._parameters.GetNodeReferenceID(role_of(self.model, place)), self.rows[place][1]
-        return bool(kept) and all(selector.nodeFromIndex(at).GetID() != kept for at in range(selector.nodeCount()))
+        offered = [selector.nodeFromIndex(at) for at in range(selector.nodeCount())]
+        return bool(kept) and all(one is None or one.GetID() != kept for one in offered)
 
     def _propose(self) -> None:
         """Fills channels that nobody chose for; what may be several volumes stays empty."""
