@@ -15,7 +15,7 @@ import numpy as np
 
 from OncoLib import __version__, audit
 from OncoLib.errors import InputError
-from OncoLib.measure import label_histogram
+from OncoLib.measure import label_histogram, volume_text
 from OncoLib.progress import CancelToken, Progress, part_of, silent
 from OncoLib.segmentation import Provenance, Segment, Segmentation
 from OncoSegmentLib.consensus.bands import CONFIDENCE, LEAST_HIGH, LEAST_MODERATE, LOW, band_of, mean_pairwise_dice, pair_dice
@@ -196,13 +196,13 @@ def notes_of(panel: Panel, scores: dict[Key, Score], undecided_ml: float) -> lis
     """What a reader should know of the whole."""
     notes = []
     if undecided_ml:
-        notes.append(f"{undecided_ml:.3g} ml stayed without a label because the votes were even")
+        notes.append(f"{volume_text(undecided_ml)} ml stayed without a label because the votes were even")
     if len({one.segmentation.provenance.input_sha256 for one in panel.opinions} - {""}) > 1:
         notes.append("the segmentations were made from images of different content; check that they show the same scan")
     lone = [one.segment.name for one in panel.targets if scores[one.key].asked < 2 and not one.helper]
     if lone:
-        others = " and others" if len(lone) > 5 else ""
-        notes.append(f"only one expert looks for {', '.join(lone[:5])}{others}: taken as it is")
+        names = ", ".join(lone[:5]) + (" and others" if len(lone) > 5 else "")
+        notes.append(f"only one expert looks for {names}: taken as it is where no other expert gives another structure")
     return notes
 
 

@@ -92,7 +92,7 @@ def test_a_tie_makes_no_phantom_label():
     fusion = fuse(opinions(layers, organs(3)))
     assert layer_of(fusion).tolist() == [[[0, 1]]]
     assert fusion.undecided_ml == pytest.approx(0.001)
-    assert any("0.001 ml stayed without a label" in note for note in fusion.notes)
+    assert any("0.00100 ml stayed without a label" in note for note in fusion.notes)
 
 
 def test_weights_break_a_tie_and_equal_sums_of_decimals_are_one():
@@ -131,7 +131,7 @@ def test_who_does_not_list_a_structure_can_be_asked_or_not():
     assert [one.structure for one in fuse(panel).segmentation.segments] == ["kidney_right"]
     fusion = fuse(panel, unlisted=UNKNOWN)
     assert same_masks(fusion.segmentation, all_of)
-    assert "only one expert looks for Liver: taken as it is" in fusion.notes
+    assert "only one expert looks for Liver: taken as it is where no other expert gives another structure" in fusion.notes
     scores = {key[1]: one for key, one in fusion.scores.items()}
     assert scores["liver"].band == "one expert only" and scores["kidney_right"].band == "high"
 
