@@ -57,19 +57,21 @@ def stage_of(message: str) -> str:
     return re.sub(r"[0-9.]+ of (?=[0-9.]+ ?[kMG]?B\b)|[0-9.]+ ?(?=([kMG]?B|s|min|h)\b)", "", message)
 
 
-def text_table(heads: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[Sequence[str]]) -> str:
-    """Columns of text, the first to the left and all others to the right; the notes of a row stand below it."""
+def text_table(heads: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[Sequence[str]], words: int = 1) -> str:
+    """Columns of text, the first `words` of them to the left and the numbers to the right; the notes of a row stand below it."""
     widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
-    lines = [table_line(heads, widths), "  ".join("-" * width for width in widths)]
+    lines = [table_line(heads, widths, words), "  ".join("-" * width for width in widths)]
     for row, told in zip(rows, notes):
-        lines.append(table_line(row, widths))
+        lines.append(table_line(row, widths, words))
         lines += [f"    ! {note}" for note in told]
     return "\n".join(lines)
 
 
-def table_line(cells: Sequence[str], widths: Sequence[int]) -> str:
+def table_line(cells: Sequence[str], widths: Sequence[int], words: int = 1) -> str:
     """One line of a table."""
-    return "  ".join([f"{cells[0]:<{widths[0]}}", *(f"{cell:>{width}}" for cell, width in zip(cells[1:], widths[1:]))])
+    sized = list(zip(cells, widths))
+    left = [f"{cell:<{width}}" for cell, width in sized[:words]]
+    return "  ".join([*left, *(f"{cell:>{width}}" for cell, width in sized[words:])])
 
 
 def volume_table(description: dict) -> str:

@@ -201,8 +201,8 @@ def notes_of(panel: Panel, scores: dict[Key, Score], undecided_ml: float) -> lis
         notes.append("the segmentations were made from images of different content; check that they show the same scan")
     lone = [one.segment.name for one in panel.targets if scores[one.key].asked < 2 and not one.helper]
     if lone:
-        others = " and others" if len(lone) > 5 else ""
-        notes.append(f"only one expert looks for {', '.join(lone[:5])}{others}: taken as it is")
+        names = ", ".join(lone[:5]) + (" and others" if len(lone) > 5 else "")
+        notes.append(f"only one expert looks for {names}: taken as it is where no other expert gives another structure")
     return notes
 
 

@@ -131,7 +131,7 @@ def test_who_does_not_list_a_structure_can_be_asked_or_not():
     assert [one.structure for one in fuse(panel).segmentation.segments] == ["kidney_right"]
     fusion = fuse(panel, unlisted=UNKNOWN)
     assert same_masks(fusion.segmentation, all_of)
-    assert "only one expert looks for Liver: taken as it is" in fusion.notes
+    assert "only one expert looks for Liver: taken as it is where no other expert gives another structure" in fusion.notes
     scores = {key[1]: one for key, one in fusion.scores.items()}
     assert scores["liver"].band == "one expert only" and scores["kidney_right"].band == "high"
 

@@ -362,6 +362,15 @@ def test_parts_of_a_brain_tumor_stay_together():
     kept_voxels(report, parts > 0)
 
 
+def test_a_tumor_whose_whole_is_coded_as_a_lesion_is_one_lesion():
+    whole, core, enhancing = empty(), empty(), empty()
+    whole[5:25, 5:25, 5:25] = core[10:20, 10:20, 10:20] = enhancing[12:18, 12:18, 12:18] = 1
+    one = made([whole, core, enhancing], ["brain_lesion"], ["brain_neoplasm"], ["brain_tumor_enhancing"])
+    assert [lesion.voxels for lesion in split_lesions(one).lesions] == [20**3]
+    alone = made([whole, core], ["brain_lesion"], ["brain_neoplasm"])
+    assert sorted(lesion.voxels for lesion in split_lesions(alone).lesions) == [10**3, 20**3]
+
+
 def test_regions_of_a_brain_tumor_stay_together_and_the_whole_is_the_lesion():
     parts = nested_layers()
     layers = [(parts >= least).astype(np.uint8) for least in (2, 1, 3)]

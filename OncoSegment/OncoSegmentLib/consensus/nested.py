@@ -25,6 +25,8 @@ PART_REGIONS = {
 }
 TUMOR = ("brain_neoplasm", "brain_metastasis", "neoplasm")
 """Structures that mean a whole tumor, its core, or its solid part: the name, and what stands beside it, tells."""
+AROUND = "brain_lesion"
+"""Edema belongs to no neoplasm, so the reference patient and its network code tumor with edema as a lesion."""
 
 
 BY_NAME = {
@@ -48,6 +50,8 @@ def regions_of(segment: Segment, others: tuple[Segment, ...]) -> tuple[Key, ...]
     if found in PART_REGIONS:
         return PART_REGIONS[found]
     name = segment.name.casefold()
+    if found == AROUND:
+        return (WHOLE,) if is_whole_region(segment) and _is_around(others) else ()
     if found in TUMOR and ("whole" in name or name == "wt"):
         return (WHOLE,)
     if found in TUMOR and ("core" in name or name == "tc"):
@@ -59,8 +63,16 @@ def regions_of(segment: Segment, others: tuple[Segment, ...]) -> tuple[Key, ...]
     return (WHOLE, CORE) if found in TUMOR and beside else ()
 
 
+def _is_around(others: tuple[Segment, ...]) -> bool:
+    """True when the one brain lesion of an expert stands beside a tumor and a part of it."""
+    found = [structure_id(one) for one in others]
+    return found.count(AROUND) == 1 and any(one in TUMOR for one in found) and any(one in PART_REGIONS for one in found)
+
+
 def is_whole_region(segment: Segment) -> bool:
     """True for a segment that is a region as such, by its name: whole tumor or tumor core."""
+    if structure_id(segment) == AROUND:
+        return "whole" in segment.name.casefold() or segment.name == structure(AROUND).name
     if regions_by_name(segment) in ((WHOLE,), (WHOLE, CORE)):
         return True
     name = segment.name.casefold()
