@@ -29,7 +29,7 @@ from OncoLib.staged import refuse_existing, staged_files
 from OncoSegmentLib.request import Request
 
 SEED = 9_100
-"""Of patients that neither training nor its evaluation drew: those have 1000 and 9000 and the next few."""
+"""Of patients that no training, validation or evaluation draws: those have 1000, 5000 and 20000 and the next few."""
 
 TORSO_SPACING_MM, BRAIN_SPACING_MM = (2.0, 2.0, 3.0), (1.25, 1.25, 1.25)
 TORSO_MODEL, BRAIN_MODEL = "demo-torso-ct", "demo-glioma-mr"

@@ -1,7 +1,6 @@
 """The networks that come with OncoSegment, run for real on digital patients that they never saw.
 
-The floors are what a network that learned its task keeps by far, not what it reaches: `evaluation.json` beside each model
-says that.
+The floors are 0.05 and more below the least Dice of the held-out patients in `evaluation.json` beside each model.
 """
 
 from __future__ import annotations
@@ -14,27 +13,31 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_dilation
 
 from helpers import ROOT
 from helpers_cli import environment, run_here
+from helpers_panel import finish
 from ModelManagerLib.embedded import embedded_cards, folder_of
 from ModelManagerLib.work import card_named
 from OncoLib.measure import dice
 from OncoLib.phantom.regions import GLIOMA, ORGANS, glioma_masks, torso_masks
 from OncoLib.phantom.variation import varied_brain, varied_scan
+from OncoLib.scene.segmentations import segmentation_of
+from OncoLib.scene.volumes import add_volume
 from OncoSegmentLib.caution import caution_of
 from OncoSegmentLib.goals import find_goals, goals, problem_of, request_of
 from OncoSegmentLib.request import Request
 from OncoSegmentLib.segment import segment
 
-SEED = 9_201
-"""No training and no evaluation drew it: they have 1000 and 9000 and the next few."""
+SEED = 30_000
+"""Chosen before anything was drawn from it: no training, no choice of settings and no evaluation did, see demo_training.py."""
 
 BOX = ((-190.0, 190.0), (-145.0, 150.0), (70.0, 300.0))
 """Liver, bases of the lungs, T9 to L3."""
 
-TORSO_FLOORS = {"liver": 0.85, "lung": 0.85, "vertebra": 0.8}
-GLIOMA_FLOORS = {"Tumor core": 0.8, "Whole tumor": 0.8, "Enhancing tumor": 0.8}
+TORSO_FLOORS = {"liver": 0.85, "lung": 0.9, "vertebra": 0.66}
+GLIOMA_FLOORS = {"Tumor core": 0.74, "Whole tumor": 0.68, "Enhancing tumor": 0.77}
 CAUTION = "demonstration model; not for patients"
 
 AI = "install the extra 'ai'"
@@ -44,7 +47,8 @@ monai_here = pytest.mark.skipif(not find_spec("monai"), reason=f"runs MONAI: {AI
 
 @pytest.fixture(scope="module")
 def torso():
-    return varied_scan(SEED, region=BOX, spacing_mm=(2.5, 2.5, 3.0), samples=(2, 2, 2))
+    """From neck to thighs, with air and couch around, which is where a network that knows organs only by their HU fails."""
+    return varied_scan(SEED, spacing_mm=(3.5, 3.5, 4.0), samples=(2, 2, 2))
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +80,30 @@ def dices(prediction, names, truth) -> dict[str, float]:
 
 
 @nnunet_here
-def test_the_network_of_the_torso_finds_what_it_was_trained_for(torso, torso_result):
-    found = dices(torso_result, ORGANS, torso_masks(torso.truth))
+def test_the_network_of_the_torso_finds_what_it_was_trained_for_and_nothing_far_from_it(torso, torso_result):
+    truth = torso_masks(torso.truth)
+    found = dices(torso_result, ORGANS, truth)
     assert {name: value for name, value in found.items() if value < TORSO_FLOORS[name]} == {}
+    near = binary_dilation(np.any([truth[name] for name in ORGANS], axis=0), iterations=6)
+    far = np.any(torso_result.segmentation.layers, axis=0) & ~near
+    assert far.sum() < 0.01 * near.sum()
+
+
+@nnunet_here
+@pytest.mark.slow
+def test_so_it_does_in_a_part_of_the_body_with_finer_voxels():
+    part = varied_scan(SEED + 1, region=BOX, spacing_mm=(2.5, 2.5, 3.0), samples=(2, 2, 2))
+    result = segment(part.image, Request("nnunet", device="cpu", parameters={"weights": "demo-torso-ct"}))
+    found = dices(result, ORGANS, torso_masks(part.truth))
+    assert {name: value for name, value in found.items() if value < TORSO_FLOORS[name]} == {}
+
+
+@pytest.mark.parametrize(("model", "floors"), [("demo-torso-ct", TORSO_FLOORS), ("demo-glioma-mr", GLIOMA_FLOORS)])
+def test_floors_are_below_what_was_measured_on_held_out_patients(model, floors):
+    text = (folder_of(card_named(model, Path("nowhere"))) / "evaluation.json").read_text(encoding="utf-8")
+    least = {name: one["least_dice"] for name, one in json.loads(text)["structures"].items()}
+    assert set(floors) == set(least)
+    assert {name: floors[name] for name in floors if floors[name] > least[name] - 0.05 + 1e-9} == {}
 
 
 @monai_here
@@ -138,6 +163,29 @@ def test_the_panel_offers_them_as_what_they_are():
     assert [name for name, _shown in found[0].structures] == list(ORGANS)
 
 
+@pytest.mark.slow
+@monai_here
+def test_the_panel_offers_the_bundle_with_a_row_for_each_channel_and_runs_it(slicer_stubs, brain, brain_result):
+    """The volumes' names are those that scanners give; the rows propose the right ones."""
+    names = {"T1c": "AX T1 POST", "T1": "AX T1", "T2": "AX T2", "FLAIR": "AX T2 FLAIR"}
+    volumes = {name: add_volume(slicer_stubs.scene, brain[name].image, name=title) for name, title in names.items()}
+    widget = slicer_stubs.open_widget("OncoSegment")
+    widget.ui.findEdit.text = "demonstration glioma"
+    selector = widget.ui.goalSelector
+    selector.setCurrentIndex(selector.findData("monai:demo-glioma-mr"))
+    widget.ui.inputSelector.setCurrentNode(volumes["T1c"])
+    rows = {label.text: chosen.currentNode().GetName() for label, chosen in widget.channelChooser.rows}
+    assert rows == {f"{name}:": title for name, title in names.items()}
+    widget.ui.applyButton.click()
+    finish(slicer_stubs, widget)
+    found = segmentation_of(slicer_stubs.scene.GetFirstNodeByClass("vtkMRMLSegmentationNode"))
+    wanted = brain_result.segmentation
+    assert {one.structure: int(found.mask(one).sum()) for one in found.segments} == {
+        one.structure: int(wanted.mask(one).sum()) for one in wanted.segments
+    }
+    assert all(CAUTION in one.flags for one in found.segments)
+
+
 @pytest.mark.parametrize("missing", ["torch", "nnunetv2", "monai"])
 def test_without_a_package_the_demo_says_in_one_sentence_what_to_do(missing, monkeypatch, tmp_path):
     import importlib.util
@@ -183,14 +231,19 @@ def test_the_demo_with_networks_writes_what_it_says(tmp_path):
         ("train_demo_glioma.py", ["--cases", "2", "--iterations", "2"]),
     ],
 )
-def test_a_training_runs_from_nothing_to_a_model_that_can_be_loaded(tool, few, tmp_path):
-    script = ROOT / "Testing" / "tools" / tool
-    command = [sys.executable, str(script), "--output", str(tmp_path / "model"), "--held-out", "1", *few]
-    done = subprocess.run(command, env=environment(), capture_output=True, timeout=900, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr.decode("utf-8", "replace")[-2000:]
+def test_a_training_runs_from_nothing_to_a_model_that_can_be_loaded_and_again_to_the_same_bytes(tool, few, tmp_path):
+    made = [trained(tool, few, tmp_path / name) for name in ("model", "again")]
     found = json.loads((tmp_path / "model" / "evaluation.json").read_text(encoding="utf-8"))
     names = ORGANS if "torso" in tool else GLIOMA
     assert set(found["structures"]) == set(names)
-    shipped = {path.relative_to(tmp_path / "model").as_posix() for path in (tmp_path / "model").rglob("*") if path.is_file()}
     card = next(card for card in embedded_cards() if ("torso" in card.id) == ("torso" in tool))
-    assert shipped == {one.path for one in card.files}
+    assert set(made[0]) == {one.path for one in card.files}
+    assert [path for path in made[0] if made[0][path] != made[1][path]] == []
+
+
+def trained(tool: str, few: list[str], folder: Path) -> dict[str, bytes]:
+    """The files that a training writes."""
+    command = [sys.executable, str(ROOT / "Testing" / "tools" / tool), "--output", str(folder), "--held-out", "1", *few]
+    done = subprocess.run(command, env=environment(), capture_output=True, timeout=900, cwd=folder.parent)
+    assert done.returncode == 0, done.stderr.decode("utf-8", "replace")[-2000:]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

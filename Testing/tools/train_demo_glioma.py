@@ -234,7 +234,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=MODELS / ID)
     parser.add_argument("--cases", type=int, default=12)
-    parser.add_argument("--held-out", type=int, default=3)
+    parser.add_argument("--held-out", type=int, default=6)
     parser.add_argument("--iterations", type=int, default=600)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only-evaluate", action="store_true", help="of what is in the output folder already")

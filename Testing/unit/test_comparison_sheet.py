@@ -70,7 +70,7 @@ def test_the_sheet_holds_bands_the_view_from_the_front_and_a_table():
 
 @pytest.mark.parametrize("plane", ["axial", "coronal"])
 def test_a_view_below_the_table_fits_into_its_place_and_hides_no_row(plane):
-    """Axial 40 x 60 mm is as wide as the table at a height of 490 * 60 / 40 = 735, so the height of 308 decides: 205 wide."""
+    """Its place is 490 x 308 pixels; axial is 40 x 60 mm and coronal 40 x 80 mm, so that the height decides."""
     mask = box((10, 5, 4), (20, 25, 8))
     plain, more = (np.asarray(band_picture(band(mask, mask, below=below))) for below in (None, (plane, 15)))
     top = 56 + 24 + 12
