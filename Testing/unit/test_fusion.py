@@ -136,6 +136,26 @@ def test_who_does_not_list_a_structure_can_be_asked_or_not():
     assert scores["liver"].band == "one expert only" and scores["kidney_right"].band == "high"
 
 
+@pytest.mark.parametrize("lesion_first", [False, True])
+def test_structures_that_nobody_chose_between_both_stay_where_they_overlap(lesion_first):
+    """A liver of one expert and a lesion in it of another; a third structure that both give is voted on as ever."""
+    organ, lesion = np.zeros((2, 5, 5), np.uint8), np.zeros((2, 5, 5), np.uint8)
+    organ[:, :4], lesion[0, 1:3, 1:3] = 1, 1
+    organ[:, 4], lesion[:, 4] = 2, 2
+    lesion[1, 4, 0] = 0
+    both = known(2, "kidney_right")
+    first = segmentation([organ], segments=[known(1, "liver"), both])
+    second = segmentation([lesion], segments=[known(1, "liver_lesion"), both])
+    panel = [Opinion("A", first), Opinion("B", second)]
+    fusion = fuse(panel[::-1] if lesion_first else panel, unlisted=UNKNOWN, disagreement=True)
+    found = {one.structure: fusion.segmentation.mask(one) for one in fusion.segmentation.segments}
+    np.testing.assert_array_equal(found["liver"], organ == 1)
+    np.testing.assert_array_equal(found["liver_lesion"], lesion == 1)
+    np.testing.assert_array_equal(found["kidney_right"], (organ == 2) & (lesion == 2))
+    assert not fusion.candidates and fusion.undecided_ml == pytest.approx(fusion.segmentation.voxel_volume_ml)
+    assert np.count_nonzero(fusion.disagreement) == 1
+
+
 def test_structures_are_matched_by_what_they_mean():
     """Other labels, names and layers: the structure id decides; without one the codes together with the name."""
     mask = np.zeros((3, 4, 5), np.uint8)
@@ -168,6 +188,8 @@ def test_vote_entropy_by_hand():
     found = entropy(np.array([[5, 5, 5], [1, 1, 0], [1, 2, 0]]))
     two_one = (2 / 3 * np.log(3 / 2) + 1 / 3 * np.log(3)) / np.log(3)
     np.testing.assert_allclose(found, [0, two_one, 1], atol=1e-12)
+    some = np.array([[1, 1, 1], [0, 1, 1], [1, 0, 0]], bool)
+    np.testing.assert_allclose(entropy(np.array([[5, 5, 5], [1, 1, 0], [1, 2, 0]]), some), [0, 1, 0], atol=1e-12)
     layers = [np.array([[[1, 1, 1]]], np.uint8), np.array([[[1, 1, 2]]], np.uint8), np.array([[[1, 0, 0]]], np.uint8)]
     np.testing.assert_allclose(fuse(opinions(layers), disagreement=True).disagreement.ravel(), [0, two_one, 1], atol=1e-6)
 

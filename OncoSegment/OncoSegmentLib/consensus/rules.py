@@ -69,12 +69,26 @@ def band_weight(segments: list[Segment]) -> float:
     return min((BAND_WEIGHTS[segment.confidence] for segment in segments), default=BAND_WEIGHTS["not estimated"])
 
 
-def entropy(answers: np.ndarray) -> np.ndarray:
+def entropy(answers: np.ndarray, counted: np.ndarray | None = None) -> np.ndarray:
     """Normalized vote entropy of each pattern: minus the sum of p log p over the answers, divided by log(experts).
 
     p is the share of the experts who give an answer, "nothing" being one. 0 when all agree, 1 when all differ (Shannon
-    entropy; dividing by its largest value makes panels of different size comparable).
+    entropy; dividing by its largest value makes panels of different size comparable). counted: bool `[pattern, expert]`, who
+    has a say; all when None. Where one alone has, nobody differs: 0.
     """
-    experts = answers.shape[1]
-    same = (answers[:, :, None] == answers[:, None, :]).mean(axis=2)
-    return -np.log(same).mean(axis=1) / np.log(experts)
+    counted = np.ones(answers.shape, bool) if counted is None else counted
+    number = counted.sum(axis=1)
+    alike = ((answers[:, :, None] == answers[:, None, :]) & counted[:, None, :]).sum(axis=2)
+    share = np.where(counted, alike / np.maximum(number, 1)[:, None], 1.0)
+    several = number > 1
+    total = -np.log(share).sum(axis=1) / np.maximum(number, 1)
+    return np.where(several, total / np.log(np.where(several, number, 2)), 0.0)
+
+
+def having_a_say(answers: np.ndarray, knows: np.ndarray) -> np.ndarray:
+    """Bool `[pattern, expert]`: false for an expert who says "nothing" where others give structures that it does not look for.
+
+    answers: `[pattern, expert]`, numbers of structures, 0 for nothing. knows: `[expert, number]`.
+    """
+    asked = knows[:, answers].transpose(1, 0, 2) & (answers > 0)[:, None, :]  # of the structures that each pattern holds
+    return (answers > 0) | asked.any(axis=2) | ~(answers > 0).any(axis=1, keepdims=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from itertools import combinations, product
 
 import numpy as np
 
@@ -84,8 +85,13 @@ def panel_of(opinions: tuple[Opinion, ...], *, weighted: bool, unlisted_unknown:
     members = _members(keys)
     if not members:
         raise InputError(f"none of the {len(opinions)} segmentations lists a structure; there is nothing to fuse")
-    placed = _placed(opinions, members, column, helpers=not as_regions)
+    clashes = _overlapping(opinions, members)
+    placed = _placed(members, column, clashes, helpers=not as_regions)
     knows = _knows(opinions, placed, unlisted_unknown)
+    strangers = _strangers(opinions, members, placed, knows) - clashes
+    if strangers:
+        placed = _placed(members, column, clashes | strangers, helpers=not as_regions)
+        knows = _knows(opinions, placed, unlisted_unknown)
     return Panel(opinions, placed, column, knows, tuple(sorted(part_keys, key=str)))
 
 
@@ -127,11 +133,10 @@ def _members(keys: list[dict[Segment, tuple[Key, ...]]]) -> dict[Key, list[list[
     return found
 
 
-def _placed(opinions, members: dict[Key, list[list[Segment]]], column: Column, *, helpers: bool) -> tuple[Target, ...]:
-    """Targets with labels and layers: those that most experts give, moved only where two would collide."""
+def _placed(members: dict[Key, list[list[Segment]]], column: Column, clashes, *, helpers: bool) -> tuple[Target, ...]:
+    """Targets with labels and layers: those that most experts give, moved only where two of `clashes` would collide."""
     wanted = {key: _prototype(key, of_key, column) for key, of_key in members.items()}
     order = sorted(wanted, key=lambda key: (key in REGIONS, wanted[key].layer, wanted[key].label, wanted[key].name, str(key)))
-    clashes = _overlapping(opinions, members)
     used: dict[int, dict[int, Key]] = {}
     names: set[str] = set()
     placed = []
@@ -193,25 +198,46 @@ def _most(segments: list[Segment]) -> Segment:
 def _overlapping(opinions, members: dict[Key, list[list[Segment]]]) -> set[frozenset]:
     """Pairs of keys that share a voxel in any one expert: they may not lie in one layer of the result."""
     found: set[frozenset] = set()
-    for at, opinion in enumerate(opinions):
-        names = {one: key for key, of in members.items() if key not in REGIONS for one in of[at]}
-        layers = len(opinion.segmentation.layers)
-        for first in range(layers):
-            for second in range(first + 1, layers):
-                found |= _pairs_of_layers(opinion, first, second, names)
+    for at in range(len(opinions)):
+        for one, other in combinations(_by_layer(opinions, members, at), 2):
+            found |= _sharing(one, other)
     return found
 
 
-def _pairs_of_layers(opinion: Opinion, first: int, second: int, names: dict[Segment, Key]) -> set[frozenset]:
-    listed = [[one for one in names if one.layer == layer] for layer in (first, second)]
-    readers = [Reader(opinion, {one: number for number, one in enumerate(of_layer, 1)}) for of_layer in listed]
+def _strangers(opinions, members, placed: tuple[Target, ...], knows: np.ndarray) -> set[frozenset]:
+    """Pairs of keys that share a voxel and that no expert looks for both of.
+
+    Nobody chose between them, as one expert's liver and another's liver lesion: neither may take the other's voxels away, so
+    they may not lie in one layer of the result either.
+    """
+    keys = [one.key for one in placed]
+    together = (knows[:, 1:, None] & knows[:, None, 1:]).any(0)
+    apart = {frozenset((keys[a], keys[b])) for a, b in zip(*np.nonzero(~together)) if a < b}
+    found: set[frozenset] = set()
+    for at, other in combinations(range(len(opinions)), 2) if apart else ():
+        for one, two in product(_by_layer(opinions, members, at), _by_layer(opinions, members, other)):
+            found |= _sharing(one, two)
+    return found & apart
+
+
+def _by_layer(opinions, members: dict[Key, list[list[Segment]]], at: int) -> list[tuple[Opinion, dict[Segment, Key]]]:
+    """The segments of one expert with their keys, layer by layer."""
+    names = {one: key for key, of in members.items() if key not in REGIONS for one in of[at]}
+    layers = range(len(opinions[at].segmentation.layers))
+    return [(opinions[at], {one: key for one, key in names.items() if one.layer == layer}) for layer in layers]
+
+
+def _sharing(one: tuple[Opinion, dict[Segment, Key]], other: tuple[Opinion, dict[Segment, Key]]) -> set[frozenset]:
+    """Pairs of keys that share a voxel, one of each side; each side is one layer of one expert."""
+    readers = [Reader(opinion, {item: number for number, item in enumerate(names, 1)}) for opinion, names in (one, other)]
+    keys = [tuple(names.values()) for _opinion, names in (one, other)]
     pairs: set[tuple[int, int]] = set()
-    for span in slabs(opinion.segmentation.shape_kji):
+    for span in slabs(one[0].segmentation.shape_kji) if all(keys) else ():
         a, b = (reader.read(span) for reader in readers)
         both = (a > 0) & (b > 0)
-        codes = np.unique(a[both].astype(np.int64) * (len(listed[1]) + 1) + b[both])
-        pairs |= {divmod(int(code), len(listed[1]) + 1) for code in codes}
-    return {frozenset((names[listed[0][a - 1]], names[listed[1][b - 1]])) for a, b in pairs}
+        codes = np.unique(a[both].astype(np.int64) * (len(keys[1]) + 1) + b[both])
+        pairs |= {divmod(int(code), len(keys[1]) + 1) for code in codes}
+    return {frozenset((keys[0][a - 1], keys[1][b - 1])) for a, b in pairs}
 
 
 def _knows(opinions: tuple[Opinion, ...], targets: tuple[Target, ...], unlisted_unknown: bool) -> np.ndarray:

@@ -10,7 +10,7 @@ from OncoSegmentLib.consensus.decide import Decision, decide, electorate_of
 from OncoSegmentLib.consensus.mean import mean_layer
 from OncoSegmentLib.consensus.nested import REGIONS, compose, cut_to_nest
 from OncoSegmentLib.consensus.opinions import Key
-from OncoSegmentLib.consensus.rules import entropy
+from OncoSegmentLib.consensus.rules import entropy, having_a_say
 from OncoSegmentLib.consensus.staple import Performance
 from OncoSegmentLib.consensus.targets import Panel
 from OncoSegmentLib.consensus.votes import Patterns, apply_decisions, count_patterns
@@ -71,7 +71,8 @@ class Work:
     def _add_to_map(self, readers, patterns: Patterns) -> None:
         """Of several layers the largest entropy at a voxel counts."""
         into = np.zeros(self.shape, np.float32)
-        apply_decisions(readers, patterns, np.zeros(len(patterns.agreed)), entropy(patterns.answers), into)
+        values = entropy(patterns.answers, having_a_say(patterns.answers, self.panel.knows))
+        apply_decisions(readers, patterns, np.zeros(len(patterns.agreed)), values, into)
         self.map = into if self.map is None else np.maximum(self.map, into, out=self.map)
 
     def nest(self) -> None:

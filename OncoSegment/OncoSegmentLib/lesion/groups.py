@@ -62,7 +62,11 @@ def groups_of(segmentation: Segmentation, labels: Sequence[str], boxes: dict[Seg
         notes = ["candidates are left as they are"] if len(chosen) < len(lesions) else []
         notes += [f"{one.name} is not split: it is no mass" for one in segmentation.segments if left_out(one, chosen)]
     if not chosen:
-        raise InputError("no segment is coded as a lesion that is counted one by one; name the one that is to be split")
+        there = ", ".join(one.name for one in segmentation.segments[:5])
+        more = " and others" if len(segmentation.segments) > 5 else ""
+        raise InputError(
+            f"no segment is coded as a lesion that is counted one by one; name the one that is to be split, of {there}{more}"
+        )
     found = [Group((one,), boxes.get(one)) for one in chosen if one not in nested]
     if nested:
         regions = {one: regions_of(one, segmentation.segments) for one in nested}
