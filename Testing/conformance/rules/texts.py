@@ -60,7 +60,7 @@ def texts(root: Path) -> list[tuple[Path, str, str]]:
 
 
 def large_file_violations(root: Path) -> list[str]:
-    """Files over 1 MB, or 5 MB in the demonstration networks: images of patients, weights and other data live outside of the tree."""
+    """Files over 1 MB (5 MB in demonstration networks): images of patients, weights and other data live outside of the tree."""
     found = []
     for file in project_files(root):
         name, size = file.relative_to(root).as_posix(), file.stat().st_size
