@@ -62,6 +62,13 @@ def test_carriage_returns_are_found_in_texts_only(tmp_path):
     assert texts.line_ending_violations(root) == ["a.py: has CR line ends"]
 
 
+def test_demonstration_networks_have_a_limit_of_their_own(tmp_path):
+    files = {f"{texts.MODELS}demo/{size}.pt": b"x" * size for size in (5_000_000, 5_000_001)}
+    assert texts.large_file_violations(write(tmp_path, files)) == [
+        f"{texts.MODELS}demo/5000001.pt: 5000001 bytes, at most 5000000 wanted"
+    ]
+
+
 def test_large_files_are_found(tmp_path):
     assert texts.large_file_violations(write(tmp_path, {"a.nii.gz": b"x" * 1_000_001})) == [
         "a.nii.gz: 1000001 bytes, at most 1000000 wanted"
