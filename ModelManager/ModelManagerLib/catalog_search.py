@@ -156,7 +156,8 @@ def default_for(
 ) -> ModelCard | None:
     """The row that is proposed for a structure, or None. Never a restricted one, and never a user's own.
 
-    Installed ones come first, then the finer spacing, then the order of the catalogue. With `machine` only what it can
+    Installed ones come first, then TotalSegmentator's, whose rows are made from its package and whose results are compared with
+    its command, then the finer spacing, then the order of the catalogue. With `machine` only what it can
     hold is proposed; missing packages do not count, they can be installed. any_engine: also what no expert of ours runs
     yet, after what one runs.
     """
@@ -164,8 +165,12 @@ def default_for(
     free = [hit for hit in found if not hit.card.restricted and hit.card.origin != USER]
     fit = [hit for hit in free if machine is None or not too_big(hit.card, machine)]
     usable = [hit for hit in fit if any_engine or has_expert(hit.card)]
-    ordered = sorted(usable, key=lambda hit: (not has_expert(hit.card), not hit.installed, _voxel_mm3(hit.card)))
+    ordered = sorted(usable, key=lambda hit: (not has_expert(hit.card), not hit.installed, *_order(hit.card)))
     return ordered[0].card if ordered else None
+
+
+def _order(card: ModelCard) -> tuple[bool, float]:
+    return card.family != "totalsegmentator", _voxel_mm3(card)
 
 
 def _voxel_mm3(card: ModelCard) -> float:

@@ -107,7 +107,7 @@ def test_the_panel_offers_installed_models_and_knows_their_channels(own, trained
     assert goals.problem_of("nnunet:my-liver") == ""
     assert goals.problem_of("nnunet:my-pair") == ""
     of_several = {goal: goals.model_with_channels(goals.request_of(goal)) for goal in found}
-    assert [goal for goal, model in of_several.items() if model] == ["nnunet:my-pair"]
+    assert [goal for goal, model in of_several.items() if model] == ["nnunet:my-pair", "monai:demo-glioma-mr"]
     assert of_several["nnunet:my-pair"].channels == ("T1c", "FLAIR")
     request = goals.request_of("nnunet:my-liver", structures=["bone"], device="cpu")
     assert request.model == "nnunet" and request.parameters == {"weights": "my-liver", "structures": ["bone"]}
@@ -155,8 +155,9 @@ def test_two_channels_from_the_command_line(own, tmp_path, capsys):
     assert main([*call, "--channel", "FLAIR", "--output", str(tmp_path / "other")]) == 2
     assert "wanted NAME=FILE" in json.loads(capsys.readouterr().out)["error"]
     moved = image_file(tmp_path / "moved.nii.gz", Image(flair[:-1], matrix))
-    assert main([*call, "--channel", f"FLAIR={moved}", "--output", str(tmp_path / "other")]) == 2
-    assert "the image of the channel 'FLAIR' has (24, 22, 19)" in json.loads(capsys.readouterr().out)["error"]
+    other = ["--channel", f"FLAIR={moved}", "--channels-grid", "refuse", "--output", str(tmp_path / "other")]
+    assert main([*call, *other]) == 2
+    assert "the image of the channel 'FLAIR' lies on another grid (24 x 22 x 19" in json.loads(capsys.readouterr().out)["error"]
     assert not (tmp_path / "other").exists()
 
 

@@ -91,7 +91,7 @@ def test_labels_carry_names_codes_and_provenance(weights):
     ("arguments", "parameters"),
     [
         (("-ta", "total", "-ff"), {"speed": "fastest"}),
-        (("-rs", "vertebrae_L1", "aorta"), {"structures": ["vertebrae_L1", "aorta"]}),
+        pytest.param(("-rs", "vertebrae_L1", "aorta"), {"structures": ["vertebrae_L1", "aorta"]}, marks=pytest.mark.slow),
         pytest.param(("-ta", "total"), {}, marks=pytest.mark.slow),
         pytest.param(("-ta", "liver_lesions"), {"task": "liver_lesions"}, marks=pytest.mark.slow),
         pytest.param(("-ta", "lung_nodules"), {"task": "lung_nodules"}, marks=pytest.mark.slow),
@@ -327,6 +327,7 @@ def test_in_a_process_of_its_own(weights):
     np.testing.assert_array_equal(found.layers[0], run(blocks(), speed="fastest").layers[0])
 
 
+@pytest.mark.slow
 def test_teeth_runs_on_the_cpu(weights):
     """The package's own command stops at this task on the CPU: it loses the device where one task calls another."""
     found = run(blocks(), task="teeth")
@@ -379,6 +380,7 @@ def test_a_kept_network_keeps_no_image(weights):
     assert voxels() is None
 
 
+@pytest.mark.slow
 def test_folds_and_cases_never_take_progress_back(weights, monkeypatch):
     monkeypatch.setenv(VARIABLE, NUMBER)
     told = []

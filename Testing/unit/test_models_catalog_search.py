@@ -204,8 +204,11 @@ def test_where_only_restricted_models_know_a_structure_nothing_is_proposed():
 
 
 def test_what_no_expert_runs_yet_is_proposed_only_when_asked_for():
-    assert default_for("brain_neoplasm", "MR") is None
-    assert default_for("brain_neoplasm", "MR", any_engine=True).id == "monai-brats_mri_segmentation"
+    row = find_card("monai-brats_mri_segmentation")
+    later = dataclasses.replace(row, engine="an engine to come", family="its family")
+    assert default_for("brain_neoplasm", "MR").id == row.id
+    assert default_for("brain_neoplasm", "MR", cards=[later]) is None
+    assert default_for("brain_neoplasm", "MR", any_engine=True, cards=[later]) == later
 
 
 def test_what_is_installed_or_fits_is_proposed_before_what_is_finer():
