@@ -29,7 +29,7 @@ from OncoAppLib import (
     surfaces,
 )
 from OncoAppLib import verbs as run
-from OncoAppLib.options import add_common
+from OncoAppLib.options import add_common, add_image_facts, add_results
 from OncoLib import __version__
 from OncoLib.errors import InputError, OncoError
 from OncoLib.segmentation_files import RESEARCH_USE
@@ -146,14 +146,8 @@ def add_segment(verbs) -> None:
     channel_options.add(verb)
     verb.add_argument("--roi", default="", help="box:R0,R1,A0,A1,S0,S1 in mm (RAS), or a label map FILE or FILE:LABEL")
     verb.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    verb.add_argument("--modality", default="", help="what the file cannot say: CT, MR, PT")
-    verb.add_argument("--units", default="", help="what the file cannot say: HU, SUV")
-    verb.add_argument("--series", default="", help="series UID, when the DICOM folder holds several")
-    verb.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for the results")
-    verb.add_argument("--nifti", action="store_true", help="also write segmentation.nii.gz")
-    verb.add_argument("--nrrd", action="store_true", help="also write segmentation.nrrd, a plain label map")
-    verb.add_argument("--mrb", action="store_true", help="also write segmentation.mrb, a Slicer scene with the image")
-    verb.add_argument("--overwrite", action="store_true", help="replace results that are there")
+    add_image_facts(verb)
+    add_results(verb)
     engine_options.add(verb)
     add_common(verb)
     verb.set_defaults(run=run.segment)

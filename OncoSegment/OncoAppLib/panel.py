@@ -10,7 +10,7 @@ from pathlib import Path
 
 from OncoAppLib import engine_options
 from OncoAppLib.fuse import METHODS, agreement_table, expert_table
-from OncoAppLib.options import add_common
+from OncoAppLib.options import add_common, add_image_facts, add_results
 from OncoLib.errors import InputError
 from OncoLib.segmentation_files import RESEARCH_USE
 
@@ -36,16 +36,10 @@ def add(verbs) -> None:
     unlisted = "what an expert does not look for it has no vote on (unknown, the default), or is not there (absent)"
     verb.add_argument("--unlisted", default="unknown", choices=("unknown", "absent"), help=unlisted)
     verb.add_argument("--at-least", type=int, default=2, metavar="N", help="experts that must give a result (default: 2)")
-    verb.add_argument("--modality", default="", help="what the file cannot say: CT, MR, PT")
-    verb.add_argument("--units", default="", help="what the file cannot say: HU, SUV")
-    verb.add_argument("--series", default="", help="series UID, when the DICOM folder holds several")
+    add_image_facts(verb)
     roi = "for all experts: box:R0,R1,A0,A1,S0,S1 in mm (RAS), or a label map FILE or FILE:LABEL"
     verb.add_argument("--roi", default="", help=roi)
-    verb.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for the results")
-    verb.add_argument("--nifti", action="store_true", help="also write segmentation.nii.gz")
-    verb.add_argument("--nrrd", action="store_true", help="also write segmentation.nrrd, a plain label map")
-    verb.add_argument("--mrb", action="store_true", help="also write segmentation.mrb, a Slicer scene with the image")
-    verb.add_argument("--overwrite", action="store_true", help="replace results that are there")
+    add_results(verb)
     engine_options.add(verb)
     add_common(verb)
     verb.set_defaults(run=run)
