@@ -9,7 +9,7 @@ import gc
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 
 from OncoLib.errors import InputError, ModelError
 
@@ -39,6 +39,19 @@ MESSAGES = (
 """Parts of messages of RuntimeError, in lower case, that mean that memory ran out."""
 
 GPU_WORDS = ("cuda", "cublas", "cudnn", "mps backend", "hip error", "hip out of")
+
+
+LARGE_PAGES = "THP_MEM_ALLOC_ENABLE"
+"""PyTorch's variable (c10/core/impl/alloc_cpu.cpp); it is read when the first large tensor is made."""
+
+
+def ask_for_large_pages(environ: MutableMapping[str, str] = os.environ) -> None:
+    """On Linux, large tensors of this process lie in pages of 2 MB from now on, unless the user's environment says otherwise.
+
+    Each tile's class scores are fetched from the system anew, 0.4 GB with 118 classes; page by page of 4 kB that takes longer
+    (`Testing/benchmarks/large_pages.py` has the ratio). To be called before PyTorch is loaded, in processes of our own only.
+    """
+    environ.setdefault(LARGE_PAGES, "1")
 
 
 def budget_bytes(

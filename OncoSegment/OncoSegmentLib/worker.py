@@ -6,12 +6,14 @@ A worker is a process of its own: it can be ended, and neither Slicer nor the co
 from __future__ import annotations
 
 from OncoLib.errors import ModelError
+from OncoSegmentLib.memory import ask_for_large_pages
 
 _marks: list[str] = []
 
 
 def mark_worker(kind: str) -> None:
-    """This process runs jobs for another one. kind: "process" or "dask"."""
+    """This process runs jobs for another one. kind: "process" or "dask". Before PyTorch is loaded."""
+    ask_for_large_pages()
     if kind not in _marks:
         _marks.append(kind)
 

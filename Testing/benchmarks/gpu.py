@@ -51,7 +51,7 @@ def figures(device: str, *, tiny: bool):
     yield f"device: {torch.cuda.get_device_name() if device == 'cuda' else 'cpu'}, torch {torch.__version__}"
     patch, rounds, features = (TINY_PATCH, 1, TINY_FEATURES) if tiny else (PATCH, ROUNDS, None)
     yield from cold_and_warm(device, patch, features)
-    yield from network_share.measured(device, patch, rounds, features)
+    yield from network_share.measured(device, patch, rounds, features=features)
     yield from network_ways.measured(device, patch, rounds, compiled=not tiny, features=features)
 
 

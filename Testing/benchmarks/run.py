@@ -26,9 +26,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true", help="also what takes longer")
     options = parser.parse_args()
+    from OncoSegmentLib.memory import ask_for_large_pages
+
+    ask_for_large_pages()  # as the worker processes do, in which experts run
     from benchmarks import (
         accuracy,
         engine,
+        large_pages,
         lesions,
         measures,
         models_install,
@@ -48,7 +52,7 @@ def main() -> int:
     )
 
     numbers = (nodes, thresholds, startup, accuracy, measures, surfaces, lesions, registration)
-    networks = (total_segmentator, network_share, network_ways, nnunet_export, panel, warm)
+    networks = (total_segmentator, network_share, large_pages, network_ways, nnunet_export, panel, warm)
     for module in (*numbers, *networks, engine, scheduler, transfer, models_install):
         for line in module.figures(shared_data(), full=options.full):
             print(line, flush=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from ModelManagerLib.environment import usable_cores
 from OncoLib.errors import InputError
 from OncoSegmentLib.engine.memory import Trees
 from OncoSegmentLib.engine.node import THREAD_VARIABLES, thread_share
+from OncoSegmentLib.memory import ask_for_large_pages
 
 
 @pytest.mark.parametrize("classes, kind", [(3, np.uint8), (300, np.uint16)])
@@ -135,3 +138,22 @@ def test_memory_of_children_is_counted_from_the_next_look_up_on():
         child.stdin.close()
     assert trees.sizes([os.getpid()])[os.getpid()] < own + 150_000_000, "one that is gone counts nothing"
     assert trees.sizes([1 << 30]) == {1 << 30: 0}
+
+
+def test_workers_ask_for_large_pages_unless_told_otherwise():
+    told: dict[str, str] = {}
+    ask_for_large_pages(told)
+    assert told == {"THP_MEM_ALLOC_ENABLE": "1"}
+    told = {"THP_MEM_ALLOC_ENABLE": "0"}
+    ask_for_large_pages(told)
+    assert told == {"THP_MEM_ALLOC_ENABLE": "0"}
+
+
+def test_a_worker_has_asked_before_pytorch_is_loaded():
+    code = (
+        "import os, sys; from OncoSegmentLib.worker import mark_worker; mark_worker('process');"
+        "print(os.environ['THP_MEM_ALLOC_ENABLE'], 'torch' in sys.modules)"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "THP_MEM_ALLOC_ENABLE"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.stdout.split() == ["1", "False"], done.stderr
