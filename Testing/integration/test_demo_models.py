@@ -36,7 +36,7 @@ SEED = 30_000
 BOX = ((-190.0, 190.0), (-145.0, 150.0), (70.0, 300.0))
 """Liver, bases of the lungs, T9 to L3."""
 
-TORSO_FLOORS = {"liver": 0.85, "lung": 0.9, "vertebra": 0.66}
+TORSO_FLOORS = {"liver": 0.87, "lung": 0.9, "vertebra": 0.77}
 GLIOMA_FLOORS = {"Tumor core": 0.74, "Whole tumor": 0.68, "Enhancing tumor": 0.77}
 CAUTION = "demonstration model; not for patients"
 

@@ -64,7 +64,7 @@ REGIONS = ("body", "body", "trunk", "chest", "abdomen")
 STAGES = (
     # patch in voxels, first learning rate, epochs
     ((32, 64, 80), 4e-3, 8),
-    (PATCH, 3e-3, 6),
+    (PATCH, 3e-3, 14),
 )
 """Smaller patches first, which take less time."""
 
