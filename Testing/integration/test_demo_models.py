@@ -218,7 +218,7 @@ def test_the_demo_with_networks_writes_what_it_says(tmp_path):
     with Picture.open(tmp_path / "results" / "demo-ai.png") as picture:
         assert picture.width > 1000 and picture.height > 800
     again = run_here("demo", "--ai", "--output", "results", cwd=tmp_path)
-    assert again.code == 3 and "is there already" in again.err
+    assert again.code == 3 and "in the output folder already" in again.err
 
 
 @pytest.mark.slow
