@@ -73,7 +73,8 @@ def test_segment_leaves_one_row_and_evaluate_adds_to_it(folder, log):
 
 
 def test_numbers_as_table_json_and_csv_are_the_same(folder):
-    arguments = ("evaluate", RESULT, CORRECTED, "--lesions", "--min-lesion-ml", "0.05", "--no-log")
+    named = ("--lesion-structure", "Cortical bone", "--lesion-structure", "Trabecular bone")
+    arguments = ("evaluate", RESULT, CORRECTED, "--lesions", *named, "--min-lesion-ml", "0.05", "--no-log")
     done = run_here(*arguments, "--csv", "numbers.csv", cwd=folder)
     assert done.code == 0 and "Not in the evaluation log: --no-log was given." in done.out
     assert "Research use only" in done.out and "pairs with an intersection over union of at least 0.1" in done.out
@@ -88,6 +89,22 @@ def test_numbers_as_table_json_and_csv_are_the_same(folder):
         assert f"{one['measurements']['dice']['value']:.3f}" in done.out
     assert told["logged"] is False and read()[1] == []
     assert set(told["sources"]) == {"result", "reference"}
+
+
+def test_bones_are_no_lesions_unless_they_are_named(folder):
+    arguments = ("evaluate", RESULT, CORRECTED, "--no-log", "--lesions")
+    none = run_here(*arguments, cwd=folder)
+    left = "Not counted as lesions: Cortical bone, Trabecular bone (not coded as lesions counted one by one;"
+    assert none.code == 0 and left in none.out and "Recall" not in none.out
+    told = run_here(*arguments, "--json", cwd=folder).json
+    assert [one["lesions"] for one in told["structures"]] == [None, None]
+    assert told["lesions_not_counted"] == ["Cortical bone", "Trabecular bone"]
+    one = run_here(*arguments, "--lesion-structure", "Cortical bone", "--json", cwd=folder).json
+    assert [each["lesions"] is None for each in one["structures"]] == [False, True]
+    assert one["lesions_not_counted"] == ["Trabecular bone"]
+    assert run_here(*arguments[:-1], "--json", cwd=folder).json["lesions_not_counted"] is None
+    wrong = run_here(*arguments, "--lesion-structure", "Lesion", cwd=folder)
+    assert wrong.code == 2 and wrong.sentence == "no structure 'Lesion' is compared; there are Cortical bone, Trabecular bone"
 
 
 def test_a_plain_label_map_needs_to_be_told_what_is_what(folder):
@@ -122,7 +139,7 @@ def plain(tmp_path, log):
     ],
 )
 def test_a_label_map_without_labels_is_an_answer(plain, pair, status, lesions, error_ml, note):
-    done = run_here("evaluate", *pair, "--lesions", "--json", cwd=plain)
+    done = run_here("evaluate", *pair, "--lesions", "--lesion-structure", "Label 1", "--json", cwd=plain)
     assert done.code == 0, done.err
     told = json.loads(done.out)
     (one,) = told["structures"]
@@ -147,7 +164,8 @@ def test_what_is_left_out_is_named_and_can_count_as_missed(folder):
     done = run_here("evaluate", "half/segmentation.json", RESULT, "--no-log", cwd=folder)
     assert done.code == 0, done.err
     assert "Not compared, since the result does not have it: Trabecular bone" in done.out
-    missed = run_here("evaluate", "half/segmentation.json", RESULT, "--missing-is-empty", "--lesions", "--json", cwd=folder).json
+    named = ("--lesions", "--lesion-structure", "Trabecular bone")
+    missed = run_here("evaluate", "half/segmentation.json", RESULT, "--missing-is-empty", *named, "--json", cwd=folder).json
     second = missed["structures"][1]
     assert (second["status"], second["matched_by"]) == ("first empty", "nothing")
     assert second["measurements"]["dice"]["value"] == 0 and second["measurements"]["hd95_mm"]["value"] is None
