@@ -43,6 +43,7 @@ def add(verbs) -> None:
     verb.add_argument("--min-lesion-ml", type=float, metavar="ML", help="components smaller than this do not count (default 0)")
     verb.add_argument("--pair", nargs=2, action="append", default=[], metavar=("RESULT_NAME", "REFERENCE_NAME"))
     verb.add_argument("--missing-is-empty", action="store_true", help="structures that RESULT does not have count as not found")
+    verb.add_argument("--extra-is-false", action="store_true", help="structures that REFERENCE does not have count as false")
     verb.add_argument("--corrected", action="store_true", help="REFERENCE is RESULT as a reader corrected it; logged as such")
     verb.add_argument("--no-log", action="store_true", help="do not add the comparison to the evaluation log")
     verb.add_argument("--csv", type=Path, metavar="FILE", help="write one row a structure")
@@ -127,7 +128,8 @@ def compared_of(options, progress, cancel) -> Compared:
     result, reference = (read_segmentation(path, may_be_empty=True) for path in (options.result, options.reference))
     notes = check_image(options.image, result, reference) if options.image else ()
     result, reference, told = listed_alike(result, on_grid_of(reference, result))
-    pairs = pairs_of(result, reference, told=options.pair, missing_is_empty=options.missing_is_empty)
+    unpaired = {"missing_is_empty": options.missing_is_empty, "extra_is_false": options.extra_is_false}
+    pairs = pairs_of(result, reference, told=options.pair, **unpaired)
     found = evaluate(result, reference, pairs.pairs, lesions=rule, progress=part_of(progress, 0.2, 1.0), cancel=cancel)
     sources = {name: audit.files_sha256(files_of(getattr(options, name))) for name in ("result", "reference")}
     cancel.check()
@@ -227,6 +229,8 @@ def notes_of(one) -> list[str]:
     notes = [EMPTY[one.status]] if one.status in EMPTY else []
     if one.result is None:
         return [*notes, "the result does not have this structure; it counts as not found"]
+    if one.reference is None:
+        return [*notes, "the reference does not have this structure; it counts as false"]
     if one.matched_by in ("structure", "codes", "the user"):
         notes.append(f"compared with {one.reference.name!r} of the reference, the same by {one.matched_by}")
     return notes

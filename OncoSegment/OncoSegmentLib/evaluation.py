@@ -53,8 +53,8 @@ class LesionRule:
 class StructureEvaluation:
     """One structure of a result against that of a reference.
 
-    result: None when the result does not have the structure and that counts as an empty mask.
-    matched_by: "name and codes", "structure", "codes", "the user", or "nothing" without a segment of the result.
+    result, reference: one is None when that side does not have the structure and that counts as an empty mask.
+    matched_by: "name and codes", "structure", "codes", "the user", or "nothing" without a segment of one side.
     status: of the masks, "defined", "both empty", "first empty" (the result) or "second empty" (the reference).
     measurements: by name: those of `AGREEMENTS`, volume_ml, reference_ml, volume_error_ml, volume_error_percent; what is
         not defined is NaN and says so in its method.
@@ -62,7 +62,7 @@ class StructureEvaluation:
     """
 
     result: Segment | None
-    reference: Segment
+    reference: Segment | None
     matched_by: str
     status: str
     measurements: dict[str, Measurement]
@@ -76,10 +76,10 @@ class StructureEvaluation:
 
 @dataclass(frozen=True)
 class Pair:
-    """Segments that are the same structure; `how` says what told so."""
+    """Segments that are the same structure; `how` says what told so. None: an empty mask of a side that has no segment."""
 
     result: Segment | None
-    reference: Segment
+    reference: Segment | None
     how: str
 
 

@@ -172,6 +172,34 @@ def test_what_is_left_out_is_named_and_can_count_as_missed(folder):
     assert second["lesions"]["recall"] == 0 and second["lesions"]["precision"] is None
 
 
+def test_what_the_reference_does_not_have_can_count_as_false(folder, log):
+    """The first structure alone as the reference: the second one's volume is all error, and its row in the log says so."""
+    from OncoSegmentLib.evaluation_stats import stats_of
+
+    told = json.loads((folder / "corrected" / "segmentation.json").read_text())
+    told["segments"] = told["segments"][:1]
+    (folder / "part").mkdir()
+    (folder / "part" / "segmentation.json").write_text(json.dumps(told))
+    labels = labels_of(folder / "first" / "segmentation.nrrd")
+    write_image(folder / "part" / "segmentation.nrrd", np.where(labels == 1, labels, 0), ct_phantom().ijk_to_ras)
+    arguments = ("evaluate", RESULT, "part/segmentation.json", "--corrected")
+    plain = run_here(*arguments, "--no-log", cwd=folder)
+    assert "Not compared, since the reference does not have it: Trabecular bone" in plain.out
+    done = run_here(*arguments, "--extra-is-false", cwd=folder)
+    assert done.code == 0 and "! the reference does not have this structure; it counts as false" in done.out
+    assert "distances and the error in per cent are not defined" in done.out and "Not compared" not in done.out
+    compared = read(log)[1]
+    assert [(row.structure, row.status, row.dice, row.hd95_mm) for row in compared][1] == (
+        "trabecular_bone",
+        "second empty",
+        0,
+        None,
+    )
+    assert compared[1].volume_error_ml == pytest.approx(int((labels == 2).sum()) * 0.008)
+    rows = {row.structure: row.numbers for row in stats_of(*read(log)).structures}
+    assert rows["trabecular_bone"]["dice"].median == 0 and rows["trabecular_bone"]["hd95_mm"].n == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
