@@ -116,7 +116,7 @@ def run_table(stats) -> str:
         )
         for row in stats.runs
     ]
-    return text_table(heads, rows, [[] for _ in rows])
+    return text_table(heads, rows, texts=(0, 1))
 
 
 def structure_table(stats, kind: str) -> str:
@@ -133,7 +133,7 @@ def structure_table(stats, kind: str) -> str:
         undefined = row.cases - row.numbers["dice"].n
         told = [f"Dice is not defined in {undefined} of {row.cases} cases: both masks are empty"] if undefined else []
         notes.append([*told, *([said[row.structure]] if last and row.structure in said else [])])
-    return text_table(["Structure", "Expert", "Cases", *SHOWN.values(), "Lesions found"], rows, notes)
+    return text_table(["Structure", "Expert", "Cases", *SHOWN.values(), "Lesions found"], rows, notes, texts=(0, 1))
 
 
 def lesions_text(row) -> str:

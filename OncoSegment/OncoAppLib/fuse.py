@@ -215,7 +215,7 @@ def expert_table(agreement: dict) -> str:
         medians = [number_text(median(one[key] for one in both), digits) for key, (_, digits) in EXPERT_COLUMNS.items()]
         rows.append([name, str(len(both)), *medians])
     heads = [head for head, _ in EXPERT_COLUMNS.values()]
-    table = text_table(["Median beside the consensus", "Structures", *heads], rows, [[] for _ in rows])
+    table = text_table(["Median beside the consensus", "Structures", *heads], rows)
     return f"{table}\nAll numbers of each structure are in {AGREEMENT}."
 
 

@@ -170,7 +170,7 @@ def report_text(report: dict) -> str:
         rows.append([one["name"], one["place"]["text"], volume_text(one["volume_ml"]), *numbers])
         notes.append([flag for flag in one["flags"] if not flag.startswith(PLACE_FLAG)])
     heads = ["Lesion", "Where", "Volume ml", *(head for head, _name in COLUMNS)]
-    lines = [text_table(heads, rows, notes, words=2) if rows else "No lesion."]
+    lines = [text_table(heads, rows, notes, texts=(0, 1)) if rows else "No lesion."]
     if report["removed"]:
         total = volume_text(sum(one["volume_ml"] for one in report["removed"]))
         lines += ["", f"Not among the lesions, kept as candidates: {total} ml"]

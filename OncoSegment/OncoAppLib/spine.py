@@ -90,13 +90,13 @@ def checked(options, progress, cancel):
 
 def report_text(report) -> str:
     """A table of findings, what must be looked at first; then the variants."""
+    from OncoAppLib.terminal import text_table
     from OncoSegmentLib.spine.findings import STATUSES, check_of
 
-    width = max(len(check_of(one.check).title) for one in report.findings)
+    found = sorted(report.findings, key=lambda one: STATUSES.index(one.status))
+    rows = [(one.status, check_of(one.check).title, one.sentence) for one in found]
     lines = [f"Spine: {report.status}; {len(report.bodies)} vertebrae, {levels_text(report)}", ""]
-    for one in sorted(report.findings, key=lambda one: STATUSES.index(one.status)):
-        lines.append(f"{one.status:<11}  {check_of(one.check).title:<{width}}  {one.sentence}")
-    lines += agreement_lines(report)
+    lines += [text_table((), rows, texts=(0, 1, 2)), *agreement_lines(report)]
     lines += ["", "Thresholds and their sources: --json, and spine.md of the documentation."]
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""What the command line prints: a progress bar, a table of volumes, errors. Results go to stdout, the rest to stderr."""
+"""What the command line prints: a progress bar, tables, errors. Results go to stdout, the rest to stderr."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 
+from OncoAppLib.tables import laid_out
 from OncoLib.measure import volume_text
 from OncoLib.progress import TimeLeft, time_left_text
 
@@ -57,35 +58,30 @@ def stage_of(message: str) -> str:
     return re.sub(r"[0-9.]+ of (?=[0-9.]+ ?[kMG]?B\b)|[0-9.]+ ?(?=([kMG]?B|s|min|h)\b)", "", message)
 
 
-def text_table(heads: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[Sequence[str]], words: int = 1) -> str:
-    """Columns of text, the first `words` of them to the left and the numbers to the right; the notes of a row stand below it."""
-    widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
-    lines = [table_line(heads, widths, words), "  ".join("-" * width for width in widths)]
-    for row, told in zip(rows, notes):
-        lines.append(table_line(row, widths, words))
-        lines += [f"    ! {note}" for note in told]
-    return "\n".join(lines)
+def text_table(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[Sequence[str]] | None = None, texts=(0,)
+) -> str:
+    """Columns of text, those of `texts` to the left and the numbers to the right; the notes of a row stand below it.
+
+    It follows the width of the terminal; in a file or a pipe it has all the width that it needs. heads: () for none.
+    """
+    return laid_out(heads, rows, [()] * len(rows) if notes is None else notes, texts=texts, width=terminal_width())
 
 
-def table_line(cells: Sequence[str], widths: Sequence[int], words: int = 1) -> str:
-    """One line of a table."""
-    sized = list(zip(cells, widths))
-    left = [f"{cell:<{width}}" for cell, width in sized[:words]]
-    return "  ".join([*left, *(f"{cell:>{width}}" for cell, width in sized[words:])])
+def terminal_width(stream=None) -> int | None:
+    """Characters of a line of the terminal that shows stdout; None where there is no terminal."""
+    stream = stream or sys.stdout
+    try:
+        return shutil.get_terminal_size().columns if stream.isatty() else None
+    except (AttributeError, ValueError):  # a stream of somebody else's, or a closed one
+        return None
 
 
 def volume_table(description: dict) -> str:
     """The segments of a result as a text table, flags below each."""
     segments = description["segments"]
     rows = [(item["name"], f"{volume_text(item['volume_ml'])} ml", code_text(item)) for item in segments]
-    heads = ("Segment", "Volume", "Code")
-    widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(3)]
-    lines = [f"{heads[0]:<{widths[0]}}  {heads[1]:>{widths[1]}}  {heads[2]}"]
-    lines.append("  ".join("-" * width for width in widths))
-    for row, segment in zip(rows, segments):
-        lines.append(f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]}")
-        lines += [f"    ! {flag}" for flag in segment["flags"]]
-    return "\n".join(lines)
+    return text_table(("Segment", "Volume", "Code"), rows, [item["flags"] for item in segments], texts=(0, 2))
 
 
 def code_text(segment: dict) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
+import os
+import subprocess
 
 import numpy as np
 import pytest
 
 from helpers import ct_phantom, tree
-from helpers_cli import run_cli, run_here
+from helpers_cli import command, environment, run_cli, run_here
 from OncoLib.image_files import write_image
 from OncoLib.segmentation import Provenance, Segmentation
 from OncoSegmentLib.evaluation_log import read
@@ -198,6 +201,37 @@ def test_what_the_reference_does_not_have_can_count_as_false(folder, log):
     assert compared[1].volume_error_ml == pytest.approx(int((labels == 2).sum()) * 0.008)
     rows = {row.structure: row.numbers for row in stats_of(*read(log)).structures}
     assert rows["trabecular_bone"]["dice"].median == 0 and rows["trabecular_bone"]["hd95_mm"].n == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals are a thing of POSIX")
+def test_in_a_terminal_of_80_columns_the_table_fits_and_in_a_pipe_it_has_all_its_width(folder):
+    piped = run_here("evaluate", RESULT, CORRECTED, "--no-log", cwd=folder).out.splitlines()
+    heads = next(line for line in piped if line.startswith("Structure"))
+    assert len(heads) > 80 and heads.endswith("Error ml  Error %")
+    shown = in_terminal("evaluate", RESULT, CORRECTED, "--no-log", cwd=folder, columns=80).splitlines()
+    rules = [line for line in shown if set(line) == {"-", " "}]
+    rows = [line for line in shown if line.startswith("Cortical bone")]
+    assert len(rules) == len(rows) == 2 and max(map(len, (*rules, *rows))) <= 80
+    whole = next(line for line in piped if line.startswith("Cortical bone"))
+    assert " ".join(rows).replace("Cortical bone", "").split() == whole.replace("Cortical bone", "").split()
+
+
+def in_terminal(*arguments, cwd, columns: int) -> str:
+    """What the command shows on the stdout of a terminal."""
+    import pty
+
+    ours, theirs = pty.openpty()
+    with open(ours, "rb", buffering=0) as screen:
+        running = subprocess.Popen(
+            command(*arguments), cwd=cwd, env={**environment(), "COLUMNS": str(columns)}, stdout=theirs, stderr=subprocess.DEVNULL
+        )
+        os.close(theirs)
+        found = b""
+        with contextlib.suppress(OSError):  # Linux says so at the end
+            while part := screen.read(65536):
+                found += part
+        assert running.wait(60) == 0
+    return found.decode().replace("\r\n", "\n")
 
 
 @pytest.mark.parametrize(
