@@ -114,7 +114,7 @@ def rule_of(options):
 
 def compared_of(options, progress, cancel) -> Compared:
     """Everything but the printing."""
-    from OncoAppLib.reading import read_segmentation
+    from OncoAppLib.reading import read_told, told_apart
     from OncoLib import audit
     from OncoLib.image_files import files_of
     from OncoLib.progress import part_of
@@ -125,7 +125,9 @@ def compared_of(options, progress, cancel) -> Compared:
 
     rule = rule_of(options)
     progress(0.0, "Reading the segmentations")
-    result, reference = (read_segmentation(path, may_be_empty=True) for path in (options.result, options.reference))
+    paths = options.result, options.reference
+    names = told_apart(paths, ("the result", "the reference"))
+    result, reference = (read_told(path, name, may_be_empty=True) for path, name in zip(paths, names))
     notes = check_image(options.image, result, reference) if options.image else ()
     result, reference, told = listed_alike(result, on_grid_of(reference, result))
     unpaired = {"missing_is_empty": options.missing_is_empty, "extra_is_false": options.extra_is_false}

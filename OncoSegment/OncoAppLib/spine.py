@@ -66,7 +66,7 @@ def run_check(options) -> int:
 
 def checked(options, progress, cancel):
     """The report; InputError for a segmentation without a vertebra of a known level."""
-    from OncoAppLib.reading import read_segmentation
+    from OncoAppLib.reading import numbered, read_told
     from OncoLib.progress import part_of
     from OncoLib.same_voxels import on_grid_of
     from OncoSegmentLib.inputs import open_image
@@ -75,11 +75,12 @@ def checked(options, progress, cancel):
 
     progress(0.0, "Reading the segmentation")
     paths = (options.segmentation, *options.other)
-    found = [read_segmentation(path) for path in paths]
-    for path, one in zip(paths, found):
+    names = numbered(paths)
+    found = [read_told(path, name) for path, name in zip(paths, names)]
+    for name, one in zip(names, found):
         if not any(level_of(segment) for segment in one.segments):
             wanted = "wanted the .seg.nrrd or segmentation.json of a run, since a plain label map carries no codes"
-            raise InputError(f"{path.name}: no segment is coded as a vertebra from C1 to L6; {wanted}")
+            raise InputError(f"{name}: no segment is coded as a vertebra from C1 to L6; {wanted}")
     image = None
     if options.image is not None:
         image = open_image(options.image, modality=options.modality.upper(), units=options.units.upper()).image
