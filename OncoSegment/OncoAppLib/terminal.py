@@ -12,8 +12,11 @@ from collections.abc import Sequence
 from OncoAppLib.tables import laid_out
 from OncoLib.measure import volume_text
 from OncoLib.progress import TimeLeft, time_left_text
+from OncoLib.segmentation import CONFIDENCE_BANDS
 
 WIDTH = 28
+
+NOT_ESTIMATED = CONFIDENCE_BANDS[-1]
 
 
 class ProgressBar:
@@ -78,10 +81,15 @@ def terminal_width(stream=None) -> int | None:
 
 
 def volume_table(description: dict) -> str:
-    """The segments of a result as a text table, flags below each."""
+    """The segments of a result as a text table, flags below each; with confidence bands when one was estimated at least."""
     segments = description["segments"]
-    rows = [(item["name"], f"{volume_text(item['volume_ml'])} ml", code_text(item)) for item in segments]
-    return text_table(("Segment", "Volume", "Code"), rows, [item["flags"] for item in segments], texts=(0, 2))
+    rows = [[item["name"], f"{volume_text(item['volume_ml'])} ml", code_text(item)] for item in segments]
+    heads = ["Segment", "Volume", "Code"]
+    if any(item["confidence"] != NOT_ESTIMATED for item in segments):
+        heads.insert(2, "Confidence")
+        for row, item in zip(rows, segments):
+            row.insert(2, "-" if item["confidence"] == NOT_ESTIMATED else item["confidence"])
+    return text_table(heads, rows, [item["flags"] for item in segments], texts=(0, *range(2, len(heads))))
 
 
 def code_text(segment: dict) -> str:

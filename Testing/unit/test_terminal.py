@@ -90,6 +90,22 @@ def test_the_table_holds_every_segment_with_volume_code_and_flags():
     assert "30.0 ml" in lines[4] and lines[2].index("ml") == lines[4].index("ml")
 
 
+def test_bands_are_shown_when_there_is_one():
+    """The last one of four has no voxels, so nothing was estimated."""
+    import numpy as np
+
+    layer = np.zeros((1, 1, 4), np.uint8)
+    layer[0, 0, 1:] = 1, 2, 3
+    bands = ("high", "low", "medium", "not estimated")
+    parts = [segment(at, f"S{at}", confidence=band) for at, band in enumerate(bands, 1)]
+    lines = volume_table(as_json(segmentation([layer], None, parts))).splitlines()
+    assert lines[0].split() == ["Segment", "Volume", "Confidence", "Code"]
+    at = lines[0].index("Confidence")
+    assert [line[at : at + 10].strip() for line in lines[2:]] == ["high", "low", "medium", "-"]
+    none = volume_table(as_json(segmentation([layer], None, [segment(at, f"S{at}") for at in (1, 2, 3)])))
+    assert "Confidence" not in none and "not estimated" not in none
+
+
 def test_amounts_that_count_are_no_new_stage_in_a_log():
     stream = io.StringIO()
     bar = ProgressBar(stream)
