@@ -35,7 +35,7 @@ def run(options) -> int:
 
     if options.plot is not None:
         check_plot(options)
-    stats = stats_of(*read())
+    stats = stats_of(*read(), names_of_weights())
     if options.plot is not None:
         draw(options, stats)
     if options.json:
@@ -53,6 +53,17 @@ def run(options) -> int:
     print("Median (quartiles). No row is a ranking; what is said of the best counts shared cases only.")
     print(RESEARCH_USE)
     return 0
+
+
+def names_of_weights() -> dict[str, str]:
+    """Ids of models by the hash of their weights; none where the store cannot be read, which the tables do not need."""
+    from OncoLib.errors import OncoError
+    from OncoSegmentLib.known_weights import weights_names
+
+    try:
+        return weights_names()
+    except (OncoError, OSError):
+        return {}
 
 
 def check_plot(options) -> None:

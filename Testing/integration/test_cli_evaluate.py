@@ -15,7 +15,7 @@ from helpers import ct_phantom, tree
 from helpers_cli import command, environment, run_cli, run_here
 from OncoLib.image_files import write_image
 from OncoLib.segmentation import Provenance, Segmentation
-from OncoSegmentLib.evaluation_log import read
+from OncoSegmentLib.evaluation_log import Run, add_run, read
 from OncoSegmentLib.scene.results import Formats, write_results
 
 
@@ -310,6 +310,20 @@ def test_stats_say_n_and_draw(folder):
     kept = run_here("experts", "stats", "--plot", "dice.png", cwd=folder)
     assert kept.code == 3 and "dice.png" in kept.sentence
     assert run_here("experts", "stats", "--plot", "dice.gif", cwd=folder).code == 2
+
+
+def test_stats_name_the_weights_of_a_model_that_is_known(tmp_path, log):
+    """The bundle that comes along by its only file of weights; a hash that nobody knows by its first digits."""
+    from ModelManagerLib.work import card_named
+
+    (weights,) = [one.sha256 for one in card_named("demo-glioma-mr", tmp_path).files if one.path == "models/model.pt"]
+    for number, sha256 in enumerate((weights, "ab" * 32)):
+        add_run(Run(f"{number}", "c" * 64, "monai_bundle", "1.6.0", sha256, "", "cpu", "2026-01-01", 1.0, 500.0, 3))
+    told = run_here("experts", "stats", "--json", cwd=tmp_path).json
+    assert [row["expert"] for row in told["runs"]] == ["monai_bundle 1.6.0 demo-glioma-mr", "monai_bundle 1.6.0 weights abababab"]
+    assert told["weights"] == dict(zip((row["expert"] for row in told["runs"]), (weights, "ab" * 32)))
+    shown = run_here("experts", "stats", cwd=tmp_path).out
+    assert "monai_bundle 1.6.0 demo-glioma-mr" in shown and weights[:8] not in shown
 
 
 def test_an_empty_log_is_said_as_a_process_of_its_own(tmp_path, log):
