@@ -16,26 +16,38 @@ from OncoLib.segmentation import CONFIDENCE_BANDS
 
 WIDTH = 28
 
+PARTS = "; "
+
 NOT_ESTIMATED = CONFIDENCE_BANDS[-1]
 
 
 class ProgressBar:
-    """One line on stderr that rewrites itself; plain lines, one a stage, where stderr is no terminal."""
+    """One line on stderr that rewrites itself; plain lines, one a stage, where stderr is no terminal.
+
+    A message of several workers has their parts apart by "; ": such a line says only what is new since the last one.
+    """
 
     def __init__(self, stream=None, clock=time.monotonic, quiet: bool = False) -> None:
         self._stream = stream or sys.stderr
         self._live = self._stream.isatty()
         self._clock, self._time_left, self._quiet = clock, TimeLeft(), quiet
         self._stage = ""
+        self._told: set[str] = set()
 
     def __call__(self, fraction: float | None, message: str) -> None:
         if self._quiet:
             return
         if self._live:
             self._write("\r" + self._line(fraction, message)[: shutil.get_terminal_size().columns - 1] + "\x1b[K")
-        elif stage_of(message) != stage_of(self._stage):
-            self._write(message + "\n")
+        else:
+            self._tell(message.split(PARTS))
         self._stage = message
+
+    def _tell(self, parts: list[str]) -> None:
+        new = [part for part in parts if stage_of(part) not in self._told]
+        if new:
+            self._write(PARTS.join(map(without_detail, new)) + "\n")
+        self._told = set(map(stage_of, parts))
 
     def _line(self, fraction: float | None, message: str) -> str:
         left = time_left_text(self._time_left.update(fraction, self._clock()))
@@ -57,8 +69,13 @@ class ProgressBar:
 
 
 def stage_of(message: str) -> str:
-    """The message without amounts that only count up or down, such as "12 of 233 MB, 4.5 MB/s, 25 s left"."""
-    return re.sub(r"[0-9.]+ of (?=[0-9.]+ ?[kMG]?B\b)|[0-9.]+ ?(?=([kMG]?B|s|min|h)\b)", "", message)
+    """The message without detail and amounts that only count up or down, such as "12 of 233 MB, 4.5 MB/s, 25 s left"."""
+    return re.sub(r"[0-9.]+ of (?=[0-9.]+ ?[kMG]?B\b)|[0-9.]+ ?(?=([kMG]?B|s|min|h)\b)", "", without_detail(message))
+
+
+def without_detail(message: str) -> str:
+    """The message without the one of many things that it is at, which stands in brackets at its end."""
+    return re.sub(r" \(.*\)$", "", message)
 
 
 def text_table(

@@ -106,6 +106,38 @@ def test_bands_are_shown_when_there_is_one():
     assert "Confidence" not in none and "not estimated" not in none
 
 
+def test_in_a_log_a_line_says_only_what_is_new():
+    stream = io.StringIO()
+    bar = ProgressBar(stream)
+    for message in (
+        "0 of 2 experts done; 1 bones: Starting; 2 lungs: Starting",
+        "0 of 2 experts done; 1 bones: Finding; 2 lungs: Starting",
+        "0 of 2 experts done; 1 bones: Finding; 2 lungs: Starting",
+        "1 of 2 experts done; 2 lungs: Finding",
+        "2 of 2 experts done; fusing",
+        "Writing",
+    ):
+        bar(0.5, message)
+    assert stream.getvalue().splitlines() == [
+        "0 of 2 experts done; 1 bones: Starting; 2 lungs: Starting",
+        "1 bones: Finding",
+        "1 of 2 experts done; 2 lungs: Finding",
+        "2 of 2 experts done; fusing",
+        "Writing",
+    ]
+
+
+def test_the_thing_in_brackets_is_no_new_stage_in_a_log_and_is_shown_on_a_terminal():
+    log, terminal = io.StringIO(), Terminal()
+    for stream in (log, terminal):
+        bar = ProgressBar(stream)
+        for name in ("Liver", "Bone 100 to 200 HU (candidate)", "Aorta"):
+            bar(0.5, f"Making the surfaces ({name})")
+        bar(0.9, "Writing the surfaces (Liver)")
+    assert log.getvalue().splitlines() == ["Making the surfaces", "Writing the surfaces"]
+    assert terminal.getvalue().count("Making the surfaces (") == 3
+
+
 def test_amounts_that_count_are_no_new_stage_in_a_log():
     stream = io.StringIO()
     bar = ProgressBar(stream)
