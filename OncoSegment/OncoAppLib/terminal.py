@@ -32,16 +32,23 @@ class ProgressBar:
         self._live = self._stream.isatty()
         self._clock, self._time_left, self._quiet = clock, TimeLeft(), quiet
         self._stage = ""
+        self._line_shown = ""
         self._told: set[str] = set()
 
     def __call__(self, fraction: float | None, message: str) -> None:
         if self._quiet:
             return
         if self._live:
-            self._write("\r" + self._line(fraction, message)[: shutil.get_terminal_size().columns - 1] + "\x1b[K")
+            self._rewrite(self._line(fraction, message)[: shutil.get_terminal_size().columns - 1])
         else:
             self._tell(message.split(PARTS))
         self._stage = message
+
+    def _rewrite(self, line: str) -> None:
+        """Only when it changed: a job that is asked ten times a second would fill a recorded session with one sentence."""
+        if line != self._line_shown:
+            self._write(f"\r{line}\x1b[K")
+        self._line_shown = line
 
     def _tell(self, parts: list[str]) -> None:
         new = [part for part in parts if stage_of(part) not in self._told]

@@ -138,6 +138,14 @@ def test_the_thing_in_brackets_is_no_new_stage_in_a_log_and_is_shown_on_a_termin
     assert terminal.getvalue().count("Making the surfaces (") == 3
 
 
+def test_a_line_on_a_terminal_is_written_again_only_when_it_changed():
+    stream = Terminal()
+    bar = bar_on(stream)
+    for fraction, message in [(0.5, "Segmenting")] * 5 + [(0.5001, "Segmenting"), (0.6, "Segmenting"), (0.6, "Writing")]:
+        bar(fraction, message)
+    assert stream.getvalue().count("\r") == 3
+
+
 def test_amounts_that_count_are_no_new_stage_in_a_log():
     stream = io.StringIO()
     bar = ProgressBar(stream)
