@@ -18,6 +18,8 @@ def refuse_other_engine(card, model: str) -> None:
     if other == model:
         return
     said = f"{card.id} is no {KINDS[model]}"
+    if card.id in KINDS:
+        raise InputError(f"{card.id} is a program and no weights; name a folder, or the id of an installed model")
     if card.runnable:
         raise InputError(f"{said}: it is a model of its own; run it with --model {card.id}, without weights")
     if other is None:
