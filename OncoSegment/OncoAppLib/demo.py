@@ -191,7 +191,7 @@ def lesion_table(results: Results) -> str:
     for head, _ in COLUMNS:
         heads += [head, "exact", "differs"]
     rows = [[name, *(text for _, key in COLUMNS for text in cells(key, checks[key]))] for name, checks in results.lesions.items()]
-    return text_table(heads, rows, [[] for _ in rows])
+    return text_table(heads, rows)
 
 
 def cells(name: str, one: Checked) -> tuple[str, str, str]:

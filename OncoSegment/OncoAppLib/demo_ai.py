@@ -240,7 +240,7 @@ def band(part: Part, channel: str, views, **looks) -> Band:
 def table(part: Part) -> str:
     """Each structure beside the exact truth."""
     rows = [[one.name.capitalize(), *one.cells()] for one in part.found]
-    return text_table(["Found by the network", *HEADS], rows, [[] for _ in rows])
+    return text_table(["Found by the network", *HEADS], rows)
 
 
 def lines() -> list[str]:

@@ -27,6 +27,7 @@ EMPTY = {
     "first empty": "the result is empty: Dice, IoU and NSD are 0, distances are not defined",
     "second empty": "the reference is empty: Dice, IoU and NSD are 0, distances and the error in per cent are not defined",
 }
+UNCODED = "not coded as lesions counted one by one; --lesion-structure NAME counts one all the same"
 
 
 def add(verbs) -> None:
@@ -35,11 +36,14 @@ def add(verbs) -> None:
     verb.add_argument("result", type=Path, help=".seg.nrrd, segmentation.json with its label maps, or a label map")
     verb.add_argument("reference", type=Path, help="the same of a reference on the same voxels")
     verb.add_argument("--image", metavar="IMAGE", help="the image of both, to check that they lie on its grid")
-    verb.add_argument("--lesions", action="store_true", help="also count and match the connected components of each structure")
+    verb.add_argument("--lesions", action="store_true", help="also count and match the components of structures coded as lesions")
+    named = "only this structure's components are the lesions, whatever its codes; can be repeated"
+    verb.add_argument("--lesion-structure", action="append", default=[], metavar="NAME", help=named)
     verb.add_argument("--lesion-iou", type=float, metavar="SHARE", help="least intersection over union of a pair (default 0.1)")
     verb.add_argument("--min-lesion-ml", type=float, metavar="ML", help="components smaller than this do not count (default 0)")
     verb.add_argument("--pair", nargs=2, action="append", default=[], metavar=("RESULT_NAME", "REFERENCE_NAME"))
     verb.add_argument("--missing-is-empty", action="store_true", help="structures that RESULT does not have count as not found")
+    verb.add_argument("--extra-is-false", action="store_true", help="structures that REFERENCE does not have count as false")
     verb.add_argument("--corrected", action="store_true", help="REFERENCE is RESULT as a reader corrected it; logged as such")
     verb.add_argument("--no-log", action="store_true", help="do not add the comparison to the evaluation log")
     verb.add_argument("--csv", type=Path, metavar="FILE", help="write one row a structure")
@@ -50,13 +54,14 @@ def add(verbs) -> None:
 
 @dataclass(frozen=True)
 class Compared:
-    """What was found, and whence. log: why nothing was logged, "" when it was."""
+    """What was found, and whence. log: why nothing was logged, "" when it was. lesions: they were to be counted."""
 
     found: tuple
     pairs: object
     sources: dict
     notes: tuple[str, ...]
     log: str
+    lesions: bool = False
 
 
 def run(options) -> int:
@@ -81,8 +86,10 @@ def check_output(options) -> None:
     """Refuses what cannot work before anything is read."""
     from OncoLib.staged import refuse_existing
 
-    if not options.lesions and not (options.lesion_iou is None and options.min_lesion_ml is None):
-        raise InputError("--lesion-iou and --min-lesion-ml belong to --lesions")
+    if not options.lesions:
+        given = (options.lesion_iou is not None, options.min_lesion_ml is not None, bool(options.lesion_structure))
+        if any(given):
+            raise InputError("--lesion-structure, --lesion-iou and --min-lesion-ml belong to --lesions")
     if options.csv is None:
         return
     if options.csv.suffix.lower() != ".csv":
@@ -101,12 +108,13 @@ def rule_of(options):
     if not options.lesions:
         return None
     given = {"least_iou": options.lesion_iou, "least_ml": options.min_lesion_ml}
-    return LesionRule(**{name: value for name, value in given.items() if value is not None})
+    given = {name: value for name, value in given.items() if value is not None}
+    return LesionRule(structures=tuple(options.lesion_structure), **given)
 
 
 def compared_of(options, progress, cancel) -> Compared:
     """Everything but the printing."""
-    from OncoAppLib.reading import read_segmentation
+    from OncoAppLib.reading import read_told, told_apart
     from OncoLib import audit
     from OncoLib.image_files import files_of
     from OncoLib.progress import part_of
@@ -117,10 +125,13 @@ def compared_of(options, progress, cancel) -> Compared:
 
     rule = rule_of(options)
     progress(0.0, "Reading the segmentations")
-    result, reference = (read_segmentation(path, may_be_empty=True) for path in (options.result, options.reference))
+    paths = options.result, options.reference
+    names = told_apart(paths, ("the result", "the reference"))
+    result, reference = (read_told(path, name, may_be_empty=True) for path, name in zip(paths, names))
     notes = check_image(options.image, result, reference) if options.image else ()
     result, reference, told = listed_alike(result, on_grid_of(reference, result))
-    pairs = pairs_of(result, reference, told=options.pair, missing_is_empty=options.missing_is_empty)
+    unpaired = {"missing_is_empty": options.missing_is_empty, "extra_is_false": options.extra_is_false}
+    pairs = pairs_of(result, reference, told=options.pair, **unpaired)
     found = evaluate(result, reference, pairs.pairs, lesions=rule, progress=part_of(progress, 0.2, 1.0), cancel=cancel)
     sources = {name: audit.files_sha256(files_of(getattr(options, name))) for name in ("result", "reference")}
     cancel.check()
@@ -129,7 +140,7 @@ def compared_of(options, progress, cancel) -> Compared:
     log = "--no-log was given"
     if not options.no_log:
         log = log_evaluation(result, reference, found, sources["reference"], corrected=options.corrected)
-    return Compared(found, pairs, sources, (*notes, *told), log)
+    return Compared(found, pairs, sources, (*notes, *told), log, lesions=options.lesions)
 
 
 def check_image(path: str, result, reference) -> tuple[str, ...]:
@@ -164,6 +175,7 @@ def as_json(compared: Compared) -> dict:
 
     return {
         **evaluation_json(compared.found),
+        "lesions_not_counted": None if not compared.lesions else [one.segment.name for one in uncounted(compared.found)],
         "only_result": [one.name for one in compared.pairs.only_result],
         "only_reference": [one.name for one in compared.pairs.only_reference],
         "sources": {name: {"sha256": value} for name, value in compared.sources.items()},
@@ -177,11 +189,10 @@ def print_tables(options, compared: Compared) -> None:
     """Tables, definitions, and what was left out."""
     print(structure_table(compared.found))
     if options.lesions:
-        print("\n" + lesion_table(compared.found))
+        print("\n" + lesion_text(compared.found, options.lesion_structure))
     for what, segments in (("reference", compared.pairs.only_result), ("result", compared.pairs.only_reference)):
         if segments:
-            names = ", ".join(one.name for one in segments[:8]) + (f" and {len(segments) - 8} more" if len(segments) > 8 else "")
-            print(f"Not compared, since the {what} does not have it: {names}")
+            print(f"Not compared, since the {what} does not have it: {names_text(segments)}")
     for note in compared.notes:
         print(f"Note: {note}")
     if options.csv is not None:
@@ -220,9 +231,31 @@ def notes_of(one) -> list[str]:
     notes = [EMPTY[one.status]] if one.status in EMPTY else []
     if one.result is None:
         return [*notes, "the result does not have this structure; it counts as not found"]
+    if one.reference is None:
+        return [*notes, "the reference does not have this structure; it counts as false"]
     if one.matched_by in ("structure", "codes", "the user"):
         notes.append(f"compared with {one.reference.name!r} of the reference, the same by {one.matched_by}")
     return notes
+
+
+def names_text(segments) -> str:
+    """The first names, and how many more there are."""
+    return ", ".join(one.name for one in segments[:8]) + (f" and {len(segments) - 8} more" if len(segments) > 8 else "")
+
+
+def uncounted(found) -> list:
+    """Structures whose components were not taken for lesions."""
+    return [one for one in found if one.lesions is None]
+
+
+def lesion_text(found, named) -> str:
+    """The table of lesions, and which structures have none in it."""
+    counted, others = [one for one in found if one.lesions is not None], uncounted(found)
+    lines = [lesion_table(counted)] if counted else []
+    if others:
+        why = "only the named ones are" if named else UNCODED
+        lines.append(f"Not counted as lesions: {names_text([one.segment for one in others])} ({why})")
+    return "\n".join(lines)
 
 
 def lesion_table(found) -> str:

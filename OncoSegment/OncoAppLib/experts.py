@@ -35,7 +35,7 @@ def run(options) -> int:
 
     if options.plot is not None:
         check_plot(options)
-    stats = stats_of(*read())
+    stats = stats_of(*read(), names_of_weights())
     if options.plot is not None:
         draw(options, stats)
     if options.json:
@@ -53,6 +53,17 @@ def run(options) -> int:
     print("Median (quartiles). No row is a ranking; what is said of the best counts shared cases only.")
     print(RESEARCH_USE)
     return 0
+
+
+def names_of_weights() -> dict[str, str]:
+    """Ids of models by the hash of their weights; none where the store cannot be read, which the tables do not need."""
+    from OncoLib.errors import OncoError
+    from OncoSegmentLib.known_weights import weights_names
+
+    try:
+        return weights_names()
+    except (OncoError, OSError):
+        return {}
 
 
 def check_plot(options) -> None:
@@ -116,7 +127,7 @@ def run_table(stats) -> str:
         )
         for row in stats.runs
     ]
-    return text_table(heads, rows, [[] for _ in rows])
+    return text_table(heads, rows, texts=(0, 1))
 
 
 def structure_table(stats, kind: str) -> str:
@@ -133,7 +144,7 @@ def structure_table(stats, kind: str) -> str:
         undefined = row.cases - row.numbers["dice"].n
         told = [f"Dice is not defined in {undefined} of {row.cases} cases: both masks are empty"] if undefined else []
         notes.append([*told, *([said[row.structure]] if last and row.structure in said else [])])
-    return text_table(["Structure", "Expert", "Cases", *SHOWN.values(), "Lesions found"], rows, notes)
+    return text_table(["Structure", "Expert", "Cases", *SHOWN.values(), "Lesions found"], rows, notes, texts=(0, 1))
 
 
 def lesions_text(row) -> str:

@@ -160,7 +160,7 @@ def fused_to_folder(options, progress, cancel) -> tuple[dict, list[Path]]:
 
 def read_opinions(options) -> tuple[list, list[dict]]:
     """The inputs as opinions on the grid of the first, and what the result says of them: hashes, no file names."""
-    from OncoAppLib.reading import read_segmentation
+    from OncoAppLib.reading import numbered, read_told
     from OncoLib import audit
     from OncoLib.image import SAME_GRID_TOLERANCE_MM, grid_difference_mm, require_same_grid
     from OncoLib.image_files import files_of
@@ -168,16 +168,17 @@ def read_opinions(options) -> tuple[list, list[dict]]:
     from OncoSegmentLib.consensus.probability_files import read_probabilities
     from OncoSegmentLib.fusion import Opinion
 
-    opinions, sources = [], []
+    opinions, sources, names = [], [], numbered(options.segmentations)
     for number, path in enumerate(options.segmentations, 1):
-        read = read_segmentation(path, may_be_empty=True)
+        read = read_told(path, names[number - 1], may_be_empty=True)
         first = opinions[0].segmentation if opinions else read
         found = on_grid_of(read, first)
         grids = first.ijk_to_ras, first.shape_kji, found.ijk_to_ras, found.shape_kji
-        require_same_grid(*grids, path.name, beside=options.segmentations[0].name)
+        require_same_grid(*grids, names[number - 1], beside=names[0])
         scores = options.probabilities[number - 1] if options.probabilities else None
         if scores is not None and grid_difference_mm(read.ijk_to_ras, read.shape_kji, *grids[:2]) > SAME_GRID_TOLERANCE_MM:
-            raise InputError(f"{scores.name}: its voxels are in another order than those of {options.segmentations[0].name}")
+            name = numbered(options.probabilities)[number - 1]
+            raise InputError(f"{name}: its voxels are in another order than those of {names[0]}")
         weight = options.weights[number - 1] if options.weights else 1.0
         name = f"{number} {found.provenance.model}"
         opinions.append(Opinion(name, found, weight, None if scores is None else read_probabilities(scores, found)))
@@ -215,7 +216,7 @@ def expert_table(agreement: dict) -> str:
         medians = [number_text(median(one[key] for one in both), digits) for key, (_, digits) in EXPERT_COLUMNS.items()]
         rows.append([name, str(len(both)), *medians])
     heads = [head for head, _ in EXPERT_COLUMNS.values()]
-    table = text_table(["Median beside the consensus", "Structures", *heads], rows, [[] for _ in rows])
+    table = text_table(["Median beside the consensus", "Structures", *heads], rows)
     return f"{table}\nAll numbers of each structure are in {AGREEMENT}."
 
 

@@ -104,7 +104,7 @@ def check_output(options) -> None:
 
 def split_to_folder(options, settings, progress, cancel) -> tuple[dict, list[Path]]:
     """Files to files, all of them or none; returns what `lesions.json` holds, and the paths."""
-    from OncoAppLib.reading import read_segmentation
+    from OncoAppLib.reading import read_told, told_apart
     from OncoLib import audit
     from OncoLib.image_files import files_of
     from OncoLib.progress import part_of
@@ -115,12 +115,13 @@ def split_to_folder(options, settings, progress, cancel) -> tuple[dict, list[Pat
     from OncoSegmentLib.scene.results import Formats, family
 
     progress(0.0, "Reading the segmentation")
-    found = read_segmentation(options.segmentation)
+    names = told_apart([options.segmentation, options.organs or Path()], ("the lesions", "the organs"))
+    found = read_told(options.segmentation, names[0])
     image = None
     if options.image is not None:
         image = open_image(options.image, modality=options.modality.upper(), units=options.units.upper()).image
         found = on_grid_of(found, image)
-    organs = None if options.organs is None else read_organs(options.organs, found, options.segmentation.name)
+    organs = None if options.organs is None else read_organs(options.organs, found, *names)
     cancel.check()
     report = split_lesions(found, organs, settings, image, progress=part_of(progress, 0.1, 0.8), cancel=cancel)
     progress(0.8, "Writing the results")
@@ -135,14 +136,18 @@ def split_to_folder(options, settings, progress, cancel) -> tuple[dict, list[Pat
     return description, [options.output / name for name in names]
 
 
-def read_organs(path: Path, beside: Image | Segmentation, name: str) -> Segmentation:
-    """The segmentation of the organs in the order of the other's voxels; GeometryError naming both files."""
-    from OncoAppLib.reading import read_segmentation
+def read_organs(path: Path, beside: Image | Segmentation, name: str, told: str = "") -> Segmentation:
+    """The segmentation of the organs in the order of the other's voxels; GeometryError naming both files.
+
+    name: of the other; told: what to call this file, where that is not its name.
+    """
+    from OncoAppLib.reading import read_told
     from OncoLib.image import require_same_grid
     from OncoLib.same_voxels import on_grid_of
 
-    found = on_grid_of(read_segmentation(path), beside)
-    require_same_grid(beside.ijk_to_ras, beside.shape_kji, found.ijk_to_ras, found.shape_kji, path.name, beside=name)
+    told = told or path.name
+    found = on_grid_of(read_told(path, told), beside)
+    require_same_grid(beside.ijk_to_ras, beside.shape_kji, found.ijk_to_ras, found.shape_kji, told, beside=name)
     return found
 
 
@@ -170,7 +175,7 @@ def report_text(report: dict) -> str:
         rows.append([one["name"], one["place"]["text"], volume_text(one["volume_ml"]), *numbers])
         notes.append([flag for flag in one["flags"] if not flag.startswith(PLACE_FLAG)])
     heads = ["Lesion", "Where", "Volume ml", *(head for head, _name in COLUMNS)]
-    lines = [text_table(heads, rows, notes, words=2) if rows else "No lesion."]
+    lines = [text_table(heads, rows, notes, texts=(0, 1)) if rows else "No lesion."]
     if report["removed"]:
         total = volume_text(sum(one["volume_ml"] for one in report["removed"]))
         lines += ["", f"Not among the lesions, kept as candidates: {total} ml"]

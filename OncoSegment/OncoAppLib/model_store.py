@@ -160,6 +160,7 @@ def import_new(options, root: Path) -> int:
     """A model that the catalogue does not know, with a new row for it."""
     from ModelManagerLib.own_models import import_own
     from ModelManagerLib.work import card_named
+    from OncoSegmentLib.experts.engines import MODELS
 
     with shown_progress(options) as (bar, cancel):
         found = import_own(
@@ -174,7 +175,7 @@ def import_new(options, root: Path) -> int:
     if options.json:
         print(json.dumps({"models": [found.to_json()], "skipped": []}))
     else:
-        model = "monai_bundle" if card_named(found.card, root).engine == "monai_bundle" else "nnunet"
+        model = MODELS[card_named(found.card, root).engine]
         print(f"{found.card}: imported, {found.bytes / 1e6:.1f} MB; run it with --model {model} --weights {found.card}")
     return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,6 +37,29 @@ def read_segmentation(path: Path, *, may_be_empty: bool = False) -> Segmentation
         return segmentation_of_labels(image, may_be_empty=may_be_empty)
     except InputError as error:
         raise type(error)(f"{path.name}: {error}") from error
+
+
+def told_apart(paths: Sequence[Path], places: Sequence[str]) -> list[str]:
+    """What a sentence calls each file: its name; with its place among the arguments, such as "input 2", where another has
+    the same name. Not with its folder, which often carries the name of a patient."""
+    names = [Path(path).name for path in paths]
+    return [f"{name} ({place})" if names.count(name) > 1 else name for name, place in zip(names, places)]
+
+
+def numbered(paths: Sequence[Path]) -> list[str]:
+    """The same for inputs of one kind."""
+    return told_apart(paths, [f"input {number}" for number in range(1, len(paths) + 1)])
+
+
+def read_told(path: Path, told: str, *, may_be_empty: bool = False) -> Segmentation:
+    """`read_segmentation` with errors that call the file as `told_apart` does."""
+    try:
+        return read_segmentation(path, may_be_empty=may_be_empty)
+    except InputError as error:
+        name = Path(path).name
+        if told == name or name not in str(error):
+            raise
+        raise type(error)(str(error).replace(name, told, 1)) from error
 
 
 def without_label_maps(path: Path, may_be_empty: bool = False) -> Segmentation | None:

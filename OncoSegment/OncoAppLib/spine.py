@@ -66,7 +66,7 @@ def run_check(options) -> int:
 
 def checked(options, progress, cancel):
     """The report; InputError for a segmentation without a vertebra of a known level."""
-    from OncoAppLib.reading import read_segmentation
+    from OncoAppLib.reading import numbered, read_told
     from OncoLib.progress import part_of
     from OncoLib.same_voxels import on_grid_of
     from OncoSegmentLib.inputs import open_image
@@ -75,11 +75,12 @@ def checked(options, progress, cancel):
 
     progress(0.0, "Reading the segmentation")
     paths = (options.segmentation, *options.other)
-    found = [read_segmentation(path) for path in paths]
-    for path, one in zip(paths, found):
+    names = numbered(paths)
+    found = [read_told(path, name) for path, name in zip(paths, names)]
+    for name, one in zip(names, found):
         if not any(level_of(segment) for segment in one.segments):
             wanted = "wanted the .seg.nrrd or segmentation.json of a run, since a plain label map carries no codes"
-            raise InputError(f"{path.name}: no segment is coded as a vertebra from C1 to L6; {wanted}")
+            raise InputError(f"{name}: no segment is coded as a vertebra from C1 to L6; {wanted}")
     image = None
     if options.image is not None:
         image = open_image(options.image, modality=options.modality.upper(), units=options.units.upper()).image
@@ -90,13 +91,13 @@ def checked(options, progress, cancel):
 
 def report_text(report) -> str:
     """A table of findings, what must be looked at first; then the variants."""
+    from OncoAppLib.terminal import text_table
     from OncoSegmentLib.spine.findings import STATUSES, check_of
 
-    width = max(len(check_of(one.check).title) for one in report.findings)
+    found = sorted(report.findings, key=lambda one: STATUSES.index(one.status))
+    rows = [(one.status, check_of(one.check).title, one.sentence) for one in found]
     lines = [f"Spine: {report.status}; {len(report.bodies)} vertebrae, {levels_text(report)}", ""]
-    for one in sorted(report.findings, key=lambda one: STATUSES.index(one.status)):
-        lines.append(f"{one.status:<11}  {check_of(one.check).title:<{width}}  {one.sentence}")
-    lines += agreement_lines(report)
+    lines += [text_table((), rows, texts=(0, 1, 2)), *agreement_lines(report)]
     lines += ["", "Thresholds and their sources: --json, and spine.md of the documentation."]
     return "\n".join(lines)
 

@@ -127,10 +127,10 @@ def demo(options) -> int:
 def volumes(options) -> int:
     """Volumes of the same structures in several results."""
     from LongitudinalCompareLib.side_by_side import volume_rows
-    from OncoAppLib.reading import read_segmentation
+    from OncoAppLib.reading import numbered, read_told
     from OncoLib.label_map import UNCODED
 
-    found = [read_segmentation(path) for path in options.results]
+    found = [read_told(path, name) for path, name in zip(options.results, numbered(options.results))]
     rows = volume_rows(found)
     if options.json:
         cells = [[None if item is None else item.value for item in row.measured] for row in rows]

@@ -26,7 +26,7 @@ def _structure_json(one: StructureEvaluation) -> dict:
     return {
         "name": one.segment.name,
         "result": None if one.result is None else segment_json(one.result),
-        "reference": segment_json(one.reference),
+        "reference": None if one.reference is None else segment_json(one.reference),
         "matched_by": one.matched_by,
         "status": one.status,
         "measurements": {name: measurement_json(value) for name, value in one.measurements.items()},
@@ -57,7 +57,7 @@ def evaluation_csv(found: Sequence[StructureEvaluation]) -> str:
 
 
 def _row(one: StructureEvaluation) -> dict[str, object]:
-    kind = one.reference.entry.type
+    kind = (one.reference or one.segment).entry.type
     row: dict[str, object] = {
         "structure": cell(one.segment.name),
         "code": cell(f"{kind.scheme} {kind.value} {kind.meaning}"),

@@ -18,6 +18,7 @@ from OncoLib.errors import InputError
 from OncoLib.segmentation import Segment, Segmentation
 from OncoLib.terminology import SIDES, candidate_entry, structures, with_side
 from OncoSegmentLib.evaluation import Pair, Pairs
+from OncoSegmentLib.lesion.groups import is_candidate
 
 
 def listed_alike(result: Segmentation, reference: Segmentation) -> tuple[Segmentation, Segmentation, tuple[str, ...]]:
@@ -43,12 +44,18 @@ def _emptied(one: Segmentation, like: Segmentation) -> Segmentation:
 
 
 def pairs_of(
-    result: Segmentation, reference: Segmentation, *, told: Sequence[tuple[str, str]] = (), missing_is_empty: bool = False
+    result: Segmentation,
+    reference: Segmentation,
+    *,
+    told: Sequence[tuple[str, str]] = (),
+    missing_is_empty: bool = False,
+    extra_is_false: bool = False,
 ) -> Pairs:
     """All pairs in the order of the result.
 
     told: names of segments (result, reference) that the user says are the same; they come before all rules.
     missing_is_empty: structures that only the reference has count as found nothing, after all others.
+    extra_is_false: structures that only the result has count as found where nothing is; candidates, which claim nothing, do not.
     Raises InputError when a name is not there or used twice, or when there is no pair at all.
     """
     pairs = [Pair(result.segment_named(one), reference.segment_named(other), "the user") for one, other in told]
@@ -58,6 +65,9 @@ def pairs_of(
     for how, key in RULES:
         pairs += _pairs_by(result, reference, _left(result, reference, pairs), how, key)
     only_result, only_reference = _left(result, reference, pairs)
+    if extra_is_false:
+        pairs += [Pair(segment, None, "nothing") for segment in only_result if not is_candidate(segment)]
+        only_result = [segment for segment in only_result if is_candidate(segment)]
     pairs.sort(key=lambda pair: result.segments.index(pair.result))
     if missing_is_empty:
         pairs += [Pair(None, segment, "nothing") for segment in only_reference]

@@ -194,7 +194,7 @@ def comparisons_of(
         counts = one.lesions
         lesions = (counts.reference, counts.result, len(counts.pairs)) if counts else (None, None, None)
         names = ("lesions_reference", "lesions_result", "lesions_found")
-        known = structure_text(one.reference if one.result is None else one.result)
+        known = structure_text(one.segment)
         row = Comparison(
             run, kind, reference, known, place, one.status, **defined, **dict(zip(names, lesions)), compared=compared
         )

@@ -12,8 +12,8 @@ Median, quartiles: linear between ranks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from math import comb
 
 import numpy as np
@@ -90,34 +90,43 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Stats:
-    """All tables."""
+    """All tables. weights: of the experts that are named by their weights, the whole hashes by name."""
 
     runs: tuple[RunRow, ...]
     structures: tuple[StructureRow, ...]
     rankings: tuple[Ranking, ...]
+    weights: dict[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict:
         """JSON-ready copy."""
         return asdict(self)
 
 
-def expert_of(run: Run) -> str:
-    """Model, version and task; without a task the begin of the weights' hash, or all networks of one program were one expert."""
-    weights = f"weights {run.weights[:HASH_SHOWN]}" if run.weights and not run.task else ""
+def by_weights(run: Run) -> bool:
+    """True for an expert that its weights alone tell apart."""
+    return bool(run.weights) and not run.task
+
+
+def expert_of(run: Run, names: Mapping[str, str]) -> str:
+    """Model, version and task; without a task the weights by their name, or the begin of their hash, or all networks of one
+    program were one expert. names: of weights, no two alike."""
+    weights = names.get(run.weights, f"weights {run.weights[:HASH_SHOWN]}") if by_weights(run) else ""
     return " ".join(part for part in (run.model, run.version, run.task or weights) if part)
 
 
-def stats_of(runs: Sequence[Run], comparisons: Sequence[Comparison]) -> Stats:
-    """The tables of a log, as `evaluation_log.read` gives it."""
+def stats_of(runs: Sequence[Run], comparisons: Sequence[Comparison], names: Mapping[str, str] | None = None) -> Stats:
+    """The tables of a log, as `evaluation_log.read` gives it. names: of weights by their hash, as `weights_names` gives them."""
+    named = {run.run: expert_of(run, names or {}) for run in runs}
     by_key = {run.run: run for run in runs}
     groups = _grouped(comparisons, lambda one: (one.structure, one.kind))
     structures, rankings = [], []
     for structure, kind in sorted(groups, key=lambda key: (KINDS.index(key[1]), key[0])):
-        experts = _by_expert(groups[structure, kind], by_key)
+        experts = _by_expert(groups[structure, kind], by_key, named)
         structures += [_structure_row(structure, kind, expert, cases) for expert, cases in sorted(experts.items())]
         if len(experts) > 1:
             rankings.append(_ranking(structure, kind, {name: _dice(cases) for name, cases in experts.items()}))
-    return Stats(_run_rows(runs), tuple(structures), tuple(rankings))
+    weights = {named[run.run]: run.weights for run in runs if by_weights(run)}
+    return Stats(_run_rows(runs, named), tuple(structures), tuple(rankings), weights)
 
 
 def summary(values: Iterable[float | None]) -> Summary:
@@ -136,8 +145,8 @@ def _grouped(items: Iterable, key: Callable) -> dict:
     return found
 
 
-def _run_rows(runs: Sequence[Run]) -> tuple[RunRow, ...]:
-    groups = _grouped(runs, lambda run: (expert_of(run), run.device))
+def _run_rows(runs: Sequence[Run], named: dict[str, str]) -> tuple[RunRow, ...]:
+    groups = _grouped(runs, lambda run: (named[run.run], run.device))
     rows = []
     for (expert, device), group in sorted(groups.items()):
         numbers = (summary(getattr(run, name) for run in group) for name in ("seconds", "peak_memory_mb", "agreement"))
@@ -145,12 +154,14 @@ def _run_rows(runs: Sequence[Run]) -> tuple[RunRow, ...]:
     return tuple(rows)
 
 
-def _by_expert(comparisons: Sequence[Comparison], runs: dict[str, Run]) -> dict[str, dict[str, list[Comparison]]]:
+def _by_expert(
+    comparisons: Sequence[Comparison], runs: dict[str, Run], named: dict[str, str]
+) -> dict[str, dict[str, list[Comparison]]]:
     """Expert, case, and the comparisons of the run that was compared last."""
     found: dict[str, dict[str, list[Comparison]]] = {}
     for run_key, group in _grouped(comparisons, lambda one: one.run).items():
         run = runs[run_key]
-        cases = found.setdefault(expert_of(run), {})
+        cases = found.setdefault(named[run_key], {})
         before = cases.get(run.case)
         if before is None or max(one.compared for one in group) >= max(one.compared for one in before):
             cases[run.case] = group

@@ -71,13 +71,14 @@ def installed_goals() -> tuple[list[Goal], list[str]]:
 
 def goals_of_card(card, root: Path) -> list[Goal]:
     """The goal of an installed model; none for one that another program runs."""
+    from OncoSegmentLib.experts.engines import MODELS
     from OncoSegmentLib.experts.monai_bundle import source as monai
     from OncoSegmentLib.experts.nnunet import source as nnunet
 
-    if card.engine == nnunet.ENGINE and card.family != "totalsegmentator":
+    if MODELS.get(card.engine) == "nnunet" and card.family != "totalsegmentator":
         model = nnunet.model_of_card(card.id, root)
         return [model_goal(NNUNET, card, model, len(model.channels), "nnU-Net")]
-    if card.engine in monai.ENGINES:
+    if MODELS.get(card.engine) == "monai_bundle":
         model = monai.labels_of_card(card, root)
         return [model_goal(MONAI, card, model, len(card.channels), "MONAI")]
     return []

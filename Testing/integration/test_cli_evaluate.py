@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
+import os
+import subprocess
 
 import numpy as np
 import pytest
 
 from helpers import ct_phantom, tree
-from helpers_cli import run_cli, run_here
+from helpers_cli import command, environment, run_cli, run_here
 from OncoLib.image_files import write_image
 from OncoLib.segmentation import Provenance, Segmentation
-from OncoSegmentLib.evaluation_log import read
+from OncoSegmentLib.evaluation_log import Run, add_run, read
 from OncoSegmentLib.scene.results import Formats, write_results
 
 
@@ -73,7 +76,8 @@ def test_segment_leaves_one_row_and_evaluate_adds_to_it(folder, log):
 
 
 def test_numbers_as_table_json_and_csv_are_the_same(folder):
-    arguments = ("evaluate", RESULT, CORRECTED, "--lesions", "--min-lesion-ml", "0.05", "--no-log")
+    named = ("--lesion-structure", "Cortical bone", "--lesion-structure", "Trabecular bone")
+    arguments = ("evaluate", RESULT, CORRECTED, "--lesions", *named, "--min-lesion-ml", "0.05", "--no-log")
     done = run_here(*arguments, "--csv", "numbers.csv", cwd=folder)
     assert done.code == 0 and "Not in the evaluation log: --no-log was given." in done.out
     assert "Research use only" in done.out and "pairs with an intersection over union of at least 0.1" in done.out
@@ -88,6 +92,22 @@ def test_numbers_as_table_json_and_csv_are_the_same(folder):
         assert f"{one['measurements']['dice']['value']:.3f}" in done.out
     assert told["logged"] is False and read()[1] == []
     assert set(told["sources"]) == {"result", "reference"}
+
+
+def test_bones_are_no_lesions_unless_they_are_named(folder):
+    arguments = ("evaluate", RESULT, CORRECTED, "--no-log", "--lesions")
+    none = run_here(*arguments, cwd=folder)
+    left = "Not counted as lesions: Cortical bone, Trabecular bone (not coded as lesions counted one by one;"
+    assert none.code == 0 and left in none.out and "Recall" not in none.out
+    told = run_here(*arguments, "--json", cwd=folder).json
+    assert [one["lesions"] for one in told["structures"]] == [None, None]
+    assert told["lesions_not_counted"] == ["Cortical bone", "Trabecular bone"]
+    one = run_here(*arguments, "--lesion-structure", "Cortical bone", "--json", cwd=folder).json
+    assert [each["lesions"] is None for each in one["structures"]] == [False, True]
+    assert one["lesions_not_counted"] == ["Trabecular bone"]
+    assert run_here(*arguments[:-1], "--json", cwd=folder).json["lesions_not_counted"] is None
+    wrong = run_here(*arguments, "--lesion-structure", "Lesion", cwd=folder)
+    assert wrong.code == 2 and wrong.sentence == "no structure 'Lesion' is compared; there are Cortical bone, Trabecular bone"
 
 
 def test_a_plain_label_map_needs_to_be_told_what_is_what(folder):
@@ -122,7 +142,7 @@ def plain(tmp_path, log):
     ],
 )
 def test_a_label_map_without_labels_is_an_answer(plain, pair, status, lesions, error_ml, note):
-    done = run_here("evaluate", *pair, "--lesions", "--json", cwd=plain)
+    done = run_here("evaluate", *pair, "--lesions", "--lesion-structure", "Label 1", "--json", cwd=plain)
     assert done.code == 0, done.err
     told = json.loads(done.out)
     (one,) = told["structures"]
@@ -147,11 +167,71 @@ def test_what_is_left_out_is_named_and_can_count_as_missed(folder):
     done = run_here("evaluate", "half/segmentation.json", RESULT, "--no-log", cwd=folder)
     assert done.code == 0, done.err
     assert "Not compared, since the result does not have it: Trabecular bone" in done.out
-    missed = run_here("evaluate", "half/segmentation.json", RESULT, "--missing-is-empty", "--lesions", "--json", cwd=folder).json
+    named = ("--lesions", "--lesion-structure", "Trabecular bone")
+    missed = run_here("evaluate", "half/segmentation.json", RESULT, "--missing-is-empty", *named, "--json", cwd=folder).json
     second = missed["structures"][1]
     assert (second["status"], second["matched_by"]) == ("first empty", "nothing")
     assert second["measurements"]["dice"]["value"] == 0 and second["measurements"]["hd95_mm"]["value"] is None
     assert second["lesions"]["recall"] == 0 and second["lesions"]["precision"] is None
+
+
+def test_what_the_reference_does_not_have_can_count_as_false(folder, log):
+    """The first structure alone as the reference: the second one's volume is all error, and its row in the log says so."""
+    from OncoSegmentLib.evaluation_stats import stats_of
+
+    told = json.loads((folder / "corrected" / "segmentation.json").read_text())
+    told["segments"] = told["segments"][:1]
+    (folder / "part").mkdir()
+    (folder / "part" / "segmentation.json").write_text(json.dumps(told))
+    labels = labels_of(folder / "first" / "segmentation.nrrd")
+    write_image(folder / "part" / "segmentation.nrrd", np.where(labels == 1, labels, 0), ct_phantom().ijk_to_ras)
+    arguments = ("evaluate", RESULT, "part/segmentation.json", "--corrected")
+    plain = run_here(*arguments, "--no-log", cwd=folder)
+    assert "Not compared, since the reference does not have it: Trabecular bone" in plain.out
+    done = run_here(*arguments, "--extra-is-false", cwd=folder)
+    assert done.code == 0 and "! the reference does not have this structure; it counts as false" in done.out
+    assert "distances and the error in per cent are not defined" in done.out and "Not compared" not in done.out
+    compared = read(log)[1]
+    assert [(row.structure, row.status, row.dice, row.hd95_mm) for row in compared][1] == (
+        "trabecular_bone",
+        "second empty",
+        0,
+        None,
+    )
+    assert compared[1].volume_error_ml == pytest.approx(int((labels == 2).sum()) * 0.008)
+    rows = {row.structure: row.numbers for row in stats_of(*read(log)).structures}
+    assert rows["trabecular_bone"]["dice"].median == 0 and rows["trabecular_bone"]["hd95_mm"].n == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals are a thing of POSIX")
+def test_in_a_terminal_of_80_columns_the_table_fits_and_in_a_pipe_it_has_all_its_width(folder):
+    piped = run_here("evaluate", RESULT, CORRECTED, "--no-log", cwd=folder).out.splitlines()
+    heads = next(line for line in piped if line.startswith("Structure"))
+    assert len(heads) > 80 and heads.endswith("Error ml  Error %")
+    shown = in_terminal("evaluate", RESULT, CORRECTED, "--no-log", cwd=folder, columns=80).splitlines()
+    rules = [line for line in shown if set(line) == {"-", " "}]
+    rows = [line for line in shown if line.startswith("Cortical bone")]
+    assert len(rules) == len(rows) == 2 and max(map(len, (*rules, *rows))) <= 80
+    whole = next(line for line in piped if line.startswith("Cortical bone"))
+    assert " ".join(rows).replace("Cortical bone", "").split() == whole.replace("Cortical bone", "").split()
+
+
+def in_terminal(*arguments, cwd, columns: int) -> str:
+    """What the command shows on the stdout of a terminal."""
+    import pty
+
+    ours, theirs = pty.openpty()
+    with open(ours, "rb", buffering=0) as screen:
+        running = subprocess.Popen(
+            command(*arguments), cwd=cwd, env={**environment(), "COLUMNS": str(columns)}, stdout=theirs, stderr=subprocess.DEVNULL
+        )
+        os.close(theirs)
+        found = b""
+        with contextlib.suppress(OSError):  # Linux says so at the end
+            while part := screen.read(65536):
+                found += part
+        assert running.wait(60) == 0
+    return found.decode().replace("\r\n", "\n")
 
 
 @pytest.mark.parametrize(
@@ -230,6 +310,20 @@ def test_stats_say_n_and_draw(folder):
     kept = run_here("experts", "stats", "--plot", "dice.png", cwd=folder)
     assert kept.code == 3 and "dice.png" in kept.sentence
     assert run_here("experts", "stats", "--plot", "dice.gif", cwd=folder).code == 2
+
+
+def test_stats_name_the_weights_of_a_model_that_is_known(tmp_path, log):
+    """The bundle that comes along by its only file of weights; a hash that nobody knows by its first digits."""
+    from ModelManagerLib.work import card_named
+
+    (weights,) = [one.sha256 for one in card_named("demo-glioma-mr", tmp_path).files if one.path == "models/model.pt"]
+    for number, sha256 in enumerate((weights, "ab" * 32)):
+        add_run(Run(f"{number}", "c" * 64, "monai_bundle", "1.6.0", sha256, "", "cpu", "2026-01-01", 1.0, 500.0, 3))
+    told = run_here("experts", "stats", "--json", cwd=tmp_path).json
+    assert [row["expert"] for row in told["runs"]] == ["monai_bundle 1.6.0 demo-glioma-mr", "monai_bundle 1.6.0 weights abababab"]
+    assert told["weights"] == dict(zip((row["expert"] for row in told["runs"]), (weights, "ab" * 32)))
+    shown = run_here("experts", "stats", cwd=tmp_path).out
+    assert "monai_bundle 1.6.0 demo-glioma-mr" in shown and weights[:8] not in shown
 
 
 def test_an_empty_log_is_said_as_a_process_of_its_own(tmp_path, log):

@@ -163,6 +163,28 @@ def test_what_cannot_be_fused_is_told_in_one_sentence_and_writes_nothing(case, a
     assert tree(case) == before
 
 
+def test_inputs_of_one_name_are_told_apart_by_their_number(case):
+    """Results of this program all have one name; a folder may carry the name of a patient and is not told."""
+    (case / "jane-doe").mkdir()
+    write_label_maps(segmentation([labels()[:-1]], OBLIQUE, SEGMENTS), case / "jane-doe")
+    done = run_here("fuse", *INPUTS[:2], "jane-doe/segmentation.json", "--output", "out", cwd=case)
+    assert done.sentence == (
+        "segmentation.json (input 3) has (40, 30, 11) voxels (i, j, k) but segmentation.json (input 1) has (40, 30, 12);"
+        " wanted the grid of segmentation.json (input 1)"
+    )
+    (case / "jane-doe" / "segmentation.json").write_text("{}")
+    inputs = (*INPUTS[:2], "jane-doe/segmentation.json")
+    for verb in (("fuse", *inputs, "--output", "out"), ("volumes", *inputs)):
+        broken = run_here(*verb, cwd=case)
+        assert broken.code == 2 and broken.sentence.startswith("segmentation.json (input 3)"), broken.err
+    compared = run_here("evaluate", INPUTS[0], "jane-doe/segmentation.json", cwd=case)
+    assert compared.sentence.startswith("segmentation.json (the reference)")
+    organs = run_here("lesions", INPUTS[0], "--organs", "jane-doe/segmentation.json", "--output", "out", cwd=case)
+    assert organs.sentence.startswith("segmentation.json (the organs)")
+    alone = run_here("volumes", "jane-doe/segmentation.json", cwd=case)
+    assert alone.code == 2 and "(input" not in alone.sentence
+
+
 def test_what_is_there_is_kept_and_inputs_are_never_replaced(case):
     assert run_here("fuse", *INPUTS, "--output", "out", cwd=case).code == 0
     before = tree(case)

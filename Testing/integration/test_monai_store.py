@@ -17,6 +17,7 @@ from OncoAppLib.cli import main
 from OncoLib.errors import InputError
 from OncoLib.image_files import write_image
 from OncoSegmentLib import goals
+from OncoSegmentLib.known_weights import weights_names
 
 pytest.importorskip("monai", reason="MONAI is not installed (extra 'ai'), so its tests cannot run")
 pytest.importorskip("torch", reason="PyTorch is not installed (extra 'ai'), so its tests cannot run")
@@ -66,6 +67,7 @@ def test_own_bundles_get_a_row_and_run_by_their_id(own, tmp_path, capsys, as_zip
     assert main(call) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["provenance"]["parameters"]["weights"] == "my-organs"
+    assert weights_names()[told["provenance"]["weights_sha256"]] == "my-organs"
     assert [one["structure"] for one in told["segments"]] == ["liver", "spleen"]
     assert main([*call, "--overwrite", "--folds", "0"]) == 2
     assert json.loads(capsys.readouterr().out)["error"] == "--folds belongs to --model nnunet"

@@ -405,8 +405,10 @@ def test_missing_files_folders_and_ids(organs, tmp_path):
         run(blocks(), tmp_path / "nothing")
     with pytest.raises(ModelError, match="no model 'no-such-card' in the catalogue"):
         run(blocks(), "no-such-card")
-    with pytest.raises(InputError, match="thresholds is no nnU-Net model"):
+    with pytest.raises(InputError, match="thresholds is no nnU-Net model: it is a model of its own;.*--model thresholds,"):
         run(blocks(), "thresholds")
+    with pytest.raises(InputError, match="run it with --model monai_bundle --weights demo-glioma-mr$"):
+        run(blocks(), "demo-glioma-mr")
     with pytest.raises(ModelError, match="cads-551-open is missing"):
         run(blocks(), "cads-551-open")
 

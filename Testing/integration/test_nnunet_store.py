@@ -18,6 +18,7 @@ from OncoLib.errors import InputError, OncoError
 from OncoLib.image import Image
 from OncoLib.image_files import read_image, write_image
 from OncoSegmentLib import goals
+from OncoSegmentLib.known_weights import weights_names
 
 pytest.importorskip("nnunetv2", reason="nnU-Net is not installed (extra 'ai'), so its tests cannot run")
 
@@ -72,6 +73,7 @@ def test_own_models_get_a_row_and_run_by_their_id(own, trained, tmp_path, capsys
     assert main([*call, "--mirroring", "off", "--device", "cpu", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["provenance"]["parameters"]["weights"] == "my-liver"
+    assert weights_names()[told["provenance"]["weights_sha256"]] == "my-liver"
     assert [one["structure"] for one in told["segments"]] == ["liver", "bone"]
     found = read_image(tmp_path / "out" / "segmentation.nii.gz")
     own_answer = tiny.own_labels(trained, read_image(image).voxels[None], (2.5, 2.2, 2.0), mirroring=False)

@@ -17,6 +17,7 @@ from ModelManagerLib.catalog_reading import read_catalog
 from ModelManagerLib.catalog_search import default_for, search
 from ModelManagerLib.embedded import card_at, embedded_cards, folder_of
 from ModelManagerLib.known_files import known_sha256
+from ModelManagerLib.labels import structure_of_label
 from ModelManagerLib.manager import Manager
 from OncoLib.errors import InputError, ModelError
 
@@ -187,3 +188,16 @@ def test_the_command_line_lists_shows_finds_verifies_and_keeps_it(tmp_path):
     verified = run_here("models", "verify", *root, cwd=tmp_path)
     assert verified.code == 0
     assert [line.split()[0] for line in verified.out.splitlines()] == [card.id for card in CARDS]
+
+
+def test_the_page_names_each_structure_as_the_network_and_as_the_segment_do(repository_root):
+    """Readers look for either; codes beside them are those of the segment."""
+    page = (repository_root / "Resources" / "Documentation" / "demo-models.md").read_text(encoding="utf-8")
+    cards = embedded_cards()
+    assert sum(len(card.labels) for card in cards) == 6
+    for card in cards:
+        for label in card.labels:
+            found = structure_of_label(card.family, card.task, label.name)
+            code = found.entry.type
+            row = f"| `{card.id}` | {label.name} | {found.name} | {code.scheme} {code.value} {code.meaning}"
+            assert row in page

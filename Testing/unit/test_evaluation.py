@@ -179,6 +179,101 @@ def test_structures_are_found_by_name_and_codes_then_structure_then_codes():
     assert evaluated[-1].status == "first empty" and evaluated[-1].measurements["dice"].value == 0
 
 
+def blobs(organ: int, result_lesions: int, reference_lesions: int, **facts):
+    """A result and a reference: an organ in that many pieces in both, lesions of one voxel of which the first ones are common."""
+    layer = np.zeros((2, 9, 40), np.uint8)
+    layer[0, 0, 1 : 2 * organ : 2] = 1
+    both = []
+    for lesions in (result_lesions, reference_lesions):
+        own = layer.copy()
+        own[0, 4, 1 : 2 * lesions : 2] = 2
+        own[0, 8, 1:4] = 3
+        parts = [
+            segment(1, "Liver", entry=LIVER.entry),
+            segment(2, "Liver lesions", **{"entry": structure("liver_lesion").entry, **facts}),
+            segment(3, "Fluid", entry=structure("effusion").entry),
+        ]
+        both.append(segmentation([own], None, parts))
+    return both
+
+
+def counted(result, reference, **facts) -> dict:
+    """Lesions of each structure: of the reference, of the result, pairs."""
+    pairs = pairs_of(result, reference).pairs
+    found = evaluate(result, reference, pairs, lesions=LesionRule(**facts))
+    counts = {one.segment.name: one.lesions for one in found}
+    return {name: one and (one.reference, one.result, len(one.pairs)) for name, one in counts.items()}
+
+
+@pytest.mark.parametrize("organ", [1, 4])
+def test_pieces_of_an_organ_are_no_lesions(organ):
+    result, reference = blobs(organ, 5, 3)
+    assert counted(result, reference) == {"Liver": None, "Liver lesions": (3, 5, 3), "Fluid": None}
+    named = counted(result, reference, structures=("Liver",))
+    assert named == {"Liver": (organ, organ, organ), "Liver lesions": None, "Fluid": None}
+
+
+def test_one_side_that_codes_lesions_is_enough_and_a_candidate_is_none():
+    result, reference = blobs(1, 2, 2)
+    plain, _ = blobs(1, 2, 2, entry=candidate_entry())
+    candidate, _ = blobs(1, 2, 2, flags=("candidate: seen by 1 of 3",))
+    pairs = [pairs_of(one, other, told=[("Liver lesions",) * 2]).pairs for one, other in ((plain, reference), (reference, plain))]
+    for (one, other), told in zip(((plain, reference), (reference, plain)), pairs):
+        (lesions,) = [each.lesions for each in evaluate(one, other, told, lesions=LesionRule()) if each.lesions]
+        assert (lesions.reference, lesions.result, len(lesions.pairs)) == (2, 2, 2)
+    assert counted(plain, plain)["Liver lesions"] is None
+    assert counted(plain, plain, structures=("Liver lesions",))["Liver lesions"] == (2, 2, 2)
+    assert counted(candidate, candidate)["Liver lesions"] is None
+    with pytest.raises(InputError, match="no structure 'Spleen' is compared; there are Liver, Liver lesions"):
+        counted(result, reference, structures=("Spleen",))
+
+
+def test_regions_of_one_tumor_are_counted_each():
+    """Nested parts count although edema alone would not: as evaluations of gliomas have them."""
+    layer = np.zeros((2, 3, 40), np.uint8)
+    layer[0, 0, 1:5], layer[0, 0, 5:9], layer[1, 2, 20:24] = 1, 2, 2
+    names = ("brain_tumor_enhancing", "brain_edema")
+    parts = [segment(at, structure(name).name, entry=structure(name).entry) for at, name in enumerate(names, 1)]
+    nested, alone = segmentation([layer], None, parts), segmentation([np.where(layer == 2, layer, 0)], None, parts[1:])
+    assert [*counted(nested, nested).values()] == [(1, 1, 1), (2, 2, 2)]
+    assert [*counted(alone, alone).values()] == [None]
+
+
+def test_what_only_the_result_has_counts_as_false_when_that_is_chosen():
+    """3 voxels of 0.001 ml in the result's spleen, none in the reference: Dice 0 and no distance; two pieces, both false."""
+    layer = np.zeros((2, 3, 40), np.uint8)
+    layer[0, 0, 1], layer[0, 0, 5:7], layer[1, 2, 20:24] = 2, 2, 1
+    spleen = segment(2, "Spleen", entry=SPLEEN.entry)
+    maybe = segment(4, "Liver lesion 9", entry=MASS, flags=("candidate: seen by 1 of 3",))
+    liver = segment(1, "Liver", entry=LIVER.entry)
+    result = segmentation([np.where(layer == 0, 4, layer)], None, [spleen, liver, maybe])
+    reference = segmentation([np.where(layer == 2, 3, layer)], None, [liver, segment(3, "Bone", entry=BONE)])
+    assert [pair.result.name for pair in pairs_of(result, reference).pairs] == ["Liver"]
+    found = pairs_of(result, reference, extra_is_false=True, missing_is_empty=True)
+    assert [pair.how for pair in found.pairs] == ["nothing", "name and codes", "nothing"]
+    assert found.only_result == (maybe,) and found.only_reference == ()
+    false, same, missed = evaluate(result, reference, found.pairs, lesions=LesionRule(structures=("Spleen", "Bone")))
+    assert (false.status, same.status, missed.status) == ("second empty", "defined", "first empty")
+    numbers = {name: one.value for name, one in false.measurements.items()}
+    assert [numbers[name] for name in ("dice", "iou", "nsd_1mm", "nsd_2mm")] == [0, 0, 0, 0]
+    assert all(math.isnan(numbers[name]) for name in ("hd95_mm", "assd_mm", "volume_error_percent"))
+    assert numbers["volume_error_ml"] == numbers["volume_ml"] == pytest.approx(0.003) and numbers["reference_ml"] == 0
+    assert (false.lesions.result, false.lesions.reference, false.lesions.precision) == (2, 0, 0)
+    assert math.isnan(false.lesions.recall)
+    told = json.loads(json.dumps(evaluation_json((false,)), allow_nan=False))["structures"][0]
+    assert told["reference"] is None and told["name"] == "Spleen" and told["measurements"]["hd95_mm"]["value"] is None
+    (row,) = csv.DictReader(io.StringIO(evaluation_csv((false,))))
+    assert (row["code"], row["dice"], row["hd95_mm"]) == ("SCT 78961009 Spleen", "0.0", "")
+
+
+def test_what_only_the_result_lists_without_a_voxel_is_not_false():
+    mask = box((4, 5, 6), (1, 3), (1, 3), (1, 3)).astype(np.uint8)
+    parts = [segment(1, "Liver", entry=LIVER.entry), segment(2, "Spleen", entry=SPLEEN.entry)]
+    result, reference = segmentation([mask], None, parts), segmentation([mask], None, parts[:1])
+    found = evaluate(result, reference, pairs_of(result, reference, extra_is_false=True).pairs)
+    assert [one.status for one in found] == ["defined", "both empty"] and math.isnan(found[1].measurements["dice"].value)
+
+
 def test_nobody_guesses_which_of_several_lesions_is_which():
     result = several(segment(1, "Lesion A", entry=MASS), segment(2, "Lesion B", entry=MASS))
     reference = several(

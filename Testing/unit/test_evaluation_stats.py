@@ -83,6 +83,20 @@ def test_networks_of_one_program_are_experts_of_their_own(log):
     assert (best.expert, best.wins) == (first.expert, 5)
 
 
+def test_weights_that_are_known_are_named_and_stay_experts_of_their_own(log):
+    for case, weights in enumerate(("ab" * 32, "cd" * 32, "ef" * 32)):
+        log.add("nnunet", case, 0.5)
+        log.runs[-1] = replace(log.runs[-1], weights=weights)
+    log.add("totalsegmentator", 4, 0.5)
+    log.runs[-1] = replace(log.runs[-1], weights="ab" * 32, task="total")
+    names = {"ab" * 32: "demo-torso-ct", "cd" * 32: "demo-torso-ct folds 0 1"}
+    found = stats_of(log.runs, log.comparisons, names)
+    named = ("demo-torso-ct", "demo-torso-ct folds 0 1", "weights efefefef")
+    wanted = [*(f"nnunet 1 {name}" for name in named), "totalsegmentator 1 total"]
+    assert [row.expert for row in found.runs] == [row.expert for row in found.structures] == wanted
+    assert found.weights == dict(zip(wanted, ("ab" * 32, "cd" * 32, "ef" * 32)))
+
+
 def test_several_segments_of_a_structure_count_as_their_mean(log):
     run = log.add("A", 1, 0.8)
     numbers = dict.fromkeys((*NAMES, "volume_error_percent"), 0.4)

@@ -218,7 +218,7 @@ def test_progress_is_told_and_cancel_stops():
 
     with pytest.raises(Cancelled):
         surfaces_of(segmentation([layer]), progress=tell, cancel=token)
-    assert told == [(0.0, "Surface of Layer 0 label 1")]
+    assert told == [(0.0, "Making the surfaces (Layer 0 label 1)")]
 
 
 def test_every_structure_of_a_real_ct_is_watertight_smoothed_and_decimated(test_data):

@@ -90,6 +90,62 @@ def test_the_table_holds_every_segment_with_volume_code_and_flags():
     assert "30.0 ml" in lines[4] and lines[2].index("ml") == lines[4].index("ml")
 
 
+def test_bands_are_shown_when_there_is_one():
+    """The last one of four has no voxels, so nothing was estimated."""
+    import numpy as np
+
+    layer = np.zeros((1, 1, 4), np.uint8)
+    layer[0, 0, 1:] = 1, 2, 3
+    bands = ("high", "low", "medium", "not estimated")
+    parts = [segment(at, f"S{at}", confidence=band) for at, band in enumerate(bands, 1)]
+    lines = volume_table(as_json(segmentation([layer], None, parts))).splitlines()
+    assert lines[0].split() == ["Segment", "Volume", "Confidence", "Code"]
+    at = lines[0].index("Confidence")
+    assert [line[at : at + 10].strip() for line in lines[2:]] == ["high", "low", "medium", "-"]
+    none = volume_table(as_json(segmentation([layer], None, [segment(at, f"S{at}") for at in (1, 2, 3)])))
+    assert "Confidence" not in none and "not estimated" not in none
+
+
+def test_in_a_log_a_line_says_only_what_is_new():
+    stream = io.StringIO()
+    bar = ProgressBar(stream)
+    for message in (
+        "0 of 2 experts done; 1 bones: Starting; 2 lungs: Starting",
+        "0 of 2 experts done; 1 bones: Finding; 2 lungs: Starting",
+        "0 of 2 experts done; 1 bones: Finding; 2 lungs: Starting",
+        "1 of 2 experts done; 2 lungs: Finding",
+        "2 of 2 experts done; fusing",
+        "Writing",
+    ):
+        bar(0.5, message)
+    assert stream.getvalue().splitlines() == [
+        "0 of 2 experts done; 1 bones: Starting; 2 lungs: Starting",
+        "1 bones: Finding",
+        "1 of 2 experts done; 2 lungs: Finding",
+        "2 of 2 experts done; fusing",
+        "Writing",
+    ]
+
+
+def test_the_thing_in_brackets_is_no_new_stage_in_a_log_and_is_shown_on_a_terminal():
+    log, terminal = io.StringIO(), Terminal()
+    for stream in (log, terminal):
+        bar = ProgressBar(stream)
+        for name in ("Liver", "Bone 100 to 200 HU (candidate)", "Aorta"):
+            bar(0.5, f"Making the surfaces ({name})")
+        bar(0.9, "Writing the surfaces (Liver)")
+    assert log.getvalue().splitlines() == ["Making the surfaces", "Writing the surfaces"]
+    assert terminal.getvalue().count("Making the surfaces (") == 3
+
+
+def test_a_line_on_a_terminal_is_written_again_only_when_it_changed():
+    stream = Terminal()
+    bar = bar_on(stream)
+    for fraction, message in [(0.5, "Segmenting")] * 5 + [(0.5001, "Segmenting"), (0.6, "Segmenting"), (0.6, "Writing")]:
+        bar(fraction, message)
+    assert stream.getvalue().count("\r") == 3
+
+
 def test_amounts_that_count_are_no_new_stage_in_a_log():
     stream = io.StringIO()
     bar = ProgressBar(stream)

@@ -81,7 +81,7 @@ def write_each(staging: Path, surfaces, names, frame: str, progress: Progress, c
     for number, (surface, name) in enumerate(zip(surfaces, names)):
         if cancel is not None:
             cancel.check()
-        progress(number / len(surfaces), f"Writing {surface.segment.name}")
+        progress(number / len(surfaces), f"Writing the surfaces ({surface.segment.name})")
         if name:
             write = write_stl if name.endswith(".stl") else write_ply
             write(staging / name, surface, frame)

@@ -86,7 +86,7 @@ def surfaces_of(
     for number, segment in enumerate(chosen):
         if cancel is not None:
             cancel.check()
-        progress(number / len(chosen), f"Surface of {segment.name}")
+        progress(number / len(chosen), f"Making the surfaces ({segment.name})")
         raw = segment_mesh(segmentation, segment, boxes.get(segment))
         found.append(finished(segment, raw, settings, measured[segment], cancel))
     return tuple(found)

@@ -233,7 +233,7 @@ class PanelJob:
         done = sum(1.0 if seat.over else seat.fraction for seat in self.seats) / len(self.seats)
         ended = sum(seat.over for seat in self.seats)
         running = [f"{seat.member.name}: {seat.message}" for seat in self.seats if seat.job is not None and not seat.over]
-        return (1 - FUSING_SHARE) * done, f"{ended} of {len(self.seats)} experts done; {', '.join(running) or 'fusing'}"
+        return (1 - FUSING_SHARE) * done, "; ".join((f"{ended} of {len(self.seats)} experts done", *(running or ["fusing"])))
 
     def overall(self, fraction: float | None, message: str) -> tuple[float, str]:
         """Progress of the whole from that of the job that runs now, for an engine that works while a job is submitted."""

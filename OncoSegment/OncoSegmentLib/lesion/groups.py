@@ -58,7 +58,7 @@ def groups_of(segmentation: Segmentation, labels: Sequence[str], boxes: dict[Seg
         nested = nested if any(one in nested for one in chosen) else ()
     else:
         lesions = [one for one in segmentation.segments if is_counted(one) or one in nested]
-        chosen = [one for one in lesions if not is_candidate(one)]
+        chosen = list(counted_in(segmentation))
         notes = ["candidates are left as they are"] if len(chosen) < len(lesions) else []
         notes += [f"{one.name} is not split: it is no mass" for one in segmentation.segments if left_out(one, chosen)]
     if not chosen:
@@ -73,6 +73,12 @@ def groups_of(segmentation: Segmentation, labels: Sequence[str], boxes: dict[Seg
         whole = next((one for one in nested if regions[one] == (WHOLE,) and is_whole_region(one)), None)
         found.append(Group(nested, box_of(nested, boxes), whole))
     return found, notes
+
+
+def counted_in(segmentation: Segmentation) -> tuple[Segment, ...]:
+    """Segments whose codes say that they are lesions counted one by one, or parts of a nested tumor; candidates are none."""
+    nested = nested_parts(segmentation)
+    return tuple(one for one in segmentation.segments if (is_counted(one) or one in nested) and not is_candidate(one))
 
 
 def nested_parts(segmentation: Segmentation) -> tuple[Segment, ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from OncoLib.errors import InputError, ModelError
+from OncoSegmentLib.experts.engines import other_hint
 from OncoSegmentLib.experts.monai_bundle.config import read
 from OncoSegmentLib.experts.structures import Output
 
@@ -50,7 +51,8 @@ def model_of_bundle(folder: Path, card=None) -> Model:
     """
     path = folder / "configs" / "metadata.json"
     if not path.is_file():
-        raise ModelError(f"{folder.name}: no MONAI bundle; it has no configs/metadata.json, which names channels and labels")
+        lacks = "it has no configs/metadata.json, which names channels and labels"
+        raise ModelError(f"{folder.name}: no MONAI bundle; {lacks}{other_hint(folder, 'monai_bundle')}")
     told = read(path)
     try:
         source = told["network_data_format"]["inputs"]

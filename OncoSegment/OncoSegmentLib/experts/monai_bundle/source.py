@@ -7,12 +7,10 @@ from pathlib import Path
 
 from OncoLib.errors import InputError, ModelError
 from OncoSegmentLib.experts.channels import facts_of_card
+from OncoSegmentLib.experts.engines import refuse_other_engine
 from OncoSegmentLib.experts.monai_bundle import auto3dseg
 from OncoSegmentLib.experts.monai_bundle.facts import Model, model_of_bundle
 from OncoSegmentLib.experts.structures import Output
-
-ENGINES = ("monai_bundle", "monai_auto3dseg")
-"""Of the catalogue's cards whose files this expert runs."""
 
 METADATA = Path("configs") / "metadata.json"
 DEEPEST = 3
@@ -44,8 +42,7 @@ def folder_of_card(card, root: Path) -> Path:
     from ModelManagerLib import store
     from ModelManagerLib.known_files import is_damaged
 
-    if card.engine not in ENGINES:
-        raise InputError(f"{card.id} is no MONAI bundle but for {card.engine}; wanted one of the engine {' or '.join(ENGINES)}")
+    refuse_other_engine(card, "monai_bundle")
     folder = store.where(card, root)
     if is_damaged(folder, root):
         raise ModelError(f"the weights of {card.id} are damaged; install or import them again")

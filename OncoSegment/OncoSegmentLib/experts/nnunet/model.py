@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ModelManagerLib.predict import read_json, whole_configuration
 from OncoLib.errors import InputError, ModelError
+from OncoSegmentLib.experts.engines import other_hint
 from OncoSegmentLib.experts.nnunet.loading import BEST, FINAL
 from OncoSegmentLib.experts.structures import Output
 
@@ -106,7 +107,8 @@ def training_folder(folder: Path) -> Path:
         return folder
     found = sorted(path for path in folder.glob("*__*__*") if (path / "plans.json").is_file())
     if not found:
-        raise ModelError(f"{folder.name}: no nnU-Net model; wanted a folder Trainer__Plans__configuration with plans.json")
+        wanted = "wanted a folder Trainer__Plans__configuration with plans.json"
+        raise ModelError(f"{folder.name}: no nnU-Net model; {wanted}{other_hint(folder, 'nnunet')}")
     last = [path for path in found if path.name.endswith("__3d_cascade_fullres")]
     if len(found) == 1 or len(last) == 1:
         return found[0] if len(found) == 1 else last[0]

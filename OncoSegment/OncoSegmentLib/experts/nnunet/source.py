@@ -6,10 +6,8 @@ from pathlib import Path
 
 from OncoLib.errors import InputError, ModelError
 from OncoSegmentLib.experts.channels import facts_of_card
+from OncoSegmentLib.experts.engines import refuse_other_engine
 from OncoSegmentLib.experts.nnunet.model import Model, read_model
-
-ENGINE = "nnunetv2"
-"""Of the catalogue's cards whose weights this expert runs."""
 
 
 def model_of(weights: str) -> Model:
@@ -32,8 +30,7 @@ def model_of_card(card_id: str, root: Path | None = None) -> Model:
 
     root = root or store_root()
     card = card_named(card_id, root)
-    if card.engine != ENGINE:
-        raise InputError(f"{card_id} is no nnU-Net model but for {card.engine}; wanted one of the engine {ENGINE}")
+    refuse_other_engine(card, "nnunet")
     folder = store.where(card, root)
     if is_damaged(folder, root):
         raise ModelError(f"the weights of {card_id} are damaged; install or import them again")
