@@ -38,12 +38,13 @@ class Recipe:
         return {path.relative_to(self.model.folder).as_posix(): file_sha256(path) for path in self.files}
 
 
-def recipe_of(model: Model, confirm: str, device: str = "cpu") -> Recipe:
+def recipe_of(model: Model, confirm: str, device: str = "cpu", copied: bool = False) -> Recipe:
     """Reads and checks what a model's files ask for; nothing of it is made. ModelError for what may not or cannot run.
 
-    confirm: SHA-256 of all files of a bundle, by who knows its source.
+    confirm: SHA-256 of all files of a bundle, by who knows its source. copied: the model lies in a `trust.private_bundle` that
+    was made for this hash; without that a confirmed bundle is described here and not run.
     """
-    return of_auto3dseg(model, confirm) if model.kind == "auto3dseg" else of_bundle(model, confirm, device)
+    return of_auto3dseg(model, confirm) if model.kind == "auto3dseg" else of_bundle(model, confirm, device, copied)
 
 
 def of_auto3dseg(model: Model, confirm: str) -> Recipe:
@@ -59,12 +60,12 @@ def of_auto3dseg(model: Model, confirm: str) -> Recipe:
     return Recipe(model, settings, path, (path, model.folder / auto3dseg.LABELS), False, False)
 
 
-def of_bundle(model: Model, confirm: str, device: str) -> Recipe:
+def of_bundle(model: Model, confirm: str, device: str, copied: bool) -> Recipe:
     """A MONAI bundle by its configuration for inference."""
     path = config.config_file(model.folder)
     found = config.from_memory(config.read(path), model.folder, device)
     entries = trust.plain(found, model.folder, device)
-    confirmed = trust.confirms(model.folder, confirm, lambda: entries.check(found.entries))
+    confirmed = trust.confirms(model.folder, confirm, lambda: entries.check(found.entries), copied)
     named = (lambda: entries.get(config.WEIGHTS)) if config.WEIGHTS in found.data else lambda: ""
     file = weights.weights_file(model.folder, named)
     if file.suffix == ".ts" and not confirmed:
