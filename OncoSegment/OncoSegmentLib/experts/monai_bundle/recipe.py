@@ -69,11 +69,8 @@ def of_bundle(model: Model, confirm: str, device: str, copied: bool) -> Recipe:
     named = (lambda: entries.get(config.WEIGHTS)) if config.WEIGHTS in found.data else lambda: ""
     file = weights.weights_file(model.folder, named)
     if file.suffix == ".ts" and not confirmed:
-        raise ModelError(
-            f"{model.name} was not loaded: its only weights are {file.name}, a TorchScript archive, which holds a program and not"
-            f" only weights; if you know its source and trust it, confirm its files by their SHA-256"
-            f" {trust.bundle_sha256(model.folder)}"
-        )
+        why = f"its only weights are {file.name}, a TorchScript archive, which holds a program and not only weights"
+        raise trust.foreign(model.folder, why)
     if config.NETWORK not in found.data and file.suffix != ".ts":
         raise ModelError(f"{model.name}: its configs/{path.name} names no network (network_def)")
     files = (file, path, model.folder / "configs" / "metadata.json")

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from ModelManagerLib.checkpoint import LARGEST_FILE, file_sha256, safe_load
-from OncoLib.errors import ModelError
+from OncoLib.errors import ForeignModel, ModelError
 from OncoLib.private_copy import copied as copied_file
 from OncoLib.private_copy import private_place
 from OncoLib.progress import CancelToken, Progress
@@ -89,11 +89,15 @@ def confirms(folder: Path, sha256: str, check: Callable[[], None], copied: bool)
     try:
         check()
     except NotPlain as error:
-        raise ModelError(
-            f"{folder.name} was not loaded: its configuration holds {error}, which could run any program; if you know its"
-            f" source and trust it, confirm its files by their SHA-256 {bundle_sha256(folder)}"
-        ) from error
+        raise foreign(folder, f"its configuration holds {error}, which could run any program") from error
     return False
+
+
+def foreign(folder: Path, why: str) -> ForeignModel:
+    """What is said of a bundle that must be confirmed first."""
+    sha256 = bundle_sha256(folder)
+    told = f"{folder.name} was not loaded: {why}; if you know its source and trust it, confirm its files by their SHA-256"
+    return ForeignModel(f"{told} {sha256}", name=folder.name, sha256=sha256, what="all its files")
 
 
 def plain(config: Config, folder: Path, device: str) -> PlainConfig:

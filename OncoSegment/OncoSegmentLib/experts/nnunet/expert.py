@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from OncoLib import audit
-from OncoLib.errors import InputError, ModelError, OncoError
+from OncoLib.errors import ForeignModel, InputError, ModelError, OncoError
 from OncoLib.image import Image
 from OncoLib.progress import CancelToken, Progress, part_of
 from OncoLib.segmentation import BoxProbability, Prediction, Provenance, Segmentation
@@ -199,7 +199,7 @@ def confirms(model: models.Model, sha256: str) -> str:
         require_known_plans(model.folder)
     except ModelError as error:
         told = f"{error}; if you know its source and trust it, confirm its plans.json by its SHA-256 {found}"
-        raise ModelError(told) from error
+        raise ForeignModel(told, name=model.name, sha256=found, what="its plans.json") from error
     return ""
 
 
