@@ -54,11 +54,11 @@ def copied(source: Path, target: Path, most_bytes: int, check: Callable[[], None
     """
     digest, left = hashlib.sha256(), most_bytes
     try:
-        with open(os.open(source, SAFE), "rb", buffering=0) as reading:
+        with open(source, "rb", buffering=0, opener=lambda name, _flags: os.open(name, SAFE)) as reading:
             if not stat.S_ISREG(os.fstat(reading.fileno()).st_mode):
                 raise ModelError(f"{source.name[:60]} is no plain file")
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600), "wb") as writing:
+            with open(target, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as writing:
                 while chunk := reading.read(CHUNK):
                     check()
                     left -= len(chunk)
