@@ -102,16 +102,17 @@ class OncoSegmentParameterNode:
     """What the user chose; saved with the scene.
 
     inputVolume: the volume to segment. goal: what to look for, as `OncoSegmentLib.goals` names it. speed and structures
-    (names separated by spaces; none: all) of a task. region: box that limits the work. host, hostSegment: an organ
-    already segmented that limits the work. replaceMissing: a channel without volume is replaced as the model's card allows
-    (the volumes of channels are node references, see `ChannelChooser`). show3D: also make closed surfaces. measured: the
-    segmentation to measure. organs: one that says where lesions lie. leastLesionMl: what is smaller is a candidate.
-    limitLesions: to the organ that the model's card names.
+    (names separated by spaces; none: all) of a task. precision: of networks, where there is a choice. region: box that
+    limits the work. host, hostSegment: an organ already segmented that limits the work. replaceMissing: a channel without
+    volume is replaced as the model's card allows (the volumes of channels are node references, see `ChannelChooser`).
+    show3D: also make closed surfaces. measured: the segmentation to measure. organs: one that says where lesions lie.
+    leastLesionMl: what is smaller is a candidate. limitLesions: to the organ that the model's card names.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
     goal: str = "profile:bones"
     speed: str = "normal"
+    precision: str = "full"
     structures: str = ""
     region: vtkMRMLMarkupsROINode
     host: vtkMRMLSegmentationNode
@@ -125,56 +126,50 @@ class OncoSegmentParameterNode:
 
 
 class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """The panel."""
+    """The panel: its life with the scene and the application. What its parts do is in `widgets/sections.py`."""
 
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
         self.logic = None
-        self.chooser = None
-        self.hostChooser = None
-        self.channelChooser = None
-        self.progress = None
-        self.results = None
-        self.keptResults = None
-        self.measureSection = None
-        self.spineSection = None
-        self.lesionSection = None
-        self.panelSection = None
+        self.sections = None
         self._parameterNode = None
         self._guiTag = None
-        self._filling = False
 
     def setup(self):
         """Loads the panel from its .ui file and connects it."""
+        from OncoSegmentLib.widgets.sections import Sections
+
         ScriptedLoadableModuleWidget.setup(self)
         uiWidget = slicer.util.loadUI(self.resourcePath("UI/OncoSegment.ui"))
         self.layout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = OncoSegmentLogic()
-        self._setUpPieces()
+        panelUi = self.resourcePath("UI/OncoSegmentPanel.ui")
+        self.sections = parts = Sections(self.ui, panelUi, self.logic, lambda: self._parameterNode)
+        self.chooser, self.hostChooser, self.channelChooser = parts.chooser, parts.hostChooser, parts.channelChooser
+        self.progress, self.results, self.keptResults = parts.progress, parts.results, parts.keptResults
+        self.measureSection, self.spineSection = parts.measureSection, parts.spineSection
+        self.lesionSection, self.panelSection = parts.lesionSection, parts.panelSection
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndSaveEvent, self.onSceneEndSave)
-        self.ui.applyButton.connect("clicked(bool)", self.onApply)
         self.initializeParameterNode()
 
     def cleanup(self):
         """Called when the application closes or the module is reloaded."""
         from OncoSegmentLib.engine.choice import close_own_engine
 
-        if self.progress:
-            self.progress.abandon()
-        if self.panelSection:
-            self.panelSection.close()
+        if self.sections:
+            self.sections.close()
         close_own_engine()
         self.setParameterNode(None)
         self.removeObservers()
 
     def enter(self):
         """Called each time the user opens this module; models may have been installed since."""
-        self.chooser.lookAgain()
+        self.sections.chooser.lookAgain()
         self.initializeParameterNode()
 
     def exit(self):
@@ -183,19 +178,12 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneStartClose(self, caller, event):
         """A job of a scene that closes is of no use any more."""
-        self.progress.abandon()
-        self.keptResults.let_go()
-        self._showRunning(False)
-        self.results.clear()
-        self.measureSection.keep(None, ())
-        self.spineSection.clear()
-        self.lesionSection.clear()
-        self.panelSection.close()
+        self.sections.clear()
         self.setParameterNode(None)
 
     def onSceneEndSave(self, caller, event):
         """Results that are in a saved scene need no second home."""
-        self.keptResults.let_go()
+        self.sections.keptResults.let_go()
 
     def onSceneEndClose(self, caller, event):
         """A new parameter node for the new scene."""
@@ -218,195 +206,18 @@ class OncoSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Connects the panel to a parameter node, or to none."""
         if self._parameterNode:
             self._parameterNode.disconnectGui(self._guiTag)
-            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._update)
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersChanged)
         self._parameterNode = parameterNode
         if self._parameterNode:
             self._guiTag = self._parameterNode.connectGui(self.ui)
-            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._update)
-            self._update()
-        elif self.channelChooser:
-            self.channelChooser.show(None, None)
+            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersChanged)
+            self.sections.show()
+        elif self.sections:
+            self.sections.hide()
 
-    def _setUpPieces(self):
-        from OncoLib.widgets.job_progress import JobProgress
-        from OncoSegmentLib.widgets.channel_chooser import ChannelChooser
-        from OncoSegmentLib.widgets.goal_chooser import GoalChooser
-        from OncoSegmentLib.widgets.host_chooser import HostChooser
-        from OncoSegmentLib.widgets.kept_results import KeptResults
-        from OncoSegmentLib.widgets.lesion_section import LesionSection
-        from OncoSegmentLib.widgets.measure_section import MeasureSection
-        from OncoSegmentLib.widgets.panel_section import PanelSection
-        from OncoSegmentLib.widgets.result_section import ResultSection
-        from OncoSegmentLib.widgets.spine_section import SpineSection
-
-        self.chooser = GoalChooser(self.ui, self.onGoalChosen)
-        self.hostChooser = HostChooser(self.ui, self.onHostSegmentChosen)
-        self.channelChooser = ChannelChooser(self.ui.channelsPlace, self.ui.replaceMissingCheckBox, self._updateApply)
-        self.progress = JobProgress(self.ui.progressPlace)
-        self.progress.cancelButton.toolTip = _("Stop the running job; the scene stays as it is.")
-        self.results = ResultSection(self.ui)
-        self.keptResults = KeptResults(self.ui.keptPlace, self.onKeptLoaded, self.progress.tell)
-        self.measureSection = MeasureSection(
-            self.ui, self.results.table, self._begin, self.progress.tell, self.results.show
-        )
-        self.spineSection = SpineSection(self.ui, self._begin, self.progress.tell)
-        self.lesionSection = LesionSection(self.ui, self._begin, self.progress.tell)
-        self.panelSection = PanelSection(
-            self.ui.panelPlace,
-            self.resourcePath("UI/OncoSegmentPanel.ui"),
-            self.chooser,
-            prepare=self._prepare,
-            channels=lambda: (self.channelChooser.nodes, self._parameterNode.replaceMissing),
-            problem=self._channelProblem,
-            volume=lambda: self._parameterNode.inputVolume if self._parameterNode else None,
-            begin=self._begin,
-            tell=self.progress.tell,
-            published=self.onPanelResult,
-        )
-
-    def _update(self, caller=None, event=None):
+    def onParametersChanged(self, caller, event):
         """Shows the parameter node in the parts that Slicer does not connect by itself."""
-        if not self._parameterNode or self._filling:
-            return
-        self._filling = True
-        try:
-            chosen = self._parameterNode
-            self.chooser.show(chosen.goal, chosen.speed, chosen.structures.split())
-            chosen.hostSegment = self.hostChooser.show(chosen.host, chosen.hostSegment)
-            self.channelChooser.show(self.chooser.channels(), chosen.parameterNode)
-        finally:
-            self._filling = False
-        self._updateApply()
-
-    def onGoalChosen(self):
-        """Keeps what the user chose to look for in the parameter node."""
-        if self._parameterNode and not self._filling:
-            goal = self.chooser.goal
-            self._parameterNode.goal = goal.id if goal else ""
-            self._parameterNode.speed = self.chooser.speed
-            self._parameterNode.structures = " ".join(self.chooser.structures)
-            self.channelChooser.show(self.chooser.channels(), self._parameterNode.parameterNode)
-            self._updateApply()
-
-    def onHostSegmentChosen(self, segmentID):
-        """Keeps the chosen host segment in the parameter node."""
-        if self._parameterNode and not self._filling:
-            self._parameterNode.hostSegment = segmentID
-
-    @property
-    def _running(self):
-        return self.progress.monitor is not None
-
-    def _updateApply(self):
-        problem, channels = self.chooser.problem(), ""
-        if not self._parameterNode.inputVolume:
-            problem = _("Choose a volume first")
-        elif not problem and self._parameterNode.host and not self._parameterNode.hostSegment:
-            problem = _("Choose the segment of the host organ, or no host")
-        elif not problem:
-            problem = channels = self._channelProblem()
-        self.chooser.tell(channels)
-        self.ui.applyButton.enabled = not problem and not self._running
-        self.ui.applyButton.toolTip = problem or _("Segment the volume; a new segmentation appears")
-        self.measureSection.update(self._parameterNode.measured, running=self._running)
-        self.spineSection.update(self._parameterNode.measured, running=self._running)
-        self.lesionSection.update(self._parameterNode.measured, running=self._running)
-        self.panelSection.update(running=self._running)
-
-    def _channelProblem(self):
-        chosen = self._parameterNode
-        return self.channelChooser.problem(chosen.inputVolume, chosen.replaceMissing) if chosen else ""
-
-    def onApply(self):
-        """Starts the job; refusals are shown as a sentence in the panel, never as a dialog."""
-        from OncoLib.errors import OncoError
-
-        chosen = self._parameterNode
-        volumeId, show3D = chosen.inputVolume.GetID(), chosen.show3D
-        self.results.clear()
-        try:
-            job, notes = self.logic.start(
-                chosen.inputVolume,
-                self.chooser.request(),
-                chosen.region,
-                chosen.host,
-                chosen.hostSegment,
-                self.channelChooser.nodes,
-                chosen.replaceMissing,
-            )
-        except OncoError as error:
-            self.progress.tell(str(error), problem=True)
-            return
-        self._begin(job, lambda prediction: self.onResult(prediction, volumeId, show3D, job.kept), notes)
-
-    def _begin(self, job, onResult, notes=None):
-        """Watches a job that runs; onResult(result) follows when it ended well.
-
-        notes: what a reader should know of the input of the new numbers; None for a job that gives none.
-        """
-
-        def finished(result):
-            self._showRunning(False)
-            onResult(result)
-
-        if notes is not None:
-            self.results.clear(notes)
-        self.progress.watch(job, finished, lambda error: self._showRunning(False))
-        self._showRunning(True)
-
-    def onResult(self, prediction, volumeId, show3D, kept):
-        """Publishes the segmentation and shows its measures. kept: where it lies on disk until the scene is saved."""
-        from OncoLib.errors import OncoError
-
-        volume = slicer.mrmlScene.GetNodeByID(volumeId)
-        try:
-            node = self.logic.publish(prediction, volume, show3D)
-        except OncoError as error:
-            self.progress.tell(str(error), problem=True)
-            return
-        self.keptResults.hold(kept)
-        self._showNode(prediction, node)
-
-    def _prepare(self, request, channels, replaceMissing):
-        """Image and checked request for the chosen volume, region and host, with what was chosen for channels."""
-        chosen = self._parameterNode
-        place = (chosen.region, chosen.host, chosen.hostSegment)
-        return self.logic.prepareHere(chosen.inputVolume, request, *place, channels, replaceMissing)
-
-    def onPanelResult(self, result, node):
-        """Shows the consensus of a panel that is in the scene, and logs every expert's run."""
-        for folder in result.kept:
-            self.keptResults.hold(folder)
-        prediction = result.consensus.prediction
-        self.results.clear(result.notes)
-        self._showResult(prediction, node, self.logic.logPanel(result))
-
-    def onKeptLoaded(self, prediction, inputSha256):
-        """Publishes a result that was left over, beside its volume when that is in the scene."""
-        volume = self.logic.volumeOf(inputSha256)
-        self._showNode(prediction, self.logic.publish(prediction, volume))
-
-    def _showNode(self, prediction, node):
-        self._showResult(prediction, node, self.logic.log(prediction))
-
-    def _showResult(self, prediction, node, problem):
-        self.results.show(prediction, node)
-        self.measureSection.keep(node, prediction.measures)
-        if self._parameterNode:
-            self._parameterNode.measured = node
-        done = _("Done: {name}").format(name=node.GetName())
-        self.progress.tell(f"{done}. {problem}" if problem else done)
-
-    def _showRunning(self, running):
-        self.ui.inputsCollapsibleButton.enabled = not running
-        if running:
-            self.ui.applyButton.enabled = False
-            self.measureSection.update(None, running=True)
-            self.spineSection.update(None, running=True)
-            self.lesionSection.update(None, running=True)
-            self.panelSection.update(running=True)
-        elif self._parameterNode:
-            self._updateApply()
+        self.sections.show()
 
 
 class OncoSegmentLogic(ScriptedLoadableModuleLogic):

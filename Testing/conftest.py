@@ -47,6 +47,22 @@ def private_folders(tmp_path_factory):
             os.environ[name] = value
 
 
+@pytest.fixture
+def own_store(tmp_path, monkeypatch) -> Path:
+    """An empty store of models of the test."""
+    monkeypatch.setenv("ONCOSEGMENT_MODELS", str(tmp_path / "store"))
+    return tmp_path / "store"
+
+
+@pytest.fixture(scope="module")
+def networks_released():
+    """No network of the file's tests stays loaded behind it."""
+    from OncoSegmentLib.warm import models
+
+    yield
+    models.release()
+
+
 @pytest.fixture(scope="session")
 def repository_root() -> Path:
     """The folder of the checkout."""

@@ -1,17 +1,19 @@
 """Network weights from files that nobody vouches for: hash first, no code, then a twin that cannot hold any.
 
-A checkpoint of torch is a pickle, and reading a pickle can run anything. So: the file's SHA-256 is compared before a
-byte is interpreted; what the pickle asks for is examined without doing it (`checkpoint_pickle`); then torch reads it with
-`weights_only=True`. There is no way around that: what is refused stays refused, in one sentence. What inference needs is
-kept as safetensors (`checkpoint_twin`) in a folder of the user's own (`checkpoint_cache`), and loaded from there from then
-on; what lies beside the checkpoint is never taken for it.
+A checkpoint of torch is a pickle, and reading a pickle can run anything. So: the file is copied to where nobody else can
+write, and the SHA-256 of these bytes is compared before one is interpreted; what the pickle asks for is examined without
+doing it (`checkpoint_pickle`); then torch reads the same bytes with `weights_only=True`. There is no way around that: what is
+refused stays refused, in one sentence. What inference needs is kept as safetensors (`checkpoint_twin`) in a folder of the
+user's own (`checkpoint_cache`), and loaded from there from then on; what lies beside the checkpoint is never taken for it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import os
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,8 +44,7 @@ def safe_load(path: Path, sha256: str | None = None) -> dict:
     one sentence that names what was refused; there is no second, laxer try.
     """
     path = Path(path)
-    with opened(path) as stream:
-        require_hash(stream, path, sha256)
+    with steady(path, sha256) as stream:
         archive = open_archive(stream, path.name)
         if archive.code:
             raise ModelError(
@@ -116,8 +117,7 @@ def load_torchscript(path: Path, sha256: str, *, confirmed: bool = False):
             f"{path.name} was not loaded: a TorchScript archive holds a program and not only weights; confirm that you trust"
             " its publisher, or use the model's file of weights"
         )
-    with opened(path) as stream:
-        require_hash(stream, path, sha256)
+    with steady(path, sha256) as stream:
         if not open_archive(stream, path.name).code:
             raise ModelError(f"{path.name} was not loaded: it is no TorchScript archive")
         stream.seek(0)
@@ -129,7 +129,7 @@ def load_torchscript(path: Path, sha256: str, *, confirmed: bool = False):
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
-    """The file, opened once: what was hashed is what is read."""
+    """The file, open for reading; ModelError when it cannot be, or is too large."""
     try:
         with open(path, "rb") as stream:
             if os.fstat(stream.fileno()).st_size > LARGEST_FILE:
@@ -139,10 +139,36 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         raise ModelError(f"{path.name} was not loaded: it cannot be read ({(error.strerror or 'refused').lower()})") from error
 
 
-def require_hash(stream: BinaryIO, path: Path, sha256: str | None) -> None:
-    """ModelError unless the file has this SHA-256; nothing is computed when none is wanted."""
-    if sha256 is not None:
-        require_equal(known_sha256(stream, path), sha256, path.name)
+@contextlib.contextmanager
+def steady(path: Path, sha256: str | None) -> Iterator[BinaryIO]:
+    """A copy of the file without a name, which nobody can change: what is hashed, examined and read are the same bytes.
+
+    ModelError unless its SHA-256 is the one wanted (None: any). On disk it vanishes with its descriptor, also when we are
+    killed; where the temporary folder has no room it is held in memory.
+    """
+    with opened(path) as source, contextlib.ExitStack() as stack:
+        try:
+            copy = stack.enter_context(tempfile.TemporaryFile())
+            found = copied(source, copy, path.name)
+        except OSError:
+            source.seek(0)
+            copy = io.BytesIO()
+            found = copied(source, copy, path.name)
+        require_equal(found, sha256, path.name)
+        yield copy
+
+
+def copied(source: BinaryIO, target: BinaryIO, name: str) -> str:
+    """SHA-256 of what was copied; the target is put back to its start."""
+    digest, left = hashlib.sha256(), LARGEST_FILE
+    while chunk := source.read(CHUNK):
+        left -= len(chunk)
+        if left < 0:
+            raise ModelError(f"{name} was not loaded: it grew while it was read")
+        digest.update(chunk)
+        target.write(chunk)
+    target.seek(0)
+    return digest.hexdigest()
 
 
 def require_equal(found: str, wanted: str | None, file: str) -> None:
@@ -170,7 +196,7 @@ def file_sha256(path: Path) -> str:
 
 
 def known_sha256(stream: BinaryIO, path: Path) -> str:
-    """The same for an open file: one load of a checkpoint reads it once to hash it."""
+    """The same for an open file."""
     key = state_of(stream, path)
     if key not in _hashes:
         found = stream_sha256(stream)
@@ -222,16 +248,24 @@ _blocks = 0
 
 
 @contextlib.contextmanager
-def safe_torch_load(sha256_of: Callable[[Path], str | None] = lambda path: None, *, cache: Path | None = None) -> Iterator[None]:
+def safe_torch_load(
+    sha256_of: Callable[[Path], str | None] = lambda path: None,
+    *,
+    cache: Path | None = None,
+    source_of: Callable[[Path], Path] = lambda path: path,
+) -> Iterator[None]:
     """Inside, `torch.load` of this thread is ours: nnU-Net's and nnInteractive's predictors get `inference_checkpoint`.
 
     They call `torch.load(path, map_location=..., weights_only=False)`; whatever they ask for, nothing is unpickled. Other
-    threads keep torch's own function. sha256_of: the hash a checkpoint must have, or None when none is known.
+    threads keep torch's own function. sha256_of: the hash a checkpoint must have, or None when none is known. source_of: where
+    the file lies that is asked for; hashes are asked for by what was asked.
     """
     torch = safe_torch()
     _enter(torch)
     outer = getattr(_inside, "load", None)
-    _inside.load = lambda path, device: to_device(inference_checkpoint(path, sha256_of(path), cache=cache), device)
+    _inside.load = lambda path, device: to_device(
+        inference_checkpoint(source_of(path), sha256_of(path), cache=cache), device
+    )
     try:
         yield
     finally:

@@ -9,6 +9,7 @@ Graphics memory was not measured: its figures follow from the same arrays in hal
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Iterable, Sequence
@@ -237,9 +238,16 @@ def network_of(folder: Path, *, folds: int | None = None, configuration: str | N
 
 def read_json(path: Path) -> dict:
     """ValueError when it is too large or no JSON."""
-    if path.stat().st_size > LARGEST_JSON:
+    return hashed_json(path)[0]
+
+
+def hashed_json(path: Path) -> tuple[dict, str]:
+    """The same with the SHA-256 of the very bytes that were read."""
+    with open(path, "rb") as stream:
+        content = stream.read(LARGEST_JSON + 1)
+    if len(content) > LARGEST_JSON:
         raise ValueError("too large")
-    return json.loads(path.read_text(encoding="utf-8"))
+    return json.loads(content.decode("utf-8")), hashlib.sha256(content).hexdigest()
 
 
 def named_configuration(folder: Path, plans: dict) -> str:

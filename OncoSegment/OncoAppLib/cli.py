@@ -33,6 +33,7 @@ from OncoAppLib.options import add_common, add_image_facts, add_results
 from OncoLib import __version__
 from OncoLib.errors import InputError, OncoError
 from OncoLib.segmentation_files import RESEARCH_USE
+from OncoSegmentLib.experts.nnunet.precision import PRECISIONS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -137,7 +138,7 @@ def add_segment(verbs) -> None:
     verb.add_argument("--task", default="", help="of totalsegmentator (default: total); see `oncosegment models tasks`")
     verb.add_argument("--speed", default="", choices=("normal", "fast", "fastest"), help="of the task: finer or faster networks")
     verb.add_argument(
-        "--precision", default="", choices=("full", "bfloat16"),
+        "--precision", default="", choices=PRECISIONS,
         help="of networks on the CPU; bfloat16: faster where the processor has it, and a little different (default: full)",
     )  # fmt: skip
     verb.add_argument("--structures", nargs="+", default=[], metavar="NAME", help="only these, after IMAGE")

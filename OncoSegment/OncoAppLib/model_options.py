@@ -75,14 +75,15 @@ def channel_files(options) -> list[tuple[str, Path]]:
 
 
 def open_channels(options) -> tuple[tuple[str, Image], ...]:
-    """The images of `--channel`; InputError naming the channel for a file that cannot be read."""
+    """The images of `--channel`, by name."""
+    return tuple((name, open_channel(name, path, options)) for name, path in channel_files(options))
+
+
+def open_channel(name: str, path: Path, options) -> Image:
+    """The image of a further channel; InputError naming the channel for a file that cannot be read."""
     from OncoSegmentLib.inputs import open_image
 
-    found = []
-    for name, path in channel_files(options):
-        try:
-            opened = open_image(path, modality=options.modality.upper(), units=options.units.upper())
-        except InputError as error:
-            raise type(error)(f"channel {name}: {error}") from error
-        found.append((name, opened.image))
-    return tuple(found)
+    try:
+        return open_image(path, modality=options.modality.upper(), units=options.units.upper()).image
+    except InputError as error:
+        raise type(error)(f"channel {name}: {error}") from error

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from OncoAppLib import engine_options
-from OncoAppLib.fuse import METHODS, agreement_table, expert_table
+from OncoAppLib.consensus_print import printed
+from OncoAppLib.fuse import METHODS
 from OncoAppLib.options import add_common, add_image_facts, add_results
 from OncoLib.errors import InputError
-from OncoLib.segmentation_files import RESEARCH_USE
 
 LISTS = ("structures", "folds")
 """Parameters that take several values, joined by +."""
@@ -47,29 +47,14 @@ def add(verbs) -> None:
 
 def run(options) -> int:
     """Runs, writes, prints."""
-    from OncoAppLib.terminal import ProgressBar
-    from OncoAppLib.verbs import cancel_on_signals
+    return printed(options, panel_to_folder, lambda told: [line_of(one) for one in told["experts"]])
 
-    bar = ProgressBar(quiet=options.json)
-    try:
-        told, files = panel_to_folder(options, bar, cancel_on_signals(quiet=options.json))
-    finally:
-        bar.close()
-    if options.json:
-        print(json.dumps({**told, "files": [str(path) for path in files]}, allow_nan=False))
-        return 0
-    agreement = told["agreement"]
-    print(agreement_table(agreement))
-    if any(one["experts"] for one in agreement["structures"]):
-        print("\n" + expert_table(agreement))
-    for one in told["experts"]:
-        seconds = "" if one["seconds"] is None else f", {one['seconds']:.1f} s"
-        print(f"{one['name']}{seconds}" if one["problem"] is None else f"{one['name']}: no result")
-    for note in [*agreement["notes"], *filter(None, [told.get("not_logged")])]:
-        print(f"Note: {note}")
-    print("Written: " + "\n         ".join(str(path) for path in files))
-    print(RESEARCH_USE)
-    return 0
+
+def line_of(expert: dict) -> str:
+    """An expert's name and seconds, or that it gave nothing."""
+    if expert["problem"] is not None:
+        return f"{expert['name']}: no result"
+    return expert["name"] if expert["seconds"] is None else f"{expert['name']}, {expert['seconds']:.1f} s"
 
 
 def panel_to_folder(options, progress, cancel) -> tuple[dict, list[Path]]:
@@ -148,7 +133,7 @@ def number_of(text: str) -> float:
 
 def request_of(text: str, region, options):
     """The request that one `--expert` asks for."""
-    from OncoAppLib.model_options import weights_of
+    from OncoAppLib.model_options import open_channel, weights_of
     from OncoSegmentLib.experts.registry import expert
     from OncoSegmentLib.multiparametric.candidates import patient_in, require_one_patient
     from OncoSegmentLib.profiles import find_profile
@@ -168,7 +153,7 @@ def request_of(text: str, region, options):
         given["weights"] = weights_of(given["weights"])
     if channels:
         require_one_patient(map(patient_in, [options.image, *map(Path, channels.values())]))
-    images = tuple((name, opened_channel(name, path, options)) for name, path in channels.items())
+    images = tuple((name, open_channel(name, Path(path), options)) for name, path in channels.items())
     return Request(model, profile, region, device, given, images)
 
 
@@ -199,16 +184,6 @@ def value_of(key: str, text: str):
     except ValueError:
         return text
     return found if isinstance(found, (bool, int, float)) else text
-
-
-def opened_channel(name: str, path: str, options):
-    """The image of a further channel; InputError naming the channel."""
-    from OncoSegmentLib.inputs import open_image
-
-    try:
-        return open_image(Path(path), modality=options.modality.upper(), units=options.units.upper()).image
-    except InputError as error:
-        raise type(error)(f"channel {name}: {error}") from error
 
 
 def checked(opened, members, engine):

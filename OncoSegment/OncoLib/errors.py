@@ -35,6 +35,17 @@ class ModelError(OncoError):
     exit_code = 4
 
 
+class ForeignModel(ModelError):
+    """A model that could run any program, which nobody confirmed. name: the model's. sha256: what a confirmation must say.
+
+    what: of which files that is the hash, "all its files".
+    """
+
+    def __init__(self, message: str, *, name: str = "", sha256: str = "", what: str = "") -> None:
+        super().__init__(message)
+        self.name, self.sha256, self.what = name, sha256, what
+
+
 class WorkerError(OncoError):
     """A job's process ended without a result; its log says why."""
 

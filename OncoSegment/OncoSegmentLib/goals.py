@@ -127,28 +127,46 @@ def _begins(wanted: list[str], text: str) -> bool:
     return tasks.matches(wanted, "_".join(text.replace(":", " ").replace(",", " ").replace("_", " ").split()))
 
 
-def request_of(goal_id: str, *, speed: str = "normal", structures: Sequence[str] = (), region=None, device="auto") -> Request:
-    """The request for a goal; InputError for an id that is none."""
+def request_of(
+    goal_id: str,
+    *,
+    speed: str = "normal",
+    structures: Sequence[str] = (),
+    region=None,
+    device: str = "auto",
+    precision: str = "",
+    confirm: str = "",
+) -> Request:
+    """The request for a goal; InputError for an id that is none.
+
+    precision: of networks, "" for what a model takes by itself. confirm: SHA-256 of a foreign model, see `foreign`.
+    """
+    more = {name: value for name, value in (("precision", precision), ("confirm", confirm)) if value}
     if goal_id.startswith(PROFILE):
         return Request("thresholds", profile=goal_id[len(PROFILE) :], region=region, device=device)
     if goal_id.startswith(TASK):
-        parameters = {"task": goal_id[len(TASK) :], "speed": speed, "structures": list(structures)}
+        parameters = {"task": goal_id[len(TASK) :], "speed": speed, "structures": list(structures), **more}
         return Request("totalsegmentator", region=region, device=device, parameters=parameters)
     for kind, model in ((NNUNET, "nnunet"), (MONAI, "monai_bundle")):
         if goal_id.startswith(kind):
             chosen = {"structures": list(structures)} if structures else {}
-            parameters = {"weights": goal_id[len(kind) :], **chosen}
+            parameters = {"weights": goal_id[len(kind) :], **chosen, **more}
             return Request(model, region=region, device=device, parameters=parameters)
     raise InputError(f"{goal_id!r} is no goal; wanted {PROFILE}..., {TASK}..., {NNUNET}... or {MONAI}...")
 
 
-def problem_of(goal_id: str, *, speed: str = "normal", structures: Sequence[str] = ()) -> str:
+def takes_precision(goal_id: str) -> bool:
+    """True for goals whose networks can compute in a precision that the user chooses."""
+    return goal_id.startswith((NNUNET, TASK))
+
+
+def problem_of(goal_id: str, *, speed: str = "normal", structures: Sequence[str] = (), confirm: str = "") -> str:
     """Why this cannot run on this machine now (weights, license number), in one sentence; "" when it can."""
     from OncoSegmentLib.experts.total_segmentator.license_number import require_license_number
     from OncoSegmentLib.experts.total_segmentator.weights import folder_for, require_weights
 
     if goal_id.startswith((NNUNET, MONAI)):
-        return problem_of_model(request_of(goal_id, structures=structures))
+        return problem_of_model(request_of(goal_id, structures=structures, confirm=confirm))
     if not goal_id.startswith(TASK):
         return ""
     try:

@@ -8,36 +8,17 @@ import pytest
 from helpers import GRIDS
 from OncoLib.errors import InputError, ModelError
 from OncoLib.image import Image
-from OncoSegmentLib.request import Request
-from OncoSegmentLib.segment import segment
 
 pytest.importorskip("monai", reason="MONAI is not installed (extra 'ai'), so its tests cannot run")
 pytest.importorskip("torch", reason="PyTorch is not installed (extra 'ai'), so its tests cannot run")
 
 import tiny_auto3dseg as tiny  # noqa: E402
-from OncoSegmentLib.warm import models  # noqa: E402
+from helpers_monai import run  # noqa: E402
+
+pytestmark = pytest.mark.usefixtures("own_store", "networks_released")
 
 SHAPE = (34, 36, 38)
 BRATS_LABELS = {1: "Neoplasm, Primary in Neoplasm, Primary", 2: "Edema in Edema", 3: "Necrosis in Necrosis"}
-
-
-@pytest.fixture(autouse=True)
-def own_store(tmp_path, monkeypatch):
-    """A store of the test."""
-    monkeypatch.setenv("ONCOSEGMENT_MODELS", str(tmp_path / "store"))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def released():
-    """No network stays behind."""
-    yield
-    models.release()
-
-
-def run(image, folder, channels=(), **parameters):
-    """The segmentation that a request gives."""
-    request = Request("monai_bundle", device="cpu", parameters={"weights": str(folder), **parameters}, channels=tuple(channels))
-    return segment(image, request).segmentation
 
 
 def boxes(grid: str = "oblique") -> Image:

@@ -19,24 +19,14 @@ pytest.importorskip("monai", reason="MONAI is not installed (extra 'ai'), so its
 pytest.importorskip("torch", reason="PyTorch is not installed (extra 'ai'), so its tests cannot run")
 
 import tiny_monai as tiny  # noqa: E402
+from helpers_monai import run  # noqa: E402
 from OncoSegmentLib.warm import models  # noqa: E402
+
+pytestmark = pytest.mark.usefixtures("own_store", "networks_released")
 
 SHAPE = (36, 40, 44)
 STORED = {name: matrix.astype(np.float32).astype(float) for name, matrix in GRIDS.items()}
 """As NIfTI stores them, in single precision: MONAI's Spacing places its grid differently after the last digit of an affine."""
-
-
-@pytest.fixture(autouse=True)
-def own_store(tmp_path, monkeypatch):
-    """A store of the test."""
-    monkeypatch.setenv("ONCOSEGMENT_MODELS", str(tmp_path / "store"))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def released():
-    """No network stays behind."""
-    yield
-    models.release()
 
 
 def noise(seed: int = 0, modality: str = "CT", matrix=None) -> Image:
@@ -44,12 +34,6 @@ def noise(seed: int = 0, modality: str = "CT", matrix=None) -> Image:
     voxels = np.random.default_rng(seed).normal(0, 300, SHAPE).astype(np.float32)
     units = "HU" if modality == "CT" else ""
     return Image(voxels, STORED["oblique"] if matrix is None else matrix, modality=modality, units=units)
-
-
-def run(image, bundle, channels=(), **parameters):
-    """The segmentation that a request gives."""
-    request = Request("monai_bundle", device="cpu", parameters={"weights": str(bundle), **parameters}, channels=tuple(channels))
-    return segment(image, request).segmentation
 
 
 def edited(bundle, **entries):

@@ -28,13 +28,6 @@ import tiny_monai as tiny  # noqa: E402
 SHAPE = (32, 34, 36)
 
 
-@pytest.fixture
-def own(tmp_path, monkeypatch):
-    """An empty store of the test."""
-    monkeypatch.setenv("ONCOSEGMENT_MODELS", str(tmp_path / "store"))
-    return tmp_path / "store"
-
-
 def yes(_license) -> bool:
     return True
 
@@ -54,12 +47,12 @@ def ct_file(path):
 
 
 @pytest.mark.parametrize("as_zip", [True, False])
-def test_own_bundles_get_a_row_and_run_by_their_id(own, tmp_path, capsys, as_zip):
+def test_own_bundles_get_a_row_and_run_by_their_id(own_store, tmp_path, capsys, as_zip):
     bundle = tiny.labels_bundle(tmp_path / "tiny_organs")
     source = zipped(bundle, tmp_path / "bundle.zip") if as_zip else bundle
     assert main(["models", "import", str(source), "--new", "my-organs", "--accept-license"]) == 0
     assert "run it with --model monai_bundle --weights my-organs" in capsys.readouterr().out
-    card = card_named("my-organs", own)
+    card = card_named("my-organs", own_store)
     assert (card.engine, card.modality, card.overlapping) == ("monai_bundle", "CT", False)
     assert {one.value: one.structure for one in card.labels} == {1: "liver", 2: "spleen"}
     call = ["segment", str(ct_file(tmp_path / "ct.nii.gz")), "--model", "monai_bundle", "--weights", "my-organs", "--json"]
@@ -73,7 +66,7 @@ def test_own_bundles_get_a_row_and_run_by_their_id(own, tmp_path, capsys, as_zip
     assert json.loads(capsys.readouterr().out)["error"] == "--folds belongs to --model nnunet"
 
 
-def test_four_channels_from_the_command_line(own, tmp_path, capsys):
+def test_four_channels_from_the_command_line(own_store, tmp_path, capsys):
     bundle = tiny.regions_bundle(tmp_path / "brats")
     files = [ct_file(tmp_path / f"{name}.nii.gz") for name in tiny.BRATS]
     call = ["segment", str(files[0]), "--model", "monai_bundle", "--weights", str(bundle), "--modality", "MR", "--json"]
@@ -88,23 +81,23 @@ def test_four_channels_from_the_command_line(own, tmp_path, capsys):
     assert str(tmp_path) not in json.dumps(told["provenance"])
 
 
-def test_a_bundle_that_says_too_little_leaves_no_row(own, tmp_path):
+def test_a_bundle_that_says_too_little_leaves_no_row(own_store, tmp_path):
     bundle = tiny.labels_bundle(tmp_path / "tiny")
     (bundle / "configs" / "metadata.json").write_text("{}")
     with pytest.raises(InputError, match="tiny: its metadata.json names no channels or no labels"):
-        import_own(bundle, "my-organs", accept_license=yes, root=own)
-    assert user_cards(own) == ()
+        import_own(bundle, "my-organs", accept_license=yes, root=own_store)
+    assert user_cards(own_store) == ()
     with pytest.raises(InputError, match="no dataset's folder of nnU-Net and no MONAI bundle"):
-        import_own(tmp_path / "tiny" / "models", "my-organs", accept_license=yes, root=own)
+        import_own(tmp_path / "tiny" / "models", "my-organs", accept_license=yes, root=own_store)
 
 
-def test_the_panel_offers_installed_bundles_and_says_what_stands_in_the_way(own, tmp_path):
-    import_own(tiny.labels_bundle(tmp_path / "tiny_organs"), "my-organs", accept_license=yes, root=own)
-    import_own(tiny.regions_bundle(tmp_path / "tiny_brats"), "my-brats", accept_license=yes, root=own)
+def test_the_panel_offers_installed_bundles_and_says_what_stands_in_the_way(own_store, tmp_path):
+    import_own(tiny.labels_bundle(tmp_path / "tiny_organs"), "my-organs", accept_license=yes, root=own_store)
+    import_own(tiny.regions_bundle(tmp_path / "tiny_brats"), "my-brats", accept_license=yes, root=own_store)
     network, state = tiny_auto3dseg.one_convolution([[0.0], [1.0]], [0.0, 0.0])
-    names = dict(enumerate((one.name for one in card_named("auto3dseg-aorta-v1.1.0", own).labels), 1))
+    names = dict(enumerate((one.name for one in card_named("auto3dseg-aorta-v1.1.0", own_store).labels), 1))
     aorta = tiny_auto3dseg.write_model(tmp_path / "aorta-v1.1.0", names, network, state)
-    store.import_from(aorta, accept_license=yes, card=card_named("auto3dseg-aorta-v1.1.0", own), root=own)
+    store.import_from(aorta, accept_license=yes, card=card_named("auto3dseg-aorta-v1.1.0", own_store), root=own_store)
     found, problems = goals.goals()
     found = {goal.id: goal for goal in found}
     assert not [one for one in problems if "organs" in one]
@@ -118,6 +111,6 @@ def test_the_panel_offers_installed_bundles_and_says_what_stands_in_the_way(own,
     foreign = tiny.labels_bundle(tmp_path / "tiny_foreign")
     config = foreign / "configs" / "inference.json"
     config.write_text(config.read_text().replace("EnsureTyped", "scripts.evil.Step"))
-    import_own(foreign, "my-foreign", accept_license=yes, root=own)
+    import_own(foreign, "my-foreign", accept_license=yes, root=own_store)
     assert "monai:my-foreign" in {goal.id for goal in goals.goals()[0]}
     assert "could run any program" in goals.problem_of("monai:my-foreign")

@@ -11,66 +11,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers import GRIDS
 from OncoLib.errors import InputError, ModelError
-from OncoLib.image import Image
 from OncoLib.image_files import write_image
-from OncoSegmentLib.request import Request
 from OncoSegmentLib.segment import segment
 
 pytest.importorskip("monai", reason="MONAI is not installed (extra 'ai'), so its tests cannot run")
 pytest.importorskip("torch", reason="PyTorch is not installed (extra 'ai'), so its tests cannot run")
 
 import tiny_monai as tiny  # noqa: E402
+from helpers_monai import hostile, noise, request, scripted, system  # noqa: E402
 from OncoSegmentLib.experts.monai_bundle.trust import bundle_sha256, own_modules  # noqa: E402
-from OncoSegmentLib.warm import models  # noqa: E402
 
-SHAPE = (32, 32, 32)
-
-
-@pytest.fixture(autouse=True)
-def own_store(tmp_path, monkeypatch):
-    """A store of the test."""
-    monkeypatch.setenv("ONCOSEGMENT_MODELS", str(tmp_path / "store"))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def released():
-    """No network stays behind."""
-    yield
-    models.release()
+pytestmark = pytest.mark.usefixtures("own_store", "networks_released")
 
 
 @pytest.fixture
 def trap(tmp_path):
     """A file that a program of the bundle would leave behind."""
     return tmp_path / "it ran"
-
-
-def noise() -> Image:
-    """A CT of noise."""
-    voxels = np.random.default_rng(1).normal(0, 300, SHAPE).astype(np.float32)
-    return Image(voxels, GRIDS["oblique"], modality="CT", units="HU")
-
-
-def request(bundle, **parameters) -> Request:
-    """For the expert."""
-    return Request("monai_bundle", device="cpu", parameters={"weights": str(bundle), **parameters})
-
-
-def hostile(folder: Path, change) -> Path:
-    """A bundle whose configuration was changed by `change(config)`."""
-    bundle = tiny.labels_bundle(folder)
-    path = bundle / "configs" / "inference.json"
-    config = json.loads(path.read_text())
-    change(config)
-    path.write_text(json.dumps(config))
-    return bundle
-
-
-def system(trap: Path) -> str:
-    """An expression that leaves a file."""
-    return f"$__import__('pathlib').Path({str(trap)!r}).touch()"
 
 
 def popen(trap: Path) -> dict:
@@ -186,25 +144,6 @@ def in_a_process(bundle):
     from OncoSegmentLib.engine.process import ProcessEngine
 
     return jobs.run(noise(), request(bundle, confirm=bundle_sha256(bundle)), engine=ProcessEngine()).segmentation
-
-
-def scripted(folder: Path, trap: Path) -> Path:
-    """A bundle with a step of its own, which leaves the number of its process."""
-    bundle = hostile(
-        folder, lambda one: one["preprocessing"]["transforms"].append({"_target_": "scripts.steps.Step", "shift": "$abs(-1)"})
-    )
-    (bundle / "scripts").mkdir()
-    (bundle / "scripts" / "__init__.py").write_text("")
-    (bundle / "scripts" / "steps.py").write_text(
-        "import os, pathlib\n"
-        "class Step:\n"
-        "    def __init__(self, shift): self.shift = shift\n"
-        "    def __call__(self, data):\n"
-        f"        pathlib.Path({str(trap)!r}).write_text(str(os.getpid()))\n"
-        "        data['image'] = data['image'] + 0 * self.shift\n"
-        "        return data\n"
-    )
-    return bundle
 
 
 def test_a_confirmed_bundle_does_not_run_in_this_process(tmp_path, trap):

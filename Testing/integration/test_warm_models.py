@@ -66,9 +66,9 @@ def loads(monkeypatch) -> list:
     """Names of the weights that are loaded from files."""
     names, load = [], loading.load
 
-    def counted(folder, *arguments):
+    def counted(folder, *arguments, **options):
         names.append(folder.parent.name)
-        return load(folder, *arguments)
+        return load(folder, *arguments, **options)
 
     monkeypatch.setattr(loading, "load", counted)
     return names
@@ -102,14 +102,13 @@ def test_weights_exchanged_while_they_are_read_are_refused_and_not_kept(warm, tm
     tiny.build(tmp_path, tasks.weights_of(tasks.task("total"), "fastest"))
     monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(tmp_path))
     (plans,) = tmp_path.glob("*/*/plans.json")
-    load = loading.load
+    load_unchanged = loading.load_unchanged
 
     def exchanged(*arguments):
-        predictor = load(*arguments)
         plans.write_text(plans.read_text() + " ")
-        return predictor
+        return load_unchanged(*arguments)
 
-    monkeypatch.setattr(loading, "load", exchanged)
+    monkeypatch.setattr(loading, "load_unchanged", exchanged)
     with pytest.raises(ModelError, match="weights Dataset298.* changed while they were loaded; start the run again"):
         labels(FASTEST)
     assert len(warm) == 0

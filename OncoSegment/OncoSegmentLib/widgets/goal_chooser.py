@@ -7,7 +7,11 @@ from collections.abc import Callable
 import qt
 from slicer.i18n import tr as _
 
-from OncoSegmentLib.goals import Goal, find_goals, goals, model_with_channels, problem_of, request_of
+from OncoSegmentLib.experts.nnunet import precision as precisions
+from OncoSegmentLib.experts.nnunet.precision import BFLOAT16, FULL
+from OncoSegmentLib.foreign import Confirmations, Look
+from OncoSegmentLib.goals import Goal, find_goals, goals, model_with_channels, request_of, takes_precision
+from OncoSegmentLib.widgets.foreign_notice import ForeignNotice
 from OncoSegmentLib.widgets.segment_table import tip
 
 
@@ -20,21 +24,29 @@ def speed_titles() -> dict[str, str]:
     }
 
 
+def precision_titles() -> dict[str, str]:
+    """How the list calls each precision."""
+    return {FULL: _("Full: as the network was trained"), BFLOAT16: _("bfloat16: faster, a little different")}
+
+
 class GoalChooser:
-    """Fills and reads the widgets `findEdit`, `goalSelector`, `speedSelector`, `structureFilterEdit`, `structureList`
-    and `hintLabel` of a panel. onChange() is called when the user chose something else.
+    """Fills and reads the widgets `findEdit`, `goalSelector`, `speedSelector`, `precisionSelector`, `structureFilterEdit`,
+    `structureList`, `hintLabel` and `foreignPlace` of a panel. onChange() is called when the user chose something else.
     """
 
     def __init__(self, ui, onChange: Callable[[], None]) -> None:
         self.ui, self._onChange, self._filling = ui, onChange, False
         self._goals, self.problems = goals()
         self._picked: set[str] = set()
-        self._problem: tuple[tuple, str] = ((), "")
+        self._look: tuple[tuple, Look] = ((), Look(""))
+        self._confirmations = Confirmations()
+        self._notice = ForeignNotice(ui.foreignPlace, self.onConfirmed)
         self._channels: tuple[str, object] = ("", None)
         self._more, self._tip = "", ui.goalSelector.toolTip  # titles are longer than the panel is wide
         ui.findEdit.connect("textChanged(QString)", self.onFind)
         ui.goalSelector.connect("currentIndexChanged(int)", self.onGoal)
         ui.speedSelector.connect("currentIndexChanged(int)", self.onSpeed)
+        ui.precisionSelector.connect("currentIndexChanged(int)", self.onSpeed)
         ui.structureFilterEdit.connect("textChanged(QString)", self._fillStructures)
         ui.structureList.connect("itemChanged(QListWidgetItem*)", self.onStructure)
         self._fillGoals(self._goals, "")
@@ -51,17 +63,25 @@ class GoalChooser:
         return self.ui.speedSelector.currentData or "normal"
 
     @property
+    def precision(self) -> str:
+        """The chosen precision."""
+        return self.ui.precisionSelector.currentData or FULL
+
+    @property
     def structures(self) -> list[str]:
         """Names of the picked structures in the order of the task; empty for all."""
         return [name for name, _shown in self.goal.structures if name in self._picked] if self.goal else []
 
     def request(self):
         """The request for the choice, without a region."""
-        return request_of(self.goal.id, speed=self.speed, structures=self.structures)
+        precision = "" if self.precision == FULL else self.precision
+        confirm = self._confirmations.of(self.goal.id)
+        return request_of(self.goal.id, speed=self.speed, structures=self.structures, precision=precision, confirm=confirm)
 
-    def show(self, goalId: str, speed: str, structures: list[str]) -> None:
+    def show(self, goalId: str, speed: str, structures: list[str], precision: str = FULL) -> None:
         """Shows what the parameter node holds; an id that is not known is shown as nothing and cannot be run."""
-        if (goalId, speed, structures) == (self.goal.id if self.goal else "", self.speed, self.structures):
+        shown = (self.goal.id if self.goal else "", self.speed, self.structures, self.precision)
+        if (goalId, speed, structures, precision) == shown:
             return
         self._filling = True
         try:
@@ -71,6 +91,7 @@ class GoalChooser:
             self.ui.goalSelector.setCurrentIndex(self.ui.goalSelector.findData(goalId))
             self._picked = set(structures)
             self._fillSpeeds(speed)
+            self._fillPrecisions(precision)
             self._fillStructures()
         finally:
             self._filling = False
@@ -80,10 +101,12 @@ class GoalChooser:
         if self.goal is None:
             return _("Choose what to look for first")
         choice = (self.goal.id, self.speed, tuple(self.structures))
-        if self._problem[0] != choice:
-            self._problem = (choice, problem_of(self.goal.id, speed=self.speed, structures=self.structures))
+        if self._look[0] != choice:
+            look = self._confirmations.look(self.goal.id, speed=self.speed, structures=self.structures)
+            self._look = (choice, look)
+        self._notice.show(self._look[1])
         self._showHint()
-        return self._problem[1]
+        return self._look[1].problem
 
     def tell(self, problem: str) -> None:
         """Also shows under the choice why it cannot run for another reason; "" for none."""
@@ -91,7 +114,7 @@ class GoalChooser:
         self._showHint()
 
     def _showHint(self) -> None:
-        self.ui.hintLabel.text = self._problem[1] or self._more or "\n".join(self.problems)
+        self.ui.hintLabel.text = self._look[1].problem or self._more or "\n".join(self.problems)
         self.ui.hintLabel.setVisible(bool(self.ui.hintLabel.text))
         self.ui.goalSelector.toolTip = tip([one for one in (self.ui.goalSelector.currentText, self._tip) if one])
 
@@ -104,7 +127,7 @@ class GoalChooser:
 
     def lookAgain(self) -> None:
         """Looks anew for models and weights, for when the user comes back to the panel; the choice stays."""
-        self._problem, self._channels = ((), ""), ("", None)
+        self._look, self._channels = ((), Look("")), ("", None)
         before, chosen = self._goals, self.ui.goalSelector.currentData
         self._goals, self.problems = goals()
         if self._goals != before:
@@ -123,15 +146,25 @@ class GoalChooser:
         try:
             self._picked = set()
             self._fillSpeeds("normal")
+            self._fillPrecisions(FULL)
             self._fillStructures()
         finally:
             self._filling = False
         self._onChange()
 
     def onSpeed(self, _index: int = 0) -> None:
-        """Another speed."""
+        """Another speed or precision."""
         if not self._filling:
             self._onChange()
+
+    def onConfirmed(self, sha256: str) -> None:
+        """The user confirmed the files with this hash, or took it back ("")."""
+        if sha256:
+            self._confirmations.confirm(self.goal.id, sha256)
+        else:
+            self._confirmations.take_back(self.goal.id)
+        self._look = ((), Look(""))
+        self._onChange()
 
     def onStructure(self, item) -> None:
         """A structure was picked or left out."""
@@ -157,6 +190,17 @@ class GoalChooser:
             self.ui.speedSelector.addItem(speed_titles()[name], name)
         self.ui.speedSelector.setCurrentIndex(max(self.ui.speedSelector.findData(speed), 0))
         self.ui.speedSelector.enabled = bool(self.goal) and len(self.goal.speeds) > 1
+
+    def _fillPrecisions(self, precision: str) -> None:
+        """Shown only where there is a choice."""
+        chosen, selector = bool(self.goal) and takes_precision(self.goal.id), self.ui.precisionSelector
+        several = precisions.offered() if chosen else (FULL,)
+        selector.clear()
+        for name in several:
+            selector.addItem(precision_titles()[name], name)
+        selector.setCurrentIndex(max(selector.findData(precision), 0))
+        for widget in (self.ui.precisionLabel, selector):
+            widget.setVisible(len(several) > 1)
 
     def _fillStructures(self, _text: str = "") -> None:
         """The goal's structures whose name holds the filter's words, with what is picked."""

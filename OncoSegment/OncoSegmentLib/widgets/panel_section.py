@@ -8,6 +8,7 @@ from slicer.i18n import tr as _
 
 from OncoLib.errors import OncoError
 from OncoLib.widgets import tables
+from OncoSegmentLib.foreign import told_options
 from OncoSegmentLib.panel import Settings, check_settings, members_of
 
 STRUCTURE, BAND, FOUND, PAIRS, FIRST_DICE = range(5)
@@ -117,8 +118,9 @@ class PanelSection:
     def _show_asked(self) -> None:
         self.ui.panelList.clear()
         members = members_of([request for _title, request, _channels in self._asked])
-        for (title, *_rest), member in zip(self._asked, members):
-            self.ui.panelList.addItem(f"{member.name}: {title}")
+        for (title, request, _channels), member in zip(self._asked, members):
+            told = told_options(request)
+            self.ui.panelList.addItem(f"{member.name}: {title}" + (f" ({told})" if told else ""))
         self.update(running=self._running)
 
     def settings(self) -> Settings:

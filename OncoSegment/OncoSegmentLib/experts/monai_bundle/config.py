@@ -7,6 +7,7 @@ Nothing is made or evaluated here.
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -55,13 +56,18 @@ def config_file(folder: Path) -> Path:
     return found
 
 
-def read(path: Path) -> dict:
-    """The document in a JSON or YAML file; ModelError for one that is too large, too deep, or none."""
+def read(path: Path) -> tuple[dict, str]:
+    """The document in a JSON or YAML file and the SHA-256 of the very bytes that it was read from.
+
+    ModelError for one that is too large, too deep, or none.
+    """
     what = f"{path.parent.parent.name}: its configs/{path.name}"
     try:
-        if path.stat().st_size > LARGEST_BYTES:
+        with open(path, "rb") as stream:
+            content = stream.read(LARGEST_BYTES + 1)
+        if len(content) > LARGEST_BYTES:
             raise ModelError(f"{what} is too large")
-        text = path.read_text(encoding="utf-8")
+        text = content.decode("utf-8")
         found = json.loads(text) if path.suffix == ".json" else yaml_of(text, what)
     except ModelError:
         raise
@@ -70,7 +76,7 @@ def read(path: Path) -> dict:
     if not isinstance(found, dict):
         raise ModelError(f"{what} holds no settings")
     require_bounded(found, what)
-    return found
+    return found, hashlib.sha256(content).hexdigest()
 
 
 def yaml_of(text: str, what: str):

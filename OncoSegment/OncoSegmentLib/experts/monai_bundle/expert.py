@@ -6,8 +6,11 @@ import contextlib
 import io
 import re
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from ModelManagerLib.known_files import require_as_installed
 from OncoLib import audit
 from OncoLib.errors import InputError, OncoError
 from OncoLib.image import Image
@@ -19,7 +22,8 @@ from OncoSegmentLib.experts.monai_bundle.case import predicted
 from OncoSegmentLib.experts.monai_bundle.facts import Model, checked_names
 from OncoSegmentLib.experts.monai_bundle.outputs import layers_of
 from OncoSegmentLib.experts.monai_bundle.recipe import Recipe, made, recipe_of
-from OncoSegmentLib.experts.monai_bundle.source import model_of, require_packages
+from OncoSegmentLib.experts.monai_bundle.source import model_in, model_of, place_of, require_packages
+from OncoSegmentLib.experts.monai_bundle.trust import private_bundle
 from OncoSegmentLib.experts.nnunet.loading import device_of
 from OncoSegmentLib.experts.structures import structure_of
 from OncoSegmentLib.experts.torch_run import own_errors, threads_kept
@@ -39,10 +43,11 @@ MONAI 1.6.1's sliding window and `Invertd`)."""
 
 @dataclass(frozen=True)
 class Plan:
-    """What a request comes to."""
+    """What a request comes to. folder: where the model was found; a confirmed one runs from a copy, `recipe.model.folder`."""
 
     recipe: Recipe
     structures: tuple[str, ...]
+    folder: Path
 
 
 class MonaiBundleExpert:
@@ -101,18 +106,14 @@ class MonaiBundleExpert:
 
     def _prediction(self, image: Image, request: Request, progress: Progress, cancel: CancelToken) -> Prediction:
         device = device_of(request)
-        plan = plan_of(request, device)
-        recipe, model = plan.recipe, plan.recipe.model
-        if recipe.confirmed:
-            require_worker(model.name)
-        images = ordered(image, request, model)
-        hashes = recipe.sha256
-        progress(0.0, "Loading the network")
-        with own_errors(model.name, "MONAI"), threads_kept(), quiet():
-            with made(recipe, device) as (steps, network):
-                result = predicted(
-                    steps, network, stacked(images, image), image.ijk_to_ras, device, progress=progress, cancel=cancel
-                )
+        with plan_to_run(request, device, progress, cancel) as plan:
+            recipe, model = plan.recipe, plan.recipe.model
+            images, hashes = ordered(image, request, model), recipe.sha256
+            require_as_installed(plan.folder, hashes)
+            progress(0.0, "Loading the network")
+            with own_errors(model.name, "MONAI"), threads_kept(), quiet(), made(recipe, device) as (steps, network):
+                data = stacked(images, image)
+                result = predicted(steps, network, data, image.ijk_to_ras, device, progress=progress, cancel=cancel)
                 del network
         cancel.check()
         found = layers_of(result, model, plan.structures, allowed(image, request.region), recipe.sigmoid)
@@ -132,6 +133,31 @@ class MonaiBundleExpert:
 
 def plan_of(request: Request, device: str = "cpu") -> Plan:
     """Reads the request's parameters and the model's files; InputError for a parameter, ModelError for the model."""
+    confirm, (folder, card) = confirmed_hash(request), place_of(str(request.parameters.get("weights", "")))
+    return planned(request, folder, model_in(folder, card), confirm, device)
+
+
+def planned(request: Request, folder: Path, model: Model, confirm: str, device: str, copied: bool = False) -> Plan:
+    """The plan for a model that was found in the folder, or in a private copy of it."""
+    names = checked_names(model, request.parameters.get("structures", ()))
+    return Plan(recipe_of(model, confirm, device, copied), names, folder)
+
+
+@contextlib.contextmanager
+def plan_to_run(request: Request, device: str, progress: Progress, cancel: CancelToken) -> Iterator[Plan]:
+    """The plan of a run for the time of a block. A confirmed bundle runs in a worker, from a private copy of all its files."""
+    confirm, (folder, card) = confirmed_hash(request), place_of(str(request.parameters.get("weights", "")))
+    model = model_in(folder, card)
+    if not confirm or model.kind != "bundle":
+        yield planned(request, folder, model, confirm, device)
+        return
+    require_worker(model.name)
+    with private_bundle(folder, confirm, progress, cancel) as copy:
+        yield planned(request, folder, model_in(copy, card), confirm, device, copied=True)
+
+
+def confirmed_hash(request: Request) -> str:
+    """What the user confirmed, "" for nothing; InputError for what is no SHA-256, or a parameter that is not known."""
     given = request.parameters
     unknown = sorted(set(given) - set(PARAMETERS))
     if unknown:
@@ -139,9 +165,7 @@ def plan_of(request: Request, device: str = "cpu") -> Plan:
     confirm = str(given.get("confirm", ""))
     if confirm and not SHA256.fullmatch(confirm):
         raise InputError("what is confirmed is no SHA-256; wanted its 64 letters and digits")
-    model = model_of(str(given.get("weights", "")))
-    names = checked_names(model, given.get("structures", ()))
-    return Plan(recipe_of(model, confirm, device), names)
+    return confirm
 
 
 def facts_of(plan: Plan, request: Request, image: Image, images: tuple[Image, ...], hashes: dict[str, str]) -> dict:

@@ -25,7 +25,8 @@ class Model:
 
     outputs: in the order of the channels of the result or of the label map's values, background left out; `head` is that
     value or channel. scores: channels of the result before labels are made of them. card: id in the catalogue.
-    missing, patterns: what the card says of channels (`experts.channels.facts_of_card`).
+    missing, patterns: what the card says of channels (`experts.channels.facts_of_card`). sha256: of a bundle's metadata.json
+    as it was read.
     """
 
     folder: Path
@@ -42,6 +43,7 @@ class Model:
     card: str = ""
     missing: tuple[tuple[str, str], ...] = ()
     patterns: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    sha256: str = ""
 
 
 def model_of_bundle(folder: Path, card=None) -> Model:
@@ -53,7 +55,7 @@ def model_of_bundle(folder: Path, card=None) -> Model:
     if not path.is_file():
         lacks = "it has no configs/metadata.json, which names channels and labels"
         raise ModelError(f"{folder.name}: no MONAI bundle; {lacks}{other_hint(folder, 'monai_bundle')}")
-    told = read(path)
+    told, sha256 = read(path)
     try:
         source = told["network_data_format"]["inputs"]
         result = told["network_data_format"]["outputs"]["pred"]
@@ -79,6 +81,7 @@ def model_of_bundle(folder: Path, card=None) -> Model:
         card.family if card else "monai",
         (card.task if card else "") or folder.name,
         card.id if card else "",
+        sha256=sha256,
     )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ModelManagerLib.checkpoint import file_sha256
@@ -21,7 +21,8 @@ from OncoSegmentLib.experts.monai_bundle.plain import NotMade
 class Recipe:
     """One model as it will run. settings: a `config.Config` of a bundle, or the settings of an Auto3DSeg model.
 
-    files: all that decide the result, the weights first. sigmoid: channels do not exclude each other.
+    files: all that decide the result, the weights first. sigmoid: channels do not exclude each other. document: a bundle's
+    configuration as it was read. read: SHA-256 of files as they were read.
     """
 
     model: Model
@@ -31,19 +32,23 @@ class Recipe:
     confirmed: bool
     sigmoid: bool
     left_out: tuple[str, ...] = ()
+    document: dict = field(default_factory=dict)
+    read: Mapping[Path, str] = field(default_factory=dict)
 
-    @property
+    @functools.cached_property
     def sha256(self) -> dict[str, str]:
-        """Of each file, by its path in the model's folder."""
-        return {path.relative_to(self.model.folder).as_posix(): file_sha256(path) for path in self.files}
+        """Of each file, by its path in the model's folder; what is read later must have it."""
+        hashes = {path: self.read.get(path) or file_sha256(path) for path in self.files}
+        return {path.relative_to(self.model.folder).as_posix(): sha256 for path, sha256 in hashes.items()}
 
 
-def recipe_of(model: Model, confirm: str, device: str = "cpu") -> Recipe:
+def recipe_of(model: Model, confirm: str, device: str = "cpu", copied: bool = False) -> Recipe:
     """Reads and checks what a model's files ask for; nothing of it is made. ModelError for what may not or cannot run.
 
-    confirm: SHA-256 of all files of a bundle, by who knows its source.
+    confirm: SHA-256 of all files of a bundle, by who knows its source. copied: the model lies in a `trust.private_bundle` that
+    was made for this hash; without that a confirmed bundle is described here and not run.
     """
-    return of_auto3dseg(model, confirm) if model.kind == "auto3dseg" else of_bundle(model, confirm, device)
+    return of_auto3dseg(model, confirm) if model.kind == "auto3dseg" else of_bundle(model, confirm, device, copied)
 
 
 def of_auto3dseg(model: Model, confirm: str) -> Recipe:
@@ -59,24 +64,23 @@ def of_auto3dseg(model: Model, confirm: str) -> Recipe:
     return Recipe(model, settings, path, (path, model.folder / auto3dseg.LABELS), False, False)
 
 
-def of_bundle(model: Model, confirm: str, device: str) -> Recipe:
+def of_bundle(model: Model, confirm: str, device: str, copied: bool) -> Recipe:
     """A MONAI bundle by its configuration for inference."""
     path = config.config_file(model.folder)
-    found = config.from_memory(config.read(path), model.folder, device)
+    document, sha256 = config.read(path)
+    found = config.from_memory(document, model.folder, device)
     entries = trust.plain(found, model.folder, device)
-    confirmed = trust.confirms(model.folder, confirm, lambda: entries.check(found.entries))
+    confirmed = trust.confirms(model.folder, confirm, lambda: entries.check(found.entries), copied)
     named = (lambda: entries.get(config.WEIGHTS)) if config.WEIGHTS in found.data else lambda: ""
     file = weights.weights_file(model.folder, named)
     if file.suffix == ".ts" and not confirmed:
-        raise ModelError(
-            f"{model.name} was not loaded: its only weights are {file.name}, a TorchScript archive, which holds a program and not"
-            f" only weights; if you know its source and trust it, confirm its files by their SHA-256"
-            f" {trust.bundle_sha256(model.folder)}"
-        )
+        why = f"its only weights are {file.name}, a TorchScript archive, which holds a program and not only weights"
+        raise trust.foreign(model.folder, why)
     if config.NETWORK not in found.data and file.suffix != ".ts":
         raise ModelError(f"{model.name}: its configs/{path.name} names no network (network_def)")
-    files = (file, path, model.folder / "configs" / "metadata.json")
-    return Recipe(model, found, file, files, confirmed, found.sigmoid and not found.softmax, found.left_out)
+    about = model.folder / "configs" / "metadata.json"
+    read, sigmoid = {path: sha256, about: model.sha256}, found.sigmoid and not found.softmax
+    return Recipe(model, found, file, (file, path, about), confirmed, sigmoid, found.left_out, document, read)
 
 
 @contextlib.contextmanager
@@ -91,7 +95,8 @@ def made(recipe: Recipe, device: str) -> Iterator[tuple[Steps, object]]:
             name = "network" if model.kind == "auto3dseg" else config.NETWORK
             key = (model.kind, tuple(sorted(recipe.sha256.items())))
             build = functools.partial(built, recipe, device, name)
-            with weights.leased(key, recipe.weights, device, build, model.name, recipe.confirmed) as network:
+            sha256 = recipe.sha256[recipe.weights.relative_to(model.folder).as_posix()]
+            with weights.leased(key, recipe.weights, sha256, device, build, model.name, recipe.confirmed) as network:
                 yield steps, network
                 del network
         except (NotMade, NotPlain) as error:
@@ -103,7 +108,7 @@ def entries_of(recipe: Recipe, device: str):
     model = recipe.model
     if model.kind == "auto3dseg":
         return auto3dseg.network_config(recipe.settings, model.folder, device)
-    found = config.from_memory(config.read(config.config_file(model.folder)), model.folder, device)
+    found = config.from_memory(recipe.document, model.folder, device)
     return trust.ParserEntries(found) if recipe.confirmed else trust.plain(found, model.folder, device)
 
 

@@ -21,20 +21,35 @@ def model_of(weights: str) -> Model:
 
     Raises InputError for a text that is neither, ModelError when nothing usable is there.
     """
+    return model_in(*place_of(weights))
+
+
+def place_of(weights: str, root: Path | None = None) -> tuple[Path, object]:
+    """The folder that holds the model, and its card (None for a folder of the user's); errors as `model_of`."""
     if not weights:
         raise InputError("the model 'monai_bundle' needs weights: a folder of a MONAI bundle, or the id of an installed model")
     path = Path(weights)
-    return model_of_card(weights) if not path.is_absolute() else model_of_folder(path)
-
-
-def model_of_card(card_id: str, root: Path | None = None) -> Model:
-    """The installed model of a card, by its folder in the store."""
+    if path.is_absolute():
+        return require_folder(path), None
     from ModelManagerLib.store_places import store_root
     from ModelManagerLib.work import card_named
 
     root = root or store_root()
-    card = card_named(card_id, root)
-    return replace(model_of_folder(folder_of_card(card, root), card), **facts_of_card(card))
+    card = card_named(weights, root)
+    return require_folder(folder_of_card(card, root)), card
+
+
+def require_folder(path: Path) -> Path:
+    """The folder below (or the path itself) that holds a model; ModelError when nothing is there."""
+    if not path.is_dir():
+        raise ModelError(f"{path.name}: no folder of a MONAI bundle is there")
+    return holding(path)
+
+
+def model_in(folder: Path, card=None) -> Model:
+    """The model in the folder that holds it."""
+    model = model_of_folder(folder, card)
+    return replace(model, **facts_of_card(card)) if card else model
 
 
 def folder_of_card(card, root: Path) -> Path:
@@ -68,11 +83,9 @@ def labels_of_card(card, root: Path) -> Labels:
     return Labels(model.name, model.family, model.task, model.outputs)
 
 
-def model_of_folder(path: Path, card=None) -> Model:
+def model_of_folder(folder: Path, card=None) -> Model:
     """The model in a folder, or in the only folder below that holds one."""
-    if not path.is_dir():
-        raise ModelError(f"{path.name}: no folder of a MONAI bundle is there")
-    folder = holding(path)
+    folder = require_folder(folder)
     if auto3dseg.is_model(folder):
         require_packages()
         return auto3dseg.model_of_folder(folder, card or published_card(folder.name))

@@ -1,7 +1,8 @@
 """What a bundle may do: run by what is on our lists, or, once the user confirmed its source, by MONAI's own parser in a worker.
 
 The confirmation is a SHA-256 of the names and contents of all files of the bundle: its configurations and scripts are
-programs, and such a program can read any other file of the bundle as one too.
+programs, and such a program can read any other file of the bundle as one too. A confirmed bundle runs from a private copy
+that was hashed while it was made: who can write to its folder cannot exchange a file between the two.
 """
 
 from __future__ import annotations
@@ -10,22 +11,56 @@ import contextlib
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from ModelManagerLib.checkpoint import file_sha256, safe_load
-from OncoLib.errors import ModelError
+from ModelManagerLib.checkpoint import LARGEST_FILE, file_sha256, safe_load
+from OncoLib.errors import ForeignModel, ModelError
+from OncoLib.private_copy import copied as copied_file
+from OncoLib.private_copy import private_place
+from OncoLib.progress import CancelToken, Progress
 from OncoSegmentLib.experts.monai_bundle.config import Config
 from OncoSegmentLib.experts.monai_bundle.expressions import NotPlain
 from OncoSegmentLib.experts.monai_bundle.plain import PlainConfig
 
 MOST_FILES = 20_000
+PREFIX = "oncosegment-bundle-"
 
 
 def bundle_sha256(folder: Path) -> str:
     """Of all files of a bundle: SHA-256 over one line for each, its path below the folder and its own SHA-256, sorted."""
-    lines = [f"{path.relative_to(folder).as_posix()}\n{file_sha256(path)}\n" for path in files_of(folder)]
+    return joined((path.relative_to(folder), file_sha256(path)) for path in files_of(folder))
+
+
+def joined(files: Iterable[tuple[Path, str]]) -> str:
+    """That hash of paths below the folder and their own hashes."""
+    lines = [f"{path.as_posix()}\n{sha256}\n" for path, sha256 in files]
     return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
+
+
+@contextlib.contextmanager
+def private_bundle(folder: Path, sha256: str, progress: Progress, cancel: CancelToken) -> Iterator[Path]:
+    """A copy of a confirmed bundle that nobody else can change, for the time of a block; ModelError for another bundle.
+
+    sha256: what the user confirmed. All files are copied, weights too: a program of the bundle can read any of them as one.
+    """
+    paths = files_of(folder)
+    size = sum(path.lstat().st_size for path in paths)
+    with private_place(PREFIX, size) as place:
+        copy, found, left = place / folder.name, [], LARGEST_FILE
+        for number, path in enumerate(paths):
+            progress(None, f"Copying the confirmed model, file {number + 1} of {len(paths)}")
+            name = path.relative_to(folder)
+            found.append((name, copied_file(path, copy / name, left, cancel.check)))
+            left -= (copy / name).lstat().st_size
+        require_confirmed(folder, joined(found), sha256)
+        yield copy
+
+
+def require_confirmed(folder: Path, found: str, sha256: str) -> None:
+    """ModelError unless the files together have the hash that was confirmed."""
+    if sha256.lower() != found:
+        raise ModelError(f"the files of {folder.name} have the SHA-256 {found} together, which is not the one confirmed")
 
 
 def files_of(folder: Path) -> list[Path]:
@@ -42,21 +77,27 @@ def files_of(folder: Path) -> list[Path]:
     return found
 
 
-def confirms(folder: Path, sha256: str, check: Callable[[], None]) -> bool:
-    """True when the user confirmed this very bundle; without that `check()` may raise NotPlain, told as ModelError."""
+def confirms(folder: Path, sha256: str, check: Callable[[], None], copied: bool) -> bool:
+    """True when the user confirmed this very bundle; without that `check()` may raise NotPlain, told as ModelError.
+
+    copied: the folder is a `private_bundle`, whose hash is known.
+    """
     if sha256:
-        found = bundle_sha256(folder)
-        if sha256.lower() != found:
-            raise ModelError(f"the files of {folder.name} have the SHA-256 {found} together, which is not the one confirmed")
+        if not copied:
+            require_confirmed(folder, bundle_sha256(folder), sha256)
         return True
     try:
         check()
     except NotPlain as error:
-        raise ModelError(
-            f"{folder.name} was not loaded: its configuration holds {error}, which could run any program; if you know its"
-            f" source and trust it, confirm its files by their SHA-256 {bundle_sha256(folder)}"
-        ) from error
+        raise foreign(folder, f"its configuration holds {error}, which could run any program") from error
     return False
+
+
+def foreign(folder: Path, why: str) -> ForeignModel:
+    """What is said of a bundle that must be confirmed first."""
+    sha256 = bundle_sha256(folder)
+    told = f"{folder.name} was not loaded: {why}; if you know its source and trust it, confirm its files by their SHA-256"
+    return ForeignModel(f"{told} {sha256}", name=folder.name, sha256=sha256, what="all its files")
 
 
 def plain(config: Config, folder: Path, device: str) -> PlainConfig:

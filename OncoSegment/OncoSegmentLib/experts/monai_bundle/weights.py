@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ModelManagerLib.checkpoint import file_sha256, inference_checkpoint, load_torchscript
+from ModelManagerLib.checkpoint import inference_checkpoint, load_torchscript
 from OncoLib.errors import ModelError, OncoError
 from OncoSegmentLib.experts.monai_bundle.trust import inside
 from OncoSegmentLib.memory import out_of_memory, tensor_bytes
@@ -47,12 +47,11 @@ def inside_if_there(folder: Path, told: str) -> Path | None:
         return None
 
 
-def leased(key: tuple, path: Path, device: str, build: Callable[[], object], name: str, confirmed: bool):
+def leased(key: tuple, path: Path, sha256: str, device: str, build: Callable[[], object], name: str, confirmed: bool):
     """A lease of the network on its device, ready to predict. build: makes it without its weights, for all but TorchScript.
 
-    key: what else than the file of weights and the device makes another network of them.
+    key: what else than the file of weights and the device makes another network of them. sha256: what the file must have.
     """
-    sha256 = file_sha256(path)
     whole = ("MONAI", sha256, *key, device, confirmed)
     return models.lease(whole, lambda: load(path, sha256, device, build, name, confirmed), bytes_of, name=name)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from OncoLib import audit
-from OncoLib.errors import InputError, ModelError, OncoError
+from OncoLib.errors import ForeignModel, InputError, ModelError, OncoError
 from OncoLib.image import Image
 from OncoLib.progress import CancelToken, Progress, part_of
 from OncoLib.segmentation import BoxProbability, Prediction, Provenance, Segmentation
@@ -127,7 +127,7 @@ class NnUNetExpert:
             self.id,
             self.version,
             parameters=facts,
-            weights_sha256=audit.joined_sha256(hashes_of(plan)),
+            weights_sha256=audit.joined_sha256(found.files),
             packages=audit.package_versions(PACKAGES),
             device=device,
         )
@@ -173,11 +173,11 @@ def plan_of(request: Request) -> Plan:
     first = models.first_stage(model)
     if first is not None:
         models.folds_of(first, folds, file)
-        if not confirmed:
+        if plans_sha256(first) != confirmed:  # one confirmation is for one plans.json, which both stages share as a rule
             require_known_plans(first.folder)
     settings = Settings(folds, file, "cpu", mirroring, float(step), bool(given.get("probabilities", False)), confirmed)
     settings = replace(settings, precision=checked_precision(given))
-    return Plan(model, first, settings, structures.checked_choice(model, tuple(given.get("structures", ()))), confirmed)
+    return Plan(model, first, settings, structures.checked_choice(model, tuple(given.get("structures", ()))), bool(confirmed))
 
 
 def choice(given: dict, name: str, known: tuple[str, ...], usual: str) -> str:
@@ -188,19 +188,19 @@ def choice(given: dict, name: str, known: tuple[str, ...], usual: str) -> str:
     return found
 
 
-def confirms(model: models.Model, sha256: str) -> bool:
-    """True when the user confirmed these very plans; without that they may only name what is nnU-Net's own."""
+def confirms(model: models.Model, sha256: str) -> str:
+    """The SHA-256 of the plans when the user confirmed these very ones; without that, "" for plans of nnU-Net's own names."""
     found = plans_sha256(model)
     if sha256 and sha256.lower() != found:
         raise ModelError(f"the plans.json of {model.name} has the SHA-256 {found}, which is not the one confirmed")
     if sha256:
-        return True
+        return found
     try:
         require_known_plans(model.folder)
     except ModelError as error:
         told = f"{error}; if you know its source and trust it, confirm its plans.json by its SHA-256 {found}"
-        raise ModelError(told) from error
-    return False
+        raise ForeignModel(told, name=model.name, sha256=found, what="its plans.json") from error
+    return ""
 
 
 def side_note(model: models.Model) -> tuple[str, ...]:
@@ -283,11 +283,3 @@ def facts_of(plan: Plan, request: Request, image: Image, images: tuple[Image, ..
         "region": request.region.as_dict() if request.region else None,
         "plans_confirmed": plan.confirmed,
     }
-
-
-def hashes_of(plan: Plan) -> list[str]:
-    """SHA-256 of every file of the networks; remembered for files that did not change since."""
-    from ModelManagerLib.checkpoint import file_sha256
-
-    found = [plan.model, *([plan.first] if plan.first else [])]
-    return [file_sha256(path) for one in found for path in models.files_of(one, plan.settings.folds, plan.settings.checkpoint)]

@@ -1,21 +1,31 @@
 """nnU-Net's predictors from model folders: loaded without running code of theirs, kept warm, told in one sentence.
 
-A model folder is nnU-Net's `Trainer__Plans__configuration` with plans.json, dataset.json and `fold_*/checkpoint_*.pth`.
+A model folder is nnU-Net's `Trainer__Plans__configuration` with plans.json, dataset.json and `fold_*/checkpoint_*.pth`. The
+network is made of a private copy of the two JSON files and of checkpoints with known hashes: who can write to the folder
+cannot exchange what was checked before it is used.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ModelManagerLib.checkpoint import file_sha256
+from ModelManagerLib.known_files import require_as_installed
+from ModelManagerLib.predict import LARGEST_JSON
 from OncoLib.errors import ModelError
+from OncoLib.private_copy import copied, private_place
 from OncoSegmentLib.memory import out_of_memory, tensor_bytes
 from OncoSegmentLib.warm import models
 
 FINAL, BEST = "checkpoint_final.pth", "checkpoint_best.pth"
 """What nnU-Net writes at the end of a training, and at its best validation."""
+
+FILES = ("plans.json", "dataset.json")
+PREFIX = "oncosegment-plans-"
 
 READERS = ("SimpleITKIO", "NibabelIO", "NibabelIOWithReorient")
 """nnU-Net readers that give `[k, j, i]` float32 and the spacing for an image in canonical orientation."""
@@ -49,15 +59,24 @@ def torch_device(device):
     return torch.device(name)
 
 
-def leased(folder: Path, folds, device, checkpoint: str = FINAL, confirmed: bool = False):
+def leased(folder: Path, folds, device, checkpoint: str = FINAL, confirmed: str = "", read: Mapping[str, str] | None = None):
     """A lease of a predictor with its network; one for all folders whose files have the same content.
 
-    folds: numbers or "all"; all that are there when empty. confirmed: the user vouches for the source of its plans.
+    folds: numbers or "all"; all that are there when empty. confirmed: SHA-256 of a plans.json for whose source the user vouches.
+    read: SHA-256 of files that were read before by their names; ModelError when they are others now.
     """
     found = hashes(folder, folds, checkpoint)
+    if any(found[name] != sha256 for name, sha256 in (read or {}).items()):
+        raise changed(folder)
+    require_as_installed(folder, found)
     key = ("nnU-Net", tuple(sorted(found.items())), tuple(folds or ()), str(device), confirmed)
     options = {} if checkpoint == FINAL and not confirmed else {"checkpoint": checkpoint, "confirmed": confirmed}
     return models.lease(key, lambda: load_unchanged(folder, folds, device, found, **options), bytes_of, name=folder.parent.name)
+
+
+def changed(folder: Path) -> ModelError:
+    """What is said of files that are others than a moment ago."""
+    return ModelError(f"the weights {folder.parent.name} changed while they were loaded; start the run again")
 
 
 def hashes(folder: Path, folds, checkpoint: str = FINAL) -> dict[str, str]:
@@ -65,7 +84,7 @@ def hashes(folder: Path, folds, checkpoint: str = FINAL) -> dict[str, str]:
     if not folder.is_dir():
         raise ModelError(f"the weights {folder.parent.name} are not installed")
     checkpoints = [folder / f"fold_{fold}" / checkpoint for fold in folds or ()]
-    files = [folder / "plans.json", folder / "dataset.json", *(checkpoints or folder.glob(f"fold_*/{checkpoint}"))]
+    files = [*(folder / name for name in FILES), *(checkpoints or folder.glob(f"fold_*/{checkpoint}"))]
     try:
         return {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}
     except ModelError as error:
@@ -73,11 +92,38 @@ def hashes(folder: Path, folds, checkpoint: str = FINAL) -> dict[str, str]:
 
 
 def load_unchanged(folder: Path, folds, device, found: dict[str, str], **options):
-    """A new predictor of files with these hashes; ModelError when one was exchanged while they were read."""
-    predictor = load(folder, folds, device, **options)
-    if hashes(folder, folds, options.get("checkpoint", FINAL)) != found:
-        raise ModelError(f"the weights {folder.parent.name} changed while they were loaded; start the run again")
+    """A new predictor of the files with these hashes; ModelError when one was exchanged since.
+
+    Its `files_sha256` says of what it was made.
+    """
+    with private_place(PREFIX) as place:
+        copy = place / folder.parent.name / folder.name
+        if any(copied(folder / name, copy / name, LARGEST_JSON) != found[name] for name in FILES):
+            raise changed(folder)
+        predictor = load(copy, folds or folds_in(found), device, checkpoints=Checkpoints(copy, folder, found), **options)
+    predictor.files_sha256 = tuple(found.values())
     return predictor
+
+
+def folds_in(found: Iterable[str]) -> tuple:
+    """What nnU-Net takes when no fold is named: all numbered ones; here the one on everything when there is no other."""
+    names = sorted(name.partition("/")[0].removeprefix("fold_") for name in found if name not in FILES)
+    return tuple(int(name) for name in names if name != "all") or tuple(names)
+
+
+class Checkpoints:
+    """Where the checkpoints of a copied model folder lie, and which hash each must have when it is read."""
+
+    def __init__(self, copy: Path, folder: Path, found: Mapping[str, str]) -> None:
+        self._copy, self._folder, self._found = copy, folder, found
+
+    def source(self, path: Path) -> Path:
+        """The file that is asked for in the copy, which holds none."""
+        return self._folder / path.relative_to(self._copy)
+
+    def sha256(self, path: Path) -> str | None:
+        """Of a file that is asked for in the copy."""
+        return self._found[path.relative_to(self._copy).as_posix()]
 
 
 def bytes_of(predictor) -> dict[str, int]:
@@ -99,8 +145,13 @@ def require_torchvision() -> None:
         ) from error
 
 
-def load(folder: Path, folds, device, checkpoint: str = FINAL, confirmed: bool = False):
-    """A new predictor; ModelError when the files are missing or cannot be used."""
+def load(
+    folder: Path, folds, device, checkpoint: str = FINAL, confirmed: str = "", *, checkpoints: Checkpoints | None = None
+):
+    """A new predictor; ModelError when the files are missing or cannot be used.
+
+    checkpoints: where they lie when not in the folder. Who does not own the folder alone comes by `load_unchanged`.
+    """
     from OncoSegmentLib.experts.nnunet.plans_check import require_known_plans
     from OncoSegmentLib.experts.nnunet.watched import predictor_class
 
@@ -112,9 +163,9 @@ def load(folder: Path, folds, device, checkpoint: str = FINAL, confirmed: bool =
             use_gaussian=True, perform_everything_on_device=True, device=device, verbose=False, allow_tqdm=False
         )
     try:
-        if not confirmed:
+        if not confirmed or file_sha256(folder / FILES[0]) != confirmed:
             require_known_plans(folder)
-        initialize(predictor, folder, folds, checkpoint)
+        initialize(predictor, folder, folds, checkpoint, checkpoints)
         hold_weights_once(predictor, device)
     except ModelError as error:
         raise ModelError(f"the weights {folder.parent.name} cannot be loaded: {error}") from error
@@ -128,14 +179,18 @@ def load(folder: Path, folds, device, checkpoint: str = FINAL, confirmed: bool =
     return predictor
 
 
-def initialize(predictor, folder: Path, folds, checkpoint: str) -> None:
+def initialize(predictor, folder: Path, folds, checkpoint: str, checkpoints: Checkpoints | None = None) -> None:
     """Builds the network as nnU-Net does; a trainer that it does not know is looked for in TotalSegmentator."""
     from ModelManagerLib.checkpoint import safe_torch_load
     from ModelManagerLib.known_files import known_sha256
 
+    ours = functools.partial(safe_torch_load, known_sha256)
+    if checkpoints:
+        ours = functools.partial(safe_torch_load, checkpoints.sha256, source_of=checkpoints.source)
+
     def build() -> None:
         # nnU-Net unpickles a checkpoint as it is, which can run any code; here only numbers and names come out of it.
-        with safe_torch_load(known_sha256), contextlib.redirect_stdout(io.StringIO()):
+        with ours(), contextlib.redirect_stdout(io.StringIO()):
             predictor.initialize_from_trained_model_folder(str(folder), use_folds=folds or None, checkpoint_name=checkpoint)
 
     try:

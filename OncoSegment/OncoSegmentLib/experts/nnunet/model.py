@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ModelManagerLib.predict import read_json, whole_configuration
+from ModelManagerLib.predict import hashed_json, whole_configuration
 from OncoLib.errors import InputError, ModelError
 from OncoSegmentLib.experts.engines import other_hint
-from OncoSegmentLib.experts.nnunet.loading import BEST, FINAL
+from OncoSegmentLib.experts.nnunet.loading import BEST, FILES, FINAL
 from OncoSegmentLib.experts.structures import Output
 
 CHECKPOINTS = {"final": FINAL, "best": BEST}
@@ -27,7 +27,8 @@ LONGEST_NAME = 200
 class Model:
     """Facts of a model folder. spacing `[k, j, i]` in the network's own axes, mm; order: values written for regions, in order.
 
-    family, task: where the labels' table lies ("" for none). card: id in the catalogue, "" for a folder of the user's.
+    sha256: of plans.json and dataset.json as they were read. family, task: where the labels' table lies ("" for none).
+    card: id in the catalogue, "" for a folder of the user's.
     missing: by a channel's plain name, what the card allows in its place. patterns: by the same name, words in file names.
     """
 
@@ -40,6 +41,7 @@ class Model:
     order: tuple[int, ...]
     reader: str
     spacing: tuple[float, ...]
+    sha256: tuple[tuple[str, str], ...] = ()
     card: str = ""
     family: str = ""
     task: str = ""
@@ -60,7 +62,7 @@ def read_model(folder: Path, **card_facts) -> Model:
     """
     folder = training_folder(Path(folder))
     try:
-        plans, dataset = read_json(folder / "plans.json"), read_json(folder / "dataset.json")
+        (plans, plans_hash), (dataset, dataset_hash) = (hashed_json(folder / name) for name in FILES)
         name = folder.name.rpartition("__")[2]
         if name not in plans["configurations"]:
             known = ", ".join(plans["configurations"])
@@ -84,6 +86,7 @@ def read_model(folder: Path, **card_facts) -> Model:
             order,
             str(plans["image_reader_writer"]),
             spacing_of(chosen),
+            tuple(zip(FILES, (plans_hash, dataset_hash))),
             **card_facts,
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError) as error:
@@ -179,11 +182,6 @@ def other_checkpoint(model: Model, checkpoint: str) -> str:
     if any(model.folder.glob(f"fold_*/{CHECKPOINTS[other]}")):
         return f"it has the other one, choose checkpoint {other}"
     return "get the model from its publisher again"
-
-
-def files_of(model: Model, folds: Sequence, checkpoint: str) -> list[Path]:
-    """Every file that decides the result."""
-    return [model.folder / name for name in ("plans.json", "dataset.json", *(f"fold_{fold}/{checkpoint}" for fold in folds))]
 
 
 def first_stage(model: Model) -> Model | None:

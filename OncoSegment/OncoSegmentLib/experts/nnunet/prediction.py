@@ -19,7 +19,10 @@ from OncoSegmentLib.experts.nnunet.probabilities import boxes_of
 
 @dataclass(frozen=True)
 class Settings:
-    """How to predict. folds: numbers or "all". probabilities: keep them. confirmed: the user vouches for strange plans."""
+    """How to predict. folds: numbers or "all". probabilities: keep them.
+
+    confirmed: SHA-256 of strange plans that the user vouches for, "" for none.
+    """
 
     folds: tuple[int | str, ...]
     checkpoint: str
@@ -27,7 +30,7 @@ class Settings:
     mirroring: bool = True
     step: float = 0.5
     probabilities: bool = False
-    confirmed: bool = False
+    confirmed: str = ""
     precision: str = FULL
 
 
@@ -35,13 +38,14 @@ class Settings:
 class Found:
     """What a model says of a case, on the image's grid: a label map, or one mask a region in the order of the scores.
 
-    used: facts of the run for provenance.
+    used: facts of the run for provenance. files: SHA-256 of every file of the networks that ran.
     """
 
     labels: np.ndarray | None = None
     masks: list[np.ndarray] = field(default_factory=list)
     boxes: list = field(default_factory=list)
     used: dict = field(default_factory=dict)
+    files: tuple[str, ...] = ()
 
 
 def predict(
@@ -59,7 +63,8 @@ def predict(
     progress(0.0, "Loading the network")
     turned = turn_of(model.reader, model.family, ijk_to_ras)
     device = torch_device(settings.device)
-    with leased(model.folder, settings.folds, device, settings.checkpoint, settings.confirmed) as predictor:
+    read = dict(model.sha256)
+    with leased(model.folder, settings.folds, device, settings.checkpoint, settings.confirmed, read) as predictor:
         axes = predictor.allowed_mirroring_axes if settings.mirroring else None
         predictor.tile_step_size, predictor.use_mirroring = settings.step, bool(axes)
         predictor.bfloat16 = settings.precision == BFLOAT16
@@ -69,6 +74,7 @@ def predict(
             found = case(predictor, model, data, ijk_to_ras, turned, settings, before, progress, cancel)
         finally:
             predictor.on_tile = None  # a kept network must not keep the patient's image alive
+        found.files = predictor.files_sha256
         found.used |= {"trainer": predictor.trainer_name, "mirroring_axes": list(axes or ()), "axes": turned.name}
         del predictor
     return found
@@ -143,7 +149,8 @@ def stages(
     early = predict(first, data, ijk_to_ras, plain, progress=part_of(progress, 0.0, 0.4), cancel=cancel)
     labels = as_one_label_map(early.masks, first) if first.regions else early.labels
     late = part_of(progress, 0.4, 1.0)
-    return predict(model, data, ijk_to_ras, settings, before=labels, progress=late, cancel=cancel)
+    found = predict(model, data, ijk_to_ras, settings, before=labels, progress=late, cancel=cancel)
+    return replace(found, files=(*found.files, *early.files))
 
 
 def as_one_label_map(masks: list[np.ndarray], model: Model) -> np.ndarray:

@@ -56,7 +56,5 @@ def is_nnunet_folder(path: Path) -> bool:
 
 
 def plans_sha256(model: Model) -> str:
-    """What a user confirms who knows where a model with strange plans comes from."""
-    from ModelManagerLib.checkpoint import file_sha256
-
-    return file_sha256(model.folder / "plans.json")
+    """Of the plans that the model was read from: what a user confirms who knows where a model with strange plans comes from."""
+    return dict(model.sha256)["plans.json"]
