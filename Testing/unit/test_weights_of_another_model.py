@@ -12,7 +12,7 @@ from ModelManagerLib.embedded import folder_of
 from OncoLib.errors import InputError, ModelError
 from OncoSegmentLib.experts.engines import MODELS, refuse_other_engine
 from OncoSegmentLib.experts.monai_bundle.facts import model_of_bundle
-from OncoSegmentLib.experts.monai_bundle.source import model_of_card as bundle_of_card
+from OncoSegmentLib.experts.monai_bundle.source import place_of
 from OncoSegmentLib.experts.nnunet.model import read_model
 from OncoSegmentLib.experts.nnunet.source import model_of_card as nnunet_of_card
 from OncoSegmentLib.experts.registry import expert
@@ -32,7 +32,7 @@ def test_the_demo_models_name_each_other(tmp_path):
     said = "demo-glioma-mr is no nnU-Net model but for monai_bundle; run it with --model monai_bundle --weights demo-glioma-mr"
     assert str(told.value) == said
     with pytest.raises(InputError) as told:
-        bundle_of_card("demo-torso-ct", tmp_path)
+        place_of("demo-torso-ct", tmp_path)
     said = "demo-torso-ct is no MONAI bundle but for nnunetv2; run it with --model nnunet --weights demo-torso-ct"
     assert str(told.value) == said
 
