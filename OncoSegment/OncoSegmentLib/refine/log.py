@@ -97,9 +97,9 @@ def compare(session: Session, act: dict, number: int, check: bool) -> None:
 
 def do(session: Session, act: dict, masks: Mapping[str, Packed], progress: Progress, cancel: CancelToken) -> None:
     """One act of a log."""
-    kind = act.get("act") if isinstance(act, dict) else act
-    if kind not in ACTS:
-        raise InputError(f"a log of a refinement holds the act {kind!r}; wanted one of {', '.join(ACTS)}")
+    kind = act.get("act") if isinstance(act, dict) else None
+    if not isinstance(kind, str) or kind not in ACTS:
+        raise InputError(f"a log of a refinement holds the act {kind or act!r}; wanted one of {', '.join(ACTS)}")
     try:
         ACTS[kind](session, act, masks, {"progress": progress, "cancel": cancel})
     except KeyError as error:
