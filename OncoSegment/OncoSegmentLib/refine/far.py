@@ -149,15 +149,11 @@ class FarEngine:
         self._seated, self._told, self._at = False, (), ""
 
 
-class ClickJob:
-    """A click on its way, as a `RunningJob`: it is sent whole when the worker lacks something."""
+class OnAJob:
+    """A `RunningJob` that stands on another one, `_job`."""
 
     kept = None
-
-    def __init__(self, far: FarEngine, click: Click, engine: JobEngine) -> None:
-        self._far, self._click, self._engine = far, click, engine
-        self._cancelled, self._whole, self._outcome = False, False, None
-        self._job = far.submit(engine, click, whole=False)
+    _job: RunningJob
 
     @property
     def log(self) -> str:
@@ -168,6 +164,27 @@ class ClickJob:
     def needs_threads(self) -> bool:
         """As the job that runs now."""
         return getattr(self._job, "needs_threads", False)
+
+    def poll(self) -> Status:
+        """Looks once."""
+        return self._job.poll()
+
+    def cancel(self) -> None:
+        """Asks it to stop; the session stays as it is."""
+        self._job.cancel()
+
+    def close(self) -> None:
+        """Ends it if it still runs."""
+        self._job.close()
+
+
+class ClickJob(OnAJob):
+    """A click on its way: it is sent whole when the worker lacks something."""
+
+    def __init__(self, far: FarEngine, click: Click, engine: JobEngine) -> None:
+        self._far, self._click, self._engine = far, click, engine
+        self._cancelled, self._whole, self._outcome = False, False, None
+        self._job = far.submit(engine, click, whole=False)
 
     def poll(self) -> Status:
         """Looks once."""
@@ -244,41 +261,17 @@ class Forgotten:
         return over
 
 
-class ActJob:
-    """An act of a session on its way, as a `RunningJob`; `result` settles it and gives the `Change`, once and the same."""
-
-    kept = None
+class ActJob(OnAJob):
+    """An act of a session on its way; `result` settles it and gives the `Change`, once and the same."""
 
     def __init__(self, session: Session, step: Step, job: RunningJob) -> None:
         self._session, self._step, self._job, self._change = session, step, job, None
-
-    @property
-    def log(self) -> str:
-        """What its worker printed."""
-        return self._job.log
-
-    @property
-    def needs_threads(self) -> bool:
-        """As the job that runs now."""
-        return getattr(self._job, "needs_threads", False)
-
-    def poll(self) -> Status:
-        """Looks once."""
-        return self._job.poll()
-
-    def cancel(self) -> None:
-        """Asks it to stop; the session stays as it is."""
-        self._job.cancel()
 
     def result(self) -> Change:
         """What changed; raises what stopped the act, and InputError when another act was done meanwhile."""
         if self._change is None:
             self._change = self._session.settle(self._step, self._job.result())
         return self._change
-
-    def close(self) -> None:
-        """Ends it if it still runs."""
-        self._job.close()
 
 
 def start_act(session: Session, step: Step) -> ActJob:
