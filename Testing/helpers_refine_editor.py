@@ -7,8 +7,8 @@ import slicer
 import vtk
 
 from OncoLib.image import Image
-from OncoLib.scene.host import new_host
 from OncoLib.progress import silent
+from OncoLib.scene.host import new_host
 from OncoLib.scene.volumes import add_volume, image_of
 from OncoSegmentLib.refine.masks import whole
 from OncoSegmentLib.refine.protocol import Answer, Capabilities, usable
