@@ -74,6 +74,7 @@ class SegmentLink:
         self.session: Session = make_session(start if start.any() else None)
         self._known: dict[str, set[int]] = {}
         self._kept: dict[int, Kept] = {}
+        self._at = 0
         self._arrive(new=True)
 
     # What the segment holds now.
@@ -154,19 +155,29 @@ class SegmentLink:
         self._arrive(new=new)
         return notes
 
+    def come_back(self) -> None:
+        """The session goes to the state of what the segment holds, after a change that could not be written."""
+        if self.there:
+            self._follow_others()
+
     def _arrive(self, *, new: bool) -> None:
-        """Remembers that the present state is what the segment holds. new: states after it, and it, were others before."""
+        """Remembers that the present state is what the segment holds. new: states after the last one were others before."""
         state = self.session.state
         if new:
-            for states in self._known.values():
-                states.difference_update([one for one in states if one >= state])
-            self._known = {sha: states for sha, states in self._known.items() if states}
-            self._kept = {number: kept for number, kept in self._kept.items() if number < state}
+            self.forget_redo()
+        self._at = state
         for sha, states in list(self._known.items()):
             if state in states and sha != self.truth.sha256:
                 states.discard(state)
         self._known.setdefault(self.truth.sha256, set()).add(state)
         self._kept[state] = Kept.of(self.truth)
+
+    def forget_redo(self) -> None:
+        """States after the last one that the segment was in may be others by now."""
+        for states in self._known.values():
+            states.difference_update([one for one in states if one > self._at])
+        self._known = {sha: states for sha, states in self._known.items() if states}
+        self._kept = {number: kept for number, kept in self._kept.items() if number <= self._at}
 
     # Inside.
 

@@ -1,0 +1,363 @@
+"""Clicks in the Segment Editor, without a window: which segment, which limits, one job at a time, and the segment written.
+
+The window gives clicks, calls `poll` from its timer, and shows `status`, `prompts` and `numbers`. What a model says is written
+only when segment, image and selection are still those of the click; an error, a Cancel or a crash leaves the segment as it was.
+**Main thread only.**
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from OncoLib.background import RunningJob, Status
+from OncoLib.errors import Cancelled, InputError, OncoError
+from OncoLib.progress import CancelToken, silent
+from OncoSegmentLib.engine.inline import DoneJob
+from OncoSegmentLib.engine.perform import Outcome
+from OncoSegmentLib.refine import acts
+from OncoSegmentLib.refine.prompts import Prompt
+from OncoSegmentLib.refine.protocol import Engine, Question
+from OncoSegmentLib.refine.session import Session
+from OncoSegmentLib.scene.refine_limits import Limit, part_of_limit
+from OncoSegmentLib.scene.refine_numbers import Numbers, numbers_of
+from OncoSegmentLib.scene.refine_seats import Seat, Seats, hidden
+
+HIDDEN = "The segment is hidden; show it, or confirm that it shall be changed unseen."
+CHANGED = "The segment, its image or the selection changed while the model worked; its answer was not used."
+UNCHANGED = "Stopped; the segment is as it was."
+MOST_WAITING = 20
+"""Clicks that may wait for their turn; more are a mistake."""
+
+
+@dataclass(frozen=True, eq=False)
+class Act:
+    """Something that a reader did. what: "add", "remove", "markups", "undo", "redo", "reset", "limits" or "again"."""
+
+    what: str
+    prompt: Prompt | None = None
+    number: int = 0
+    tried: int = 0
+
+
+@dataclass(eq=False)
+class Running:
+    """An act that waits for an engine. stopped: the reader wants it no more."""
+
+    act: Act
+    seat: Seat
+    script: acts.Script
+    job: RunningJob
+    stopped: bool = False
+
+
+class Controller:
+    """One editor's clicks.
+
+    hands: what edits the selected segment. make_engine(): the engine that is asked; made at the first click, and closed here.
+    tell(sentence, problem): for the reader. changed(): prompts, numbers or state are others now.
+    """
+
+    def __init__(
+        self,
+        hands,
+        make_engine: Callable[[], Engine],
+        tell: Callable[[str, bool], None] = lambda sentence, problem: None,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.hands, self._make_engine, self._tell, self._changed = hands, make_engine, tell, changed
+        self.seats = Seats(hands, self._markups_changed)
+        self.protect, self.limit = True, Limit()
+        self._engine: Engine | None = None
+        self._running: Running | None = None
+        self._waiting: deque[Act] = deque()
+        self.status: Status | None = None
+
+    # What is shown.
+
+    @property
+    def busy(self) -> bool:
+        """True while an engine is asked."""
+        return self._running is not None
+
+    @property
+    def job(self) -> RunningJob | None:
+        """The job that runs."""
+        return None if self._running is None else self._running.job
+
+    @property
+    def session(self) -> Session | None:
+        """Of the selected segment; None before its first click."""
+        seat = self.seats.selected
+        return None if seat is None else seat.session
+
+    @property
+    def prompts(self) -> tuple:
+        """Of the selected segment."""
+        return () if self.session is None else self.session.prompts
+
+    @property
+    def earlier(self) -> tuple[Prompt, ...]:
+        """Prompts of the selected segment that came with the scene, while there is none of this session."""
+        seat = self.seats.selected
+        return () if seat is None or seat.session.prompts else seat.earlier
+
+    @property
+    def numbers(self) -> Numbers | None:
+        """Volume and diameters of the selected segment; None before its first click."""
+        seat = self.seats.selected
+        if seat is None or not seat.link.there:
+            return None
+        return numbers_of(seat.link.truth, seat.link.grid.index_to_ras)
+
+    # What a reader does.
+
+    def click(self, prompt: Prompt, *, unseen: bool = False) -> None:
+        """One more prompt, in RAS of the source volume's own frame. unseen: the reader agreed to change a hidden segment."""
+        if not unseen and self._selected_is_hidden():
+            self._tell(HIDDEN, True)
+            return
+        self._do(Act("add", prompt))
+
+    def remove(self, number: int) -> None:
+        """Without a prompt, by its id."""
+        self._do(Act("remove", number=number))
+
+    def undo(self) -> None:
+        """Takes the last act of the session back, beyond the editor's ten states too; one more state for the editor's Undo."""
+        self._do(Act("undo"))
+
+    def redo(self) -> None:
+        """Does again what was taken back last."""
+        self._do(Act("redo"))
+
+    def reset(self) -> None:
+        """All prompts go; the segment is what it was before the first one."""
+        self._do(Act("reset"))
+
+    def ask_again(self) -> None:
+        """Asks with the prompts that came with the scene, or with those of the present session, from the start."""
+        self._do(Act("again"))
+
+    def limits_changed(self) -> None:
+        """`protect` or `limit` are others now: what the prompts give is asked anew, when there are any."""
+        if self.prompts:
+            self._do(Act("limits"))
+
+    def cancel(self) -> None:
+        """Asks the engine to stop; clicks that wait go too."""
+        self._waiting.clear()
+        if self._running is not None:
+            self._running.stopped = True
+            self._running.job.cancel()
+
+    def begin(self) -> None:
+        """The reader is about to click: the seat of the selected segment is made. Says what is missing, if anything."""
+        self._guarded(lambda: self.seats.of_selected(self.engine))
+        self.look()
+
+    def look(self) -> None:
+        """Something in the scene changed: the editor's Undo, another effect, another segment, the next image of a sequence."""
+        if self._running is not None:
+            if self._stale(self._running):
+                self._running.job.cancel()
+            return
+        self._guarded(self.seats.look)
+        self._changed()
+
+    def poll(self) -> None:
+        """Looks once at the job that runs; its answer is written into the segment. Nothing waits here."""
+        running = self._running
+        if running is None:
+            return
+        self.status = running.job.poll()
+        if self.status.finished:
+            self._running = None
+            self._take(running)
+            self._next()
+
+    def use(self, make_engine: Callable[[], Engine]) -> None:
+        """Another engine: what the segment holds is the start of what follows."""
+        self.stop()
+        self.seats.close(remove=True)
+        self._close_engine()
+        self._make_engine = make_engine
+        self._changed()
+
+    def stop(self) -> None:
+        """Gives up what runs, at once and without a word."""
+        self._waiting.clear()
+        running, self._running = self._running, None
+        if running is not None:
+            running.script.close()
+            running.job.cancel()
+            running.job.close()
+
+    def close(self) -> None:
+        """The editor, the effect or the scene goes: nothing runs on, nothing is listened to; markups stay in the scene."""
+        self.stop()
+        self.seats.close()
+        self._close_engine()
+
+    @property
+    def engine(self) -> Engine:
+        """Made at first use. Raises ModelError when it is not installed."""
+        if self._engine is None:
+            self._engine = self._make_engine()
+        return self._engine
+
+    # Inside.
+
+    def _do(self, act: Act) -> None:
+        if len(self._waiting) >= MOST_WAITING:
+            self._tell("the model has not answered the clicks before yet; wait, or cancel them", True)
+            return
+        self._waiting.append(act)
+        self._next()
+
+    def _next(self) -> None:
+        """Begins acts until one waits for an engine."""
+        while self._running is None and self._waiting:
+            self._guarded(lambda: self._begin(self._waiting.popleft()))
+        self._changed()
+
+    def _begin(self, act: Act) -> None:
+        seat = self.seats.of_selected(self.engine)
+        changes = seat.markups.changes()
+        seat.link.look()
+        if act.what == "markups":
+            changes = [one for one in changes if one[0] in {placed.id for placed in seat.session.prompts}]
+            if not changes:
+                seat.show()
+                return
+            if len(changes) > 1:
+                self._waiting.appendleft(act)
+        self._go_on(act, seat, self._script(act, seat, changes), None)
+
+    def _script(self, act: Act, seat: Seat, changes: list) -> acts.Script:
+        session = seat.session
+        if act.what == "add":
+            return acts.adding(session, act.prompt, **self._limits(seat, act.prompt))
+        if act.what == "remove":
+            return acts.removing(session, act.number)
+        if act.what == "markups":
+            number, prompt = changes[0]
+            if prompt is None:
+                return acts.removing(session, number)
+            return acts.moving(session, number, prompt, **self._limits(seat, prompt))
+        if act.what == "limits":
+            return acts.limiting(session, **self._limits(seat))
+        if act.what == "again":
+            prompts = tuple(one.prompt for one in session.prompts) or seat.earlier
+            return acts.again(session, prompts, **self._limits(seat, *prompts))
+        ways = {"undo": session.undo, "redo": session.redo, "reset": session.reset}
+        return acts.without_asking(ways[act.what], new=act.what == "reset")
+
+    def _limits(self, seat: Seat, *more: Prompt) -> dict:
+        """Protected voxels and part, as they are for the prompts that hold and those that come."""
+        prompts = (*(one.prompt for one in seat.session.prompts), *more)
+        part = part_of_limit(self.limit, seat.link.volume, seat.session.image, prompts)
+        return {"protected": seat.others(self.protect), "within": part}
+
+    def _go_on(self, act: Act, seat: Seat, script: acts.Script, answer) -> None:
+        """One step of a script: it ends, or waits for a job."""
+        try:
+            question = script.send(answer)
+        except StopIteration as end:
+            self._write(seat, end.value)
+            return
+        try:
+            job = started(seat.session, question)
+        except BaseException:
+            script.close()
+            raise
+        self._running, self.status = Running(act, seat, script, job), None
+
+    def _take(self, running: Running) -> None:
+        """The end of a job."""
+        answer = problem = None
+        try:
+            answer = running.job.result()
+        except OncoError as error:
+            problem = error
+        finally:
+            running.job.close()
+        if running.stopped or not self._stale(running):
+            if problem is None and not running.stopped:
+                self._guarded(lambda: self._go_on(running.act, running.seat, running.script, answer))
+                return
+            self._give_up(running)
+            if running.stopped or isinstance(problem, Cancelled):
+                self._tell(UNCHANGED, False)
+            else:
+                self._tell(str(problem), True)
+            return
+        self._give_up(running)
+        self._once_more(running)
+
+    def _give_up(self, running: Running) -> None:
+        """The session is as it was, and so are its markups."""
+        running.script.close()
+        running.seat.link.forget_redo()
+        if running.seat.link.there and self.seats.selected is running.seat:
+            running.seat.show()
+
+    def _once_more(self, running: Running) -> None:
+        """A click on a segment that was edited meanwhile is asked again, with the edit; any other answer is not used."""
+        same = self.seats.selected is running.seat and not self.seats.check_image()
+        if same and running.seat.link.there and running.act.what == "add" and not running.act.tried:
+            self._waiting.appendleft(replace(running.act, tried=1))
+        else:
+            self._tell(CHANGED, True)
+
+    def _stale(self, running: Running) -> bool:
+        """True when the answer would not be to what the reader sees now."""
+        seat = self.seats.selected
+        return self.seats.check_image() or seat is not running.seat or not seat.link.untouched or self.hands.locked
+
+    def _write(self, seat: Seat, done: acts.Done) -> None:
+        """Brings the segment to where the session is. When that is refused, the session comes back to the segment."""
+        try:
+            notes = seat.link.follow(done.change, self.hands, new=done.new)
+        except InputError:
+            seat.link.come_back()
+            seat.show()
+            raise
+        seat.earlier = ()
+        seat.show()
+        said = dict.fromkeys((*done.change.notes, *notes))
+        self._tell(" ".join(said), False)
+
+    def _markups_changed(self, seat: Seat) -> None:
+        if seat is self.seats.selected and not any(one.what == "markups" for one in self._waiting):
+            self._do(Act("markups"))
+
+    def _selected_is_hidden(self) -> bool:
+        parameters = self.hands.parameters
+        return bool(parameters and parameters.GetSegmentationNode() and parameters.GetSelectedSegmentID() and hidden(self.hands))
+
+    def _guarded(self, act: Callable):
+        """What it gives; an error of ours is told instead, and nothing was changed."""
+        try:
+            return act()
+        except OncoError as error:
+            self._tell(str(error), True)
+            return None
+
+    def _close_engine(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+
+
+def started(session: Session, question: Question) -> RunningJob:
+    """The job that asks a question: of an engine that works elsewhere, or of one in this process, done at once."""
+    session.prepare()
+    start = getattr(session.engine, "start", None)
+    if start is not None:
+        return start(question)
+    try:
+        return DoneJob(Outcome(session.engine.answer(question, progress=silent, cancel=CancelToken())))
+    except OncoError as error:
+        return DoneJob(Outcome(error=type(error).__name__, message=str(error), exit_code=error.exit_code))
