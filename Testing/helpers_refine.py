@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+from dataclasses import replace
+
 import numpy as np
 from scipy import ndimage
 
@@ -85,6 +90,33 @@ def grown(values: np.ndarray, voxels: np.ndarray, part, tolerance: float) -> np.
 def make(**options) -> RegionGrowing:
     """As the file of an engine has it."""
     return RegionGrowing(**options)
+
+
+class Telling(RegionGrowing):
+    """Says in its notes which process answered and how many questions it was asked; dies, or waits, when a prompt says so.
+
+    A positive scribble of radius 66 ends its process, one of radius 77 waits until it is cancelled, for 88 it hears nothing.
+    """
+
+    def answer(self, question: Question, *, progress: Progress = silent, cancel: CancelToken | None = None) -> Answer:
+        """The mask for a question."""
+        told = {getattr(prompt, "radius_mm", 0) for prompt in question.prompts}
+        if 66 in told:
+            progress(0.5, "Dying")
+            time.sleep(0.1)
+            os.kill(os.getpid(), signal.SIGKILL)
+        while told & {77, 88}:
+            progress(0.5, "Waiting")
+            time.sleep(0.01)
+            if 77 in told:
+                cancel.check()
+        found = super().answer(question, progress=progress, cancel=cancel)
+        return replace(found, notes=(*found.notes, f"{os.getpid()} {self.asked}"))
+
+
+def make_telling(**options) -> Telling:
+    """As the file of an engine has it."""
+    return Telling(**options)
 
 
 def scene_of_blocks(count: int = 20, seed: int = 7) -> tuple[Image, list[np.ndarray]]:

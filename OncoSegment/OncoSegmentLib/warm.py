@@ -99,6 +99,10 @@ class WarmModels:
         now = self._clock()
         return self._freed(lambda entry: now - entry.last_used >= idle_seconds)
 
+    def drop(self, key: Hashable) -> int:
+        """Drops the model of that key unless a run uses it; its bytes, 0 when it is not kept."""
+        return self._freed(lambda entry: entry.key == key)
+
     @property
     def held_bytes(self) -> int:
         """Of all models kept, on all devices."""

@@ -23,10 +23,10 @@ class Engine(Protocol):
     elsewhere: bool
     """True when the workers are other machines: without this one's files and weights."""
 
-    def submit(self, function: Callable, *arguments, keep: bool = False, gpu: str = "") -> RunningJob:
+    def submit(self, function: Callable, *arguments, keep: bool = False, gpu: str = "", at: str = "") -> RunningJob:
         """Starts `function(*arguments, progress=, cancel=)`, a function at the top of a module.
 
-        keep: a result that is a `Prediction` is on disk before it is given out. gpu: see `DaskEngine.submit`.
+        keep: a result that is a `Prediction` is on disk before it is given out. gpu, at: see `DaskEngine.submit`.
         """
 
     def close(self) -> None:

@@ -46,11 +46,12 @@ class DaskEngine:
         self.closed = False
         self._line = None
 
-    def submit(self, function: Callable, *arguments, keep: bool = False, gpu: str = "") -> DaskJob:
+    def submit(self, function: Callable, *arguments, keep: bool = False, gpu: str = "", at: str = "") -> DaskJob:
         """Starts `function(*arguments, progress=, cancel=)` on a worker; returns at once.
 
         keep: its `Prediction` is put on disk before it is given out. gpu: "" for none; "wanted" waits for a worker with
         a GPU where there is one and takes the CPU where there is none; "required" fails without one (ModelError).
+        at: the worker (`DaskJob.worker` of an earlier job) that has what the job needs; another takes it when that one is gone.
         """
         if self.closed:
             raise WorkerError("The engine was closed; nothing runs any more.")
@@ -62,7 +63,7 @@ class DaskEngine:
             keep=str(where or "") if self.arrays else "",
             environment=on_worker.own_variables() if self.arrays else None,
         )  # fmt: skip
-        job = DaskJob(self, call, gpu, where)
+        job = DaskJob(self, call, gpu, where, at)
         self._jobs[identifier] = job
         with suppress(RuntimeError):  # closed meanwhile
             self._sending.submit(job.send)  # one thread, so that jobs begin in the order in which they were submitted

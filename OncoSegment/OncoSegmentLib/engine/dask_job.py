@@ -24,8 +24,8 @@ LOG_BYTES = 200_000
 class DaskJob:
     """One job. Its state changes in threads of the engine, by whole assignments; `poll` only looks."""
 
-    def __init__(self, engine, call: on_worker.Call, gpu: str, where: Path | None) -> None:
-        self.id, self.call, self._engine, self._gpu, self._where = call.job, call, engine, gpu, where
+    def __init__(self, engine, call: on_worker.Call, gpu: str, where: Path | None, at: str = "") -> None:
+        self.id, self.call, self._engine, self._gpu, self._where, self._at = call.job, call, engine, gpu, where, at
         self._future, self._begun, self._outcome = None, None, None
         self._sends, self._cancelled_at, self._killed, self._closed = 0, None, False, False
         self._ending = False
@@ -46,8 +46,9 @@ class DaskJob:
                 return
             self._sends += 1
             key = f"oncosegment-{self.id}-{self._sends}"
+            near = {"workers": [self._at], "allow_other_workers": True} if self._at else {}
             with without_warnings():
-                self._future = client.submit(on_worker.run, self.call, key=key, pure=False, resources=resources)
+                self._future = client.submit(on_worker.run, self.call, key=key, pure=False, resources=resources, **near)
             self._future.add_done_callback(self._done)
             if self._outcome is not None:
                 self._future.cancel()  # cancelled meanwhile
@@ -185,6 +186,11 @@ class DaskJob:
         if outcome.error or outcome.kept or not is_prediction:
             return outcome.get()
         return outcome.value if self._where is None else read_prediction(self._where)
+
+    @property
+    def worker(self) -> str:
+        """Address of the worker that began it; "" before."""
+        return (self._begun or {}).get("worker", "")
 
     @property
     def unwanted(self) -> bool:

@@ -47,8 +47,8 @@ class InlineEngine:
     def __init__(self, progress: Progress = silent, cancel: CancelToken | None = None) -> None:
         self._progress, self._cancel = progress, cancel or CancelToken()
 
-    def submit(self, function: Callable, *arguments, keep: bool = False, gpu: str = "") -> DoneJob:
-        """Runs `function(*arguments, progress=, cancel=)`. keep: of no use here, since the caller has the result at once."""
+    def submit(self, function: Callable, *arguments, keep: bool = False, gpu: str = "", at: str = "") -> DoneJob:
+        """Runs `function(*arguments, progress=, cancel=)`. keep, gpu, at: of no use here."""
         return DoneJob(perform(name_of(function), arguments, self._progress, self._cancel))
 
     def close(self) -> None:

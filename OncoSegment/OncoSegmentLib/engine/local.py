@@ -54,7 +54,7 @@ class LocalEngine(DaskEngine):
         self._locks: list[int] = []
         self._time, self._used = time_of_day, time_of_day()
 
-    def submit(self, function, *arguments, keep=False, gpu=""):
+    def submit(self, function, *arguments, keep=False, gpu="", at=""):
         """See `DaskEngine.submit`. An engine that ended, of idleness or by a crash, is started anew."""
         self._end_idle()
         if self.process is not None and self.process.poll() is not None:
@@ -62,7 +62,7 @@ class LocalEngine(DaskEngine):
             self._drop()
         if self.arrays is None and not self.closed:
             self._make_folders(arguments)
-        return super().submit(function, *arguments, keep=keep, gpu=gpu)
+        return super().submit(function, *arguments, keep=keep, gpu=gpu, at=at)
 
     def _end_idle(self) -> None:
         """Ends an engine whose hour of idleness is nearly over, before it ends by itself while a job is on its way."""

@@ -33,7 +33,7 @@ class ProcessEngine:
         self._python, self._path, self._results, self._session = python, path, results, None
         self._sets = sets
 
-    def submit(self, function: Callable, *arguments, keep: bool = False, gpu: str = "") -> Job:
+    def submit(self, function: Callable, *arguments, keep: bool = False, gpu: str = "", at: str = "") -> Job:
         """Starts `function(*arguments, progress=, cancel=)` at once. keep: its `Prediction` stays on disk, see `results`."""
         name = name_of(function)
         where = self.session.new_folder() if keep else None
