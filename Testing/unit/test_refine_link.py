@@ -143,7 +143,8 @@ def test_a_new_click_after_undo_ends_what_could_be_redone():
     desk.click(PLACES[10])
     assert not desk.bench.logic.CanRedo()
     assert not desk.link.session.can_redo
-    assert [one.prompt.ras for one in desk.link.session.prompts] == [desk.bench.ras(*place) for place in (*PLACES[:2], PLACES[10])]
+    left = [one.prompt.ras for one in desk.link.session.prompts]
+    assert left == [desk.bench.ras(*place) for place in (*PLACES[:2], PLACES[10])]
     desk.undo()
     desk.check()
     assert len(desk.link.session.prompts) == 2

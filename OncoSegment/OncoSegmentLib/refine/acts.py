@@ -1,12 +1,13 @@
-"""What a reader does to a session, where an engine may have to be asked in between: a script yields questions and is sent answers.
+"""What a reader does to a session, where an engine may have to be asked: a script yields questions and is sent answers.
 
 Whoever runs a script may take as long as he likes between the two, and may close it: then the session is as it was before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -44,15 +45,11 @@ def removing(session: Session, prompt_id: int) -> Script:
     return Done((yield from asked(session, session.plan_remove(prompt_id))))
 
 
-def moving(session: Session, prompt_id: int, prompt: Prompt, **limits) -> Script:
-    """One prompt elsewhere: without it, then with the new one; both or neither."""
-    first = yield from asked(session, session.plan_remove(prompt_id))
-    try:
-        second = yield from asked(session, session.plan_add(prompt, **limits))
-    except BaseException:
-        session.undo()
-        raise
-    return Done(joined(session, first, second))
+def moving(session: Session, moved: Sequence[tuple[int, Prompt | None]], **limits) -> Script:
+    """Prompts elsewhere, by their ids, None for those that go: all removed, then added where they are; all or nothing."""
+    gone = [partial(session.plan_remove, number) for number, _prompt in moved]
+    come = [partial(session.plan_add, prompt, **limits) for _number, prompt in moved if prompt is not None]
+    return Done((yield from together(session, [*gone, *come], Change(None))))
 
 
 def limiting(session: Session, **limits) -> Script:
@@ -63,16 +60,25 @@ def limiting(session: Session, **limits) -> Script:
 
 def again(session: Session, prompts: Sequence[Prompt], **limits) -> Script:
     """From the start, with these prompts one after another; all or nothing."""
+    plans = [partial(session.plan_add, prompt, **({} if number else limits)) for number, prompt in enumerate(prompts)]
     before = session.state
     change = session.reset()
+    return Done((yield from together(session, plans, change, before)))
+
+
+def together(session: Session, plans: Sequence[Callable[[], Step]], change: Change, before: int | None = None):
+    """Several steps as one change, each planned when the one before is done. The session goes back when one of them fails.
+
+    change: what was done already. before: the state to go back to, by default the present one.
+    """
+    before = session.state if before is None else before
     try:
-        for number, prompt in enumerate(prompts):
-            step = session.plan_add(prompt, **(limits if number == 0 else {}))
-            change = joined(session, change, (yield from asked(session, step)))
+        for plan in plans:
+            change = joined(session, change, (yield from asked(session, plan())))
     except BaseException:
         session.go_to(before)
         raise
-    return Done(change)
+    return change
 
 
 def without_asking(act, *, new: bool) -> Script:

@@ -94,7 +94,9 @@ class Ways:
     def onto_image(self, content: Content) -> np.ndarray:
         """A segment's voxels on the whole image, bool `[k, j, i]`; what lies outside is left out."""
         found = np.zeros(self.shape_kji, bool)
-        part = None if content.box is None else common(box_under(np.linalg.inv(self.to_lattice), content.box), whole(self.shape_kji))
+        if content.box is None:
+            return found
+        part = common(box_under(np.linalg.inv(self.to_lattice), content.box), whole(self.shape_kji))
         if part is not None:
             found[part] = sampled(content.mask, content.box, self.to_lattice, part)
         return found

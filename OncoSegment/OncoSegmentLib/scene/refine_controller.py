@@ -231,8 +231,6 @@ class Controller:
             if not changes:
                 seat.show()
                 return
-            if len(changes) > 1:
-                self._waiting.appendleft(act)
         self._go_on(act, seat, self._script(act, seat, changes), None)
 
     def _script(self, act: Act, seat: Seat, changes: list) -> acts.Script:
@@ -242,10 +240,8 @@ class Controller:
         if act.what == "remove":
             return acts.removing(session, act.number)
         if act.what == "markups":
-            number, prompt = changes[0]
-            if prompt is None:
-                return acts.removing(session, number)
-            return acts.moving(session, number, prompt, **self._limits(seat, prompt))
+            come = [prompt for _number, prompt in changes if prompt is not None]
+            return acts.moving(session, changes, **self._limits(seat, *come))
         if act.what == "limits":
             return acts.limiting(session, **self._limits(seat))
         if act.what == "again":

@@ -7,6 +7,7 @@ volume.
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -47,9 +48,10 @@ class PromptMarkups:
         self._on_change, self._busy = on_change, False
         self._shown: dict[int, Prompt] = {}
         self._observed: list[tuple] = []
+        self._heard = weakly(self._someone_changed)
+        self._removal = self.scene.AddObserver(self.scene.NodeRemovedEvent, self._heard)
         for one in self.nodes:
             self._observe(one)
-        self._removal = self.scene.AddObserver(self.scene.NodeRemovedEvent, self._someone_changed)
 
     @property
     def nodes(self) -> list:
@@ -76,7 +78,8 @@ class PromptMarkups:
     def changes(self) -> list[tuple[int, Prompt | None]]:
         """What a reader did to the markups since `show`: ids with the prompt where it lies now, None for a deleted one."""
         found = self._read()
-        return [(number, found.get(number)) for number, prompt in self._shown.items() if not same_place(found.get(number), prompt)]
+        shown = self._shown.items()
+        return [(number, found.get(number)) for number, prompt in shown if not same_place(found.get(number), prompt)]
 
     def set_visible(self, visible: bool) -> None:
         """Shows or hides all of them, such as when another segment is chosen."""
@@ -141,11 +144,23 @@ class PromptMarkups:
 
     def _observe(self, node) -> None:
         events = (node.PointEndInteractionEvent, node.PointRemovedEvent)
-        self._observed.append((node, [node.AddObserver(event, self._someone_changed) for event in events]))
+        self._observed.append((node, [node.AddObserver(event, self._heard) for event in events]))
 
-    def _someone_changed(self, _caller, _event) -> None:
+    def _someone_changed(self) -> None:
         if not self._busy and self._shown and self.changes():
             self._on_change()
+
+
+def weakly(method: Callable[[], None]) -> Callable:
+    """An observer that keeps nobody alive: scene and listener would go in an order that crashes otherwise."""
+    held = weakref.WeakMethod(method)
+
+    def heard(_caller, _event) -> None:
+        found = held()
+        if found is not None:
+            found()
+
+    return heard
 
 
 def markups_of(scene, node, segment_id: str) -> list:

@@ -182,8 +182,8 @@ def image_stamp(volume) -> tuple:
     scalars = None if data is None else data.GetPointData().GetScalars()
     if scalars is None:
         return ()
-    place = tuple(ijk_to_ras_of(volume).ravel())
-    return volume.GetID(), data.GetAddressAsString(""), scalars.GetAddressAsString(""), scalars.GetMTime(), place, transform_stamp(volume)
+    addresses = data.GetAddressAsString(""), scalars.GetAddressAsString(""), scalars.GetMTime()
+    return volume.GetID(), *addresses, tuple(ijk_to_ras_of(volume).ravel()), transform_stamp(volume)
 
 
 def numbered(prompts: tuple[Placed, ...]) -> list[str]:

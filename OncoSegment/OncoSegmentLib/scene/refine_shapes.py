@@ -103,10 +103,19 @@ def edges_from(corners: np.ndarray) -> np.ndarray | None:
     for step in steps:
         if all(abs(step @ one) <= RIGHT_ANGLE * np.linalg.norm(step) * np.linalg.norm(one) for one in found):
             found.append(step)
-    reach = {tuple(np.round(sum((e for e, on in zip(found, bits) if on), np.zeros(3)), 4) + 0.0) for bits in np.ndindex(*[2] * len(found))}
-    if not 2 <= len(found) <= 3 or {tuple(np.round(step, 4) + 0.0) for step in corners - corners[0]} != reach:
+    if not 2 <= len(found) <= 3 or rounded(corners - corners[0]) != rounded(sums_of(found)):
         return None
     return np.array([*found, np.zeros(3)][:3])
+
+
+def sums_of(edges: list[np.ndarray]) -> np.ndarray:
+    """Where the corners of the box of these edges lie, seen from the first one."""
+    return np.array([np.array(chosen) @ np.array(edges) for chosen in product((0, 1), repeat=len(edges))])
+
+
+def rounded(points: np.ndarray) -> set[tuple]:
+    """The places, to a tenth of a micrometer."""
+    return {tuple(point) for point in np.round(points, 4) + 0.0}
 
 
 def completed(edges: np.ndarray, size: np.ndarray) -> np.ndarray:
