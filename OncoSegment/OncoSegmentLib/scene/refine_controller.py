@@ -11,9 +11,12 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from OncoLib.background import RunningJob, Status
 from OncoLib.errors import Cancelled, InputError, OncoError
 from OncoLib.progress import CancelToken, silent
+from OncoLib.scene.regions import parent_to_world
 from OncoSegmentLib.engine.inline import DoneJob
 from OncoSegmentLib.engine.perform import Outcome
 from OncoSegmentLib.refine import acts
@@ -22,7 +25,8 @@ from OncoSegmentLib.refine.protocol import Engine, Question
 from OncoSegmentLib.refine.session import Session
 from OncoSegmentLib.scene.refine_limits import Limit, part_of_limit
 from OncoSegmentLib.scene.refine_numbers import Numbers, numbers_of
-from OncoSegmentLib.scene.refine_seats import Seat, Seats, hidden
+from OncoSegmentLib.scene.refine_next import APART_MM, distance_mm, next_lesion
+from OncoSegmentLib.scene.refine_seats import Seat, Seats, hidden, problem_of
 
 HIDDEN = "The segment is hidden; show it, or confirm that it shall be changed unseen."
 CHANGED = "The segment, its image or the selection changed while the model worked; its answer was not used."
@@ -33,7 +37,7 @@ MOST_WAITING = 20
 
 @dataclass(frozen=True, eq=False)
 class Act:
-    """Something that a reader did. what: "add", "remove", "markups", "undo", "redo", "reset", "limits" or "again"."""
+    """Something that a reader did. what: "add", "remove", "markups", "undo", "redo", "reset", "limits", "next" or "again"."""
 
     what: str
     prompt: Prompt | None = None
@@ -57,6 +61,8 @@ class Controller:
 
     hands: what edits the selected segment. make_engine(): the engine that is asked; made at the first click, and closed here.
     tell(sentence, problem): for the reader. changed(): prompts, numbers or state are others now.
+    protect: no other segment loses a voxel. limit: where answers may change the segment. many: a click far from the present
+    lesion begins the next one.
     """
 
     def __init__(
@@ -68,7 +74,7 @@ class Controller:
     ) -> None:
         self.hands, self._make_engine, self._tell, self._changed = hands, make_engine, tell, changed
         self.seats = Seats(hands, self._markups_changed)
-        self.protect, self.limit = True, Limit()
+        self.protect, self.limit, self.many = True, Limit(), False
         self._engine: Engine | None = None
         self._running: Running | None = None
         self._waiting: deque[Act] = deque()
@@ -119,6 +125,18 @@ class Controller:
             self._tell(HIDDEN, True)
             return
         self._do(Act("add", prompt))
+
+    def next_lesion(self) -> None:
+        """A new segment for the next lesion, when the clicks before are answered; the selected one when it is still empty."""
+        self._do(Act("next"))
+
+    def place(self, points_world) -> np.ndarray:
+        """Places `[n, 3]` in the world's RAS as places in the source volume's own frame. Raises InputError."""
+        said = problem_of(self.hands)
+        if said:
+            raise InputError(said)
+        to_volume = np.linalg.inv(parent_to_world(self.hands.parameters.GetSourceVolumeNode()))
+        return np.asarray(points_world, float).reshape(-1, 3) @ to_volume[:3, :3].T + to_volume[:3, 3]
 
     def remove(self, number: int) -> None:
         """Without a prompt, by its id."""
@@ -223,6 +241,13 @@ class Controller:
         self._changed()
 
     def _begin(self, act: Act) -> None:
+        seat = self.seats.selected
+        if act.what == "next" or (act.what == "add" and self.many and self._on_another(act.prompt)):
+            if seat is None or not seat.link.there or seat.link.truth.voxels:
+                next_lesion(self.hands)
+        if act.what == "next":
+            self.seats.look()
+            return
         seat = self.seats.of_selected(self.engine)
         changes = seat.markups.changes()
         seat.link.look()
@@ -328,6 +353,16 @@ class Controller:
     def _markups_changed(self, seat: Seat) -> None:
         if seat is self.seats.selected and not any(one.what == "markups" for one in self._waiting):
             self._do(Act("markups"))
+
+    def _on_another(self, prompt: Prompt) -> bool:
+        """True for a click inside another lesion than the selected one, by its distance."""
+        seat = self.seats.selected
+        if seat is None or not seat.link.there or not prompt.positive or prompt.kind != "point" or not seat.link.truth.voxels:
+            return False
+        link = seat.link
+        frame = np.eye(4) if link.ways.image_to_lattice_frame is None else link.ways.image_to_lattice_frame
+        ras = (frame @ [*prompt.ras, 1.0])[:3]
+        return distance_mm(link.truth, link.grid.index_to_ras, ras) > APART_MM
 
     def _selected_is_hidden(self) -> bool:
         parameters = self.hands.parameters
