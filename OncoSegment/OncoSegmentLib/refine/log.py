@@ -114,6 +114,16 @@ def add(session: Session, act: dict, masks: Mapping[str, Packed], asks: dict) ->
     session.do(step, **asks)
 
 
+def add_all(session: Session, act: dict, masks: Mapping[str, Packed], asks: dict) -> None:
+    """The act `add_all`."""
+    if not isinstance(act["prompts"], list):
+        raise InputError(f"the log gives prompts as {type(act['prompts']).__name__}; wanted a list")
+    step = session.plan_add_all([from_dict(one) for one in act["prompts"]])
+    if step.act["ids"] != act["ids"]:
+        raise InputError(f"the log gives prompts {act['ids']!r} where {step.act['ids']} come; acts are missing or were added")
+    session.do(step, **asks)
+
+
 def limits(act: dict, masks: Mapping[str, Packed]) -> dict:
     """What an act says of limit and protected voxels."""
     return {
@@ -133,6 +143,7 @@ def mask_of(name: str | None, masks: Mapping[str, Packed]):
 
 ACTS: dict[str, Callable] = {
     "add": add,
+    "add_all": add_all,
     "remove": lambda session, act, masks, asks: session.remove(act["id"], **asks),
     "limits": lambda session, act, masks, asks: session.do(session.plan_set(**limits(act, masks)), **asks),
     "edited": lambda session, act, masks, asks: session.edited(mask_of(act["mask"], masks)),

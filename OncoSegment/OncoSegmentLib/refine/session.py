@@ -6,6 +6,7 @@ act that waits for an engine elsewhere can be planned now and settled later (`pl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +15,7 @@ from OncoLib.errors import InputError, OncoError
 from OncoLib.image import Image
 from OncoLib.progress import CancelToken, Progress, part_of, silent
 from OncoLib.segmentation import BoxProbability
-from OncoSegmentLib.refine.history import Difference, History, Placed, State
+from OncoSegmentLib.refine.history import Difference, History, Placed, State, digest
 from OncoSegmentLib.refine.masks import (
     Fingerprint,
     Packed,
@@ -100,6 +101,11 @@ class Session:
         return self._history.present.within
 
     @property
+    def protects(self) -> str:
+        """Fingerprint of the protected voxels; "" when there are none."""
+        return digest(self._history.present.protected)
+
+    @property
     def can_undo(self) -> bool:
         """True when there is an act to take back."""
         return self._history.at > 0
@@ -145,6 +151,10 @@ class Session:
         raises passes, Cancelled too, and nothing has changed then.
         """
         return self.do(self.plan_add(prompt, protected=protected, within=within), progress=progress, cancel=cancel)
+
+    def add_all(self, prompts: Sequence[Prompt], *, progress: Progress = silent, cancel: CancelToken | None = None) -> Change:
+        """Several prompts as one act, asked at once. Raises as `add`."""
+        return self.do(self.plan_add_all(prompts), progress=progress, cancel=cancel)
 
     def remove(self, prompt_id: int, *, progress: Progress = silent, cancel: CancelToken | None = None) -> Change:
         """Without one prompt, as if it had never been given. InputError for an id that is not there."""
@@ -204,6 +214,16 @@ class Session:
         state = replace(state, prompts=(*state.prompts, Placed(self._next_id, prompt)))
         return self._step({**act, **facts}, state, masks=masks)
 
+    def plan_add_all(self, prompts: Sequence[Prompt]) -> Step:
+        """The step that adds several prompts; InputError when there is none."""
+        if not prompts:
+            raise InputError("there is no prompt to add")
+        usable(prompts, self.capabilities)
+        placed = tuple(Placed(number, one) for number, one in enumerate(prompts, self._next_id))
+        act = {"act": "add_all", "ids": [one.id for one in placed], "prompts": [as_dict(one) for one in prompts]}
+        present = self._history.present
+        return self._step(act, replace(present, prompts=(*present.prompts, *placed)))
+
     def plan_remove(self, prompt_id: int) -> Step:
         """The step that removes a prompt."""
         present = self._history.present
@@ -252,7 +272,7 @@ class Session:
         self._history.go_on(state, way)
         for one in step.masks.values():
             self._remember(one)
-        self._next_id += step.act["act"] == "add"
+        self._next_id = max([self._next_id, *(one.id + 1 for one in state.prompts[-1:])])
         return self._told(step, change, answer)
 
     # Inside.
