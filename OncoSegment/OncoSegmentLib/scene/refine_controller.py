@@ -24,8 +24,8 @@ from OncoSegmentLib.refine.prompts import Prompt
 from OncoSegmentLib.refine.protocol import Engine, Question
 from OncoSegmentLib.refine.session import Session
 from OncoSegmentLib.scene.refine_limits import Limit, part_of_limit
-from OncoSegmentLib.scene.refine_numbers import Numbers, numbers_of
 from OncoSegmentLib.scene.refine_next import APART_MM, distance_mm, next_lesion
+from OncoSegmentLib.scene.refine_numbers import Numbers, numbers_of
 from OncoSegmentLib.scene.refine_seats import Seat, Seats, hidden, problem_of
 
 HIDDEN = "The segment is hidden; show it, or confirm that it shall be changed unseen."
@@ -138,6 +138,13 @@ class Controller:
         to_volume = np.linalg.inv(parent_to_world(self.hands.parameters.GetSourceVolumeNode()))
         return np.asarray(points_world, float).reshape(-1, 3) @ to_volume[:3, :3].T + to_volume[:3, 3]
 
+    def direction(self, normal_world) -> tuple[float, float, float] | None:
+        """A direction of the world in the source volume's own frame; None for none."""
+        if normal_world is None:
+            return None
+        start, stop = self.place([(0.0, 0.0, 0.0), normal_world])
+        return tuple(map(float, (stop - start) / np.linalg.norm(stop - start)))
+
     def remove(self, number: int) -> None:
         """Without a prompt, by its id."""
         self._do(Act("remove", number=number))
@@ -241,10 +248,8 @@ class Controller:
         self._changed()
 
     def _begin(self, act: Act) -> None:
-        seat = self.seats.selected
         if act.what == "next" or (act.what == "add" and self.many and self._on_another(act.prompt)):
-            if seat is None or not seat.link.there or seat.link.truth.voxels:
-                next_lesion(self.hands)
+            next_lesion(self.hands)
         if act.what == "next":
             self.seats.look()
             return

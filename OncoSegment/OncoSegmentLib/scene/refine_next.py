@@ -7,9 +7,10 @@ import slicer
 from scipy.spatial import cKDTree
 
 from OncoLib.errors import InputError
-from OncoLib.scene.segmentations import STRUCTURE
+from OncoLib.scene.segmentations import LABELMAP, STRUCTURE
 from OncoLib.terminology import serialize_tag, structure
 from OncoSegmentLib.refine.lattice import Content
+from OncoSegmentLib.scene.refine_editor import content_of, reference_grid
 
 APART_MM = 10.0
 """A click farther than this from the present lesion is on another one. Our choice: 1 cm is what a lesion needs to be measured."""
@@ -18,6 +19,8 @@ APART_MM = 10.0
 def next_lesion(hands) -> str:
     """Adds an empty segment "Lesion N" and selects it; its id. One state of the editor's Undo, as the editor's own Add.
 
+    A selected segment that is still empty is the next lesion already.
+
     Raises InputError without a segmentation, or in an editor that is locked.
     """
     node = hands.parameters.GetSegmentationNode() if hands.parameters else None
@@ -25,6 +28,9 @@ def next_lesion(hands) -> str:
         raise InputError("choose a segmentation first")
     if hands.locked:
         raise InputError("the Segment Editor is locked; unlock it to add segments")
+    selected = hands.parameters.GetSelectedSegmentID() or ""
+    if is_empty(node, selected):
+        return selected
     hands.save()
     segmentation, like = node.GetSegmentation(), structure("lesion")
     segment_id = segmentation.AddEmptySegment("", free_name(segmentation, like.name))
@@ -34,6 +40,15 @@ def next_lesion(hands) -> str:
     segment.SetTag(STRUCTURE, like.id)
     hands.parameters.SetSelectedSegmentID(segment_id)
     return segment_id
+
+
+def is_empty(node, segment_id: str) -> bool:
+    """True for a segment without a voxel; False where there is none, or where it has no label map."""
+    segment = node.GetSegmentation().GetSegment(segment_id)
+    if segment is None or segment.GetRepresentation(LABELMAP) is None:
+        return False
+    text = slicer.vtkSlicerSegmentEditorLogic.GetReferenceImageGeometryStringFromSegmentation(node.GetSegmentation())
+    return not text or not content_of(node, segment_id, reference_grid(node)).voxels
 
 
 def free_name(segmentation, base: str) -> str:

@@ -97,9 +97,10 @@ class RefinePanel:
         self.engineBox.clear()
         self._notices = {}
         for one in listed:
-            self.engineBox.addItem(one["title"] if not one["missing"] else _("{name} (not installed)").format(name=one["title"]), one["name"])
-            able = one["capabilities"]
-            self._notices[one["name"]] = (one["missing"] or one["summary"], able["notice"] if able else "", bool(one["missing"]), able)
+            lacks, able = one["missing"], one["capabilities"]
+            title = _("{name} (not installed)").format(name=one["title"]) if lacks else one["title"]
+            self.engineBox.addItem(title, one["name"])
+            self._notices[one["name"]] = (lacks or one["summary"], able["notice"] if able else "", bool(lacks), able)
         self.engineBox.setCurrentIndex(max(self.engineBox.findData(before), 0))
         self._filling = False
         self.show_notice()
@@ -107,7 +108,8 @@ class RefinePanel:
     def show_notice(self) -> bool:
         """What a reader must know of the chosen engine; False when it cannot be used."""
         said, notice, missing, able = self._notices.get(self.engine, ("", "", True, None))
-        self.noticeLabel.text = " ".join(part for part in (said[:1].upper() + said[1:] + ("" if said.endswith(".") else "."), notice) if part)
+        sentence = said[:1].upper() + said[1:].rstrip(".") + "."
+        self.noticeLabel.text = f"{sentence} {notice}".strip()
         if able is not None:
             self._show_kinds(able["prompts"])
         return not missing
@@ -192,15 +194,29 @@ class RefinePanel:
         self._show_parts()
 
     def _connect(self) -> None:
-        self.engineBox.connect("currentIndexChanged(int)", self._told(self.slots.onEngine))
-        self.kindBox.connect("currentIndexChanged(int)", self._told(self._show_parts))
-        self.limitBox.connect("currentIndexChanged(int)", self._told(self._limit_chosen))
-        self.reachBox.connect("valueChanged(double)", self._told(self.slots.onLimits))
-        self.roiBox.connect("currentNodeChanged(vtkMRMLNode*)", self._told(self.slots.onLimits))
-        self.protectBox.connect("toggled(bool)", self._told(self.slots.onLimits))
-        self.manyBox.connect("toggled(bool)", self._told(self.slots.onMany))
-        for name, button in self.buttons.items():
-            button.connect("clicked(bool)", self._told(getattr(self.slots, f"on{name.capitalize()}")))
+        self._connected: list[tuple] = []
+        limits = self._told(self.slots.onLimits)
+        for widget, signal, slot in (
+            (self.engineBox, "currentIndexChanged(int)", self._told(self.slots.onEngine)),
+            (self.kindBox, "currentIndexChanged(int)", self._told(self._show_parts)),
+            (self.limitBox, "currentIndexChanged(int)", self._told(self._limit_chosen)),
+            (self.reachBox, "valueChanged(double)", limits),
+            (self.roiBox, "currentNodeChanged(vtkMRMLNode*)", limits),
+            (self.protectBox, "toggled(bool)", limits),
+            (self.manyBox, "toggled(bool)", self._told(self.slots.onMany)),
+            *(
+                (button, "clicked(bool)", self._told(getattr(self.slots, f"on{name.capitalize()}")))
+                for name, button in self.buttons.items()
+            ),
+        ):
+            widget.connect(signal, slot)
+            self._connected.append((widget, signal, slot))
+
+    def disconnect(self) -> None:
+        """Tells nobody any more: connections keep the effect alive otherwise."""
+        for widget, signal, slot in self._connected:
+            widget.disconnect(signal, slot)
+        self._connected = []
 
     def _limit_chosen(self) -> None:
         self._show_parts()
