@@ -87,9 +87,9 @@ def grown(values: np.ndarray, voxels: np.ndarray, part, tolerance: float) -> np.
     return np.isin(labels, found[found > 0])
 
 
-def make(**options) -> RegionGrowing:
+def make(tolerance: float = TOLERANCE, start: bool = True) -> RegionGrowing:
     """As the file of an engine has it."""
-    return RegionGrowing(**options)
+    return RegionGrowing(tolerance, start=start)
 
 
 class Telling(RegionGrowing):

@@ -24,6 +24,7 @@ from OncoAppLib import (
     models,
     panel,
     phantom,
+    refine,
     runtime,
     spine,
     surfaces,
@@ -39,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code and never lets an expected error become a trace."""
     utf8_streams()
     parser = build_parser()
-    Parser.as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
+    arguments = refine.joined(sys.argv[1:] if arguments is None else arguments)
+    Parser.as_json = "--json" in arguments
     options = parser.parse_args(arguments)
     if not hasattr(options, "run"):
         parser.print_help()
@@ -116,6 +118,7 @@ def build_parser() -> Parser:
     panel.add(verbs)
     spine.add(verbs)
     lesions.add(verbs)
+    refine.add(verbs)
     phantom.add(verbs, add_common)
     doctor.add(verbs)
     cluster.add(verbs)
