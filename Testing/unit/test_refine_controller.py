@@ -561,3 +561,50 @@ def test_masking_of_the_editor_holds_for_clicks_of_the_controller(reader):
     assert "masking kept 9 voxels" in reader.told[0]
     assert bench.node.GetSegmentation().GetSegment("organ").GetRepresentation(LABELMAP) is not None
     assert bench.mask("organ").sum() == 12 * 14 * 6
+
+
+def coded(bench, segment_id: str, structure_id: str) -> None:
+    """Gives a segment the codes of a structure, as our own results have them."""
+    from OncoLib.scene.segmentations import STRUCTURE
+    from OncoLib.terminology import serialize_tag, structure
+
+    segment = bench.node.GetSegmentation().GetSegment(segment_id)
+    segment.SetTerminology(serialize_tag(structure(structure_id).entry))
+    segment.SetTag(STRUCTURE, structure_id)
+    segment.SetName(structure(structure_id).name)
+
+
+def test_the_next_lesion_is_named_after_the_organ_that_holds_it_and_may_grow_into_it(reader):
+    bench = reader.bench
+    bench.segment("liver", cube(2, 9, 2, 9, 2, 9))
+    coded(bench, "liver", "liver")
+    bench.segment("vertebra", cube(4, 7, 4, 7, 6, 7))
+    bench.node.GetSegmentation().RemoveSegment("own")
+    bench.parameters.SetOverwriteMode(bench.parameters.OverwriteNone)
+    reader.controller.next_lesion()
+    first = bench.parameters.GetSelectedSegmentID()
+    reader.click((5, 5, 5))
+    segmentation = bench.node.GetSegmentation()
+    assert segmentation.GetSegment(first).GetName() == "Lesion 1, liver"
+    assert np.array_equal(bench.mask(first), FIRST)
+    assert "52988006" in segmentation.GetSegment(first).GetTerminology()
+    reader.controller.next_lesion()
+    second = bench.parameters.GetSelectedSegmentID()
+    reader.click((5, 5, 4))  # beside the first one, which it may not take
+    assert np.array_equal(bench.mask(second), cube(4, 7, 4, 7, 3, 6) & ~FIRST)
+    assert segmentation.GetSegment(second).GetName() == "Lesion 2, liver"
+    bench.logic.Undo()
+    assert bench.mask(second).sum() == 0
+    assert bench.mask("liver").sum() == 343
+
+
+def test_a_lesion_that_a_reader_named_keeps_its_name(reader):
+    reader.controller.next_lesion()  # the selected one is empty: it is the next lesion
+    reader.bench.node.GetSegmentation().GetSegment("own").SetName("Index lesion")
+    reader.click((5, 5, 5))
+    assert reader.bench.node.GetSegmentation().GetSegment("own").GetName() == "Index lesion"
+    reader.controller.next_lesion()
+    made = reader.bench.node.GetSegmentation().GetSegment(reader.bench.parameters.GetSelectedSegmentID())
+    made.SetName("Mine")
+    reader.click((9, 10, 12))
+    assert made.GetName() == "Mine"

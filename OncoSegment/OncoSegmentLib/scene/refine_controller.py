@@ -24,6 +24,7 @@ from OncoSegmentLib.refine.prompts import Prompt
 from OncoSegmentLib.refine.protocol import Engine, Question
 from OncoSegmentLib.refine.session import Session
 from OncoSegmentLib.scene.refine_limits import Limit, part_of_limit
+from OncoSegmentLib.scene.refine_naming import name_by_place
 from OncoSegmentLib.scene.refine_next import APART_MM, distance_mm, next_lesion
 from OncoSegmentLib.scene.refine_numbers import Numbers, numbers_of
 from OncoSegmentLib.scene.refine_seats import Seat, Seats, hidden, problem_of
@@ -353,6 +354,7 @@ class Controller:
         seat.earlier = ()
         seat.show()
         said = dict.fromkeys((*done.change.notes, *notes))
+        name_by_place(seat.link, seat.session.image)
         self._tell(" ".join(said), False)
 
     def _markups_changed(self, seat: Seat) -> None:

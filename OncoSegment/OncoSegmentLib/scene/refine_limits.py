@@ -10,7 +10,9 @@ from vtk.util.numpy_support import vtk_to_numpy
 from OncoLib.errors import InputError
 from OncoLib.image import Image
 from OncoLib.scene.regions import parent_to_world, roi_mask
-from OncoLib.scene.segmentations import LABELMAP, matrix_of
+from OncoLib.scene.segmentations import LABELMAP, matrix_of, segment_from
+from OncoLib.terminology import is_lesion
+from OncoSegmentLib.lesion.anatomy import can_hold
 from OncoSegmentLib.refine.lattice import Content, Ways
 from OncoSegmentLib.refine.masks import box_of, whole
 from OncoSegmentLib.refine.prompts import Prompt
@@ -79,32 +81,45 @@ def across_axis(image: Image, normal_ras) -> int:
 
 
 def others_on_image(node, segment_id: str, ways: Ways) -> np.ndarray:
-    """Voxels of the image that any other segment holds, shown or hidden; bool `[k, j, i]`."""
+    """Voxels of the image that a protected segment holds, shown or hidden; bool `[k, j, i]`. See `protected_ids`."""
     segmentation = node.GetSegmentation()
-    own = segmentation.GetSegment(segment_id)
-    own_labels = own.GetRepresentation(LABELMAP)
-    found, seen = np.zeros(ways.shape_kji, bool), []
-    for index in range(segmentation.GetNumberOfSegments()):
-        labels = segmentation.GetNthSegment(index).GetRepresentation(LABELMAP)
-        if labels is None or labels in seen:
-            continue
-        seen.append(labels)
+    found = np.zeros(ways.shape_kji, bool)
+    layers: dict = {}
+    for other in protected_ids(node, segment_id):
+        labels = segmentation.GetSegment(other).GetRepresentation(LABELMAP)
+        if labels is not None:
+            layers.setdefault(labels, []).append(segmentation.GetSegment(other).GetLabelValue())
+    for labels, wanted in layers.items():
         at = box_of_extent(labels.GetExtent())
         scalars = labels.GetPointData().GetScalars()
         if scalars is None or any(one.start >= one.stop for one in at):
             continue
         values = vtk_to_numpy(scalars).reshape([one.stop - one.start for one in at])
-        held = (values != 0) & (values != own.GetLabelValue()) if labels is own_labels else values != 0
+        held = values == wanted[0] if len(wanted) == 1 else np.isin(values, wanted)
         there = Ways(ways.image_to_ras, ways.shape_kji, matrix_of(labels), ways.image_to_lattice_frame)
         found |= there.onto_image(Content.of(held, at))
     return found
 
 
+def protected_ids(node, segment_id: str) -> list[str]:
+    """Ids of the segments that lose no voxel to this one: all others, but for a lesion those that can hold a lesion.
+
+    A lesion of the liver lies inside of the segment "Liver": what becomes of that is the editor's overwrite mode to say.
+    """
+    segmentation = node.GetSegmentation()
+    others = [one for one in segmentation.GetSegmentIDs() if one != segment_id]
+    own = segment_from(segmentation.GetSegment(segment_id), 0, "")
+    if not is_lesion(own.entry):
+        return others
+    return [one for one in others if not can_hold(segment_from(segmentation.GetSegment(one), 0, ""))]
+
+
 def others_stamp(node, segment_id: str) -> tuple:
-    """Changes whenever voxels of any segment may have changed; compares in no time."""
+    """Changes whenever voxels or codes of any segment may have changed; compares in no time."""
     segmentation = node.GetSegmentation()
     found = []
     for index in range(segmentation.GetNumberOfSegments()):
         labels = segmentation.GetNthSegment(index).GetRepresentation(LABELMAP)
-        found.append(None if labels is None else (labels.GetAddressAsString(""), labels.GetMTime()))
+        times = None if labels is None else (labels.GetAddressAsString(""), labels.GetMTime())
+        found.append((times, segmentation.GetNthSegment(index).GetTerminology()))
     return segment_id, tuple(found)
