@@ -32,6 +32,7 @@ from OncoSegmentLib.scene.refine_seats import Seat, Seats, hidden, problem_of
 HIDDEN = "The segment is hidden; show it, or confirm that it shall be changed unseen."
 CHANGED = "The segment, its image or the selection changed while the model worked; its answer was not used."
 UNCHANGED = "Stopped; the segment is as it was."
+PROTECTED = "The click lies in another segment, which is protected; switch the protection off, or click elsewhere."
 MOST_WAITING = 20
 """Clicks that may wait for their turn; more are a mistake."""
 
@@ -285,7 +286,10 @@ class Controller:
         """Protected voxels and part, as they are for the prompts that hold and those that come."""
         prompts = (*(one.prompt for one in seat.session.prompts), *more)
         part = part_of_limit(self.limit, seat.link.volume, seat.session.image, prompts)
-        return {"protected": seat.others(self.protect), "within": part}
+        others = seat.others(self.protect)
+        if any(seat.protects(one) for one in more):
+            raise InputError(PROTECTED)
+        return {"protected": others, "within": part}
 
     def _go_on(self, act: Act, seat: Seat, script: acts.Script, answer) -> None:
         """One step of a script: it ends, or waits for a job."""

@@ -14,6 +14,7 @@ from OncoLib.scene.volumes import ijk_to_ras_of, image_of
 from OncoSegmentLib.refine.history import Placed
 from OncoSegmentLib.refine.prompts import Prompt
 from OncoSegmentLib.refine.protocol import Engine
+from OncoSegmentLib.refine.raster import voxels_of
 from OncoSegmentLib.refine.session import Session
 from OncoSegmentLib.refine.steps import UNCHANGED
 from OncoSegmentLib.scene.refine_limits import others_on_image, others_stamp
@@ -58,6 +59,13 @@ class Seat:
             return UNCHANGED
         self.protected = mask
         return mask
+
+
+    def protects(self, prompt: Prompt) -> bool:
+        """True for a click for the structure in a voxel that must not become part of it."""
+        if self.protected is None or prompt.kind != "point" or not prompt.positive:
+            return False
+        return any(self.protected[tuple(voxel)] for voxel in voxels_of(self.session.image, prompt))
 
 
 class Seats:
