@@ -313,6 +313,17 @@ def test_what_others_painted_since_is_protected_from_the_next_click(reader):
     assert reader.bench.mask("other").sum() == 9
 
 
+def test_what_is_protected_counts_after_a_click_that_was_cancelled_too(slow):
+    slow.bench.segment("other", cube(4, 7, 4, 7, 6, 9))
+    slow.bench.select("own")
+    slow.click((5, 5, 5))
+    slow.controller.cancel()
+    slow.controller.poll()
+    slow.click((5, 5, 5))
+    slow.answer()
+    assert same(slow.own, FIRST & ~cube(4, 7, 4, 7, 6, 9))
+
+
 @pytest.mark.parametrize(
     ("limit", "kept"),
     [

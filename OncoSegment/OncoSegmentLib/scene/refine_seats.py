@@ -12,6 +12,7 @@ from OncoLib.image import Image
 from OncoLib.scene.segmentations import LABELMAP
 from OncoLib.scene.volumes import ijk_to_ras_of, image_of
 from OncoSegmentLib.refine.history import Placed
+from OncoSegmentLib.refine.masks import fingerprint_of
 from OncoSegmentLib.refine.prompts import Prompt
 from OncoSegmentLib.refine.protocol import Engine
 from OncoSegmentLib.refine.raster import voxels_of
@@ -34,6 +35,7 @@ class Seat:
     earlier: tuple[Prompt, ...] = ()
     protected: np.ndarray | None = None
     protected_stamp: tuple = ()
+    protected_sha256: str = ""
 
     @property
     def session(self) -> Session:
@@ -46,20 +48,17 @@ class Seat:
             self.markups.show(self.session.prompts)
 
     def others(self, protect: bool):
-        """What is protected now, `UNCHANGED` when it is what it was."""
+        """What the session must protect now, `UNCHANGED` when it knows: an act that failed did not tell it."""
         if not protect:
-            changed, self.protected, self.protected_stamp = self.protected is not None, None, ()
-            return None if changed else UNCHANGED
-        stamp = others_stamp(self.link.node, self.link.segment_id)
-        if stamp == self.protected_stamp:
+            self.protected, self.protected_stamp, self.protected_sha256 = None, (), ""
+        elif (stamp := others_stamp(self.link.node, self.link.segment_id)) != self.protected_stamp:
+            mask = others_on_image(self.link.node, self.link.segment_id, self.link.ways)
+            if self.protected is None or not np.array_equal(mask, self.protected):
+                self.protected, self.protected_sha256 = mask, fingerprint_of(mask) if mask.any() else ""
+            self.protected_stamp = stamp
+        if self.protected_sha256 == self.session.protects:
             return UNCHANGED
-        mask = others_on_image(self.link.node, self.link.segment_id, self.link.ways)
-        self.protected_stamp = stamp
-        if self.protected is not None and np.array_equal(mask, self.protected):
-            return UNCHANGED
-        self.protected = mask
-        return mask
-
+        return self.protected if self.protected_sha256 else None
 
     def protects(self, prompt: Prompt) -> bool:
         """True for a click for the structure in a voxel that must not become part of it."""
