@@ -87,7 +87,7 @@ def refined_to_file(options, *, progress: Progress, cancel: CancelToken, clock=t
         session = asked(options, prompts, stored, engine, image, told, cancel)
         facts = facts_from(options, stored, session, known, part_of(progress, 0.8, 0.9), cancel)
         sha256 = audit.image_sha256(image)
-        made = provenance(options, stored, document(session, without_paths(used), sha256), started, round(clock() - began, 3))
+        made = provenance(options, stored, document(session, kept_options(used), sha256), started, round(clock() - began, 3))
         found = result_of(session, facts, made)
     cancel.check()
     progress(0.9, "Writing the result")
@@ -184,9 +184,14 @@ def provenance(options, stored: dict | None, told: dict, started: str, seconds: 
     )
 
 
-def without_paths(options: dict) -> dict:
-    """Options as a result keeps them: of a file or folder of this machine its name only, which may hold a user's name."""
-    return {key: Path(value).name if isinstance(value, str) and Path(value).exists() else value for key, value in options.items()}
+NOT_KEPT = ("key", "token", "password", "server", "cache_folder")
+"""Options that say where an engine works or let somebody in, not what it answers: they are in no result."""
+
+
+def kept_options(options: dict) -> dict:
+    """Options as a result keeps them: of a file or folder of this machine the name only, and nothing of `NOT_KEPT`."""
+    plain = {key: value for key, value in options.items() if key not in NOT_KEPT}
+    return {key: Path(value).name if isinstance(value, str) and Path(value).exists() else value for key, value in plain.items()}
 
 
 def read_document(path: Path) -> dict:

@@ -13,6 +13,7 @@ from helpers_cli import run_here
 from helpers_refine import center_ras, scene_of_blocks
 from OncoAppLib.reading import read_segmentation
 from OncoAppLib.refine import joined
+from OncoAppLib.refine_work import kept_options
 from OncoLib.image import Image
 from OncoLib.image_files import read_image, write_image
 from OncoLib.segmentation_files import write_label_maps
@@ -271,12 +272,9 @@ def test_an_empty_mask_is_not_written(folder, tmp_path):
     assert tree(tmp_path) == {}
 
 
-def test_options_that_name_a_folder_are_kept_by_name_only(tmp_path):
-    from OncoAppLib.refine_work import without_paths
-
-    assert without_paths({"weights": str(tmp_path), "window": 40, "model": "sam2.1_tiny"}) == {
-        "weights": tmp_path.name, "window": 40, "model": "sam2.1_tiny",
-    }  # fmt: skip
+def test_no_result_keeps_a_folder_or_a_key(tmp_path):
+    given = {"weights": str(tmp_path), "window": 40, "model": "sam2.1_tiny", "key": "s3cret", "server": "https://gpu.clinic"}
+    assert kept_options(given) == {"weights": tmp_path.name, "window": 40, "model": "sam2.1_tiny"}
 
 
 def test_places_that_begin_with_a_minus_belong_to_their_option():

@@ -122,6 +122,5 @@ class History:
 
     @property
     def bytes(self) -> int:
-        """Memory that the snapshots take: boxes, start masks and protected voxels, each once."""
-        masks = {id(one): one for state in self.states for one in (state.start, state.protected) if one is not None}
-        return sum(len(way.bits) for way in self._ways) + sum(len(one.bits) for one in masks.values())
+        """Of the packed boxes."""
+        return sum(len(way.bits) for way in self._ways)

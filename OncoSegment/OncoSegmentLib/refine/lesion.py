@@ -141,6 +141,9 @@ class Clicked:
 class LesionRound:
     """Lesions of one image, one after the other. Where one is, no other grows.
 
+    An undo in one lesion brings back what it had, also where another one has grown since: then both have those voxels, in
+    two layers of `segmentation`, until the next click in one of them.
+
     known: segmentations on the image's grid that know organs and bones; they say where a lesion lies. protected: voxels that
     no lesion may take, bool `[k, j, i]`, or None. Not thread-safe, as its sessions.
     """

@@ -111,6 +111,45 @@ class Packed:
         return {"shape_kji": list(self.shape_kji), "box": part_as_list(self.box), "deflated_bits": text}
 
 
+class Shelf:
+    """The masks that a session's log names, by fingerprint, packed; the two used last are plain too: start and protected."""
+
+    def __init__(self, shape_kji: tuple[int, int, int]) -> None:
+        self.named: dict[str, Packed] = {}
+        self._shape, self._plain = shape_kji, {}
+
+    def packed(self, mask: np.ndarray | None, what: str) -> Packed | None:
+        """A mask packed, the same object for the same voxels once it is kept; InputError as of `checked_mask`."""
+        if mask is None:
+            return None
+        found = Packed.of(checked_mask(mask, self._shape, what))
+        return self.named.get(found.sha256, found)
+
+    def keep(self, *masks: Packed | None) -> None:
+        """For good."""
+        for one in masks:
+            if one is not None:
+                self.named.setdefault(one.sha256, one)
+
+    def plain(self, mask: Packed | None) -> np.ndarray | None:
+        """The voxels, read-only, the same array as long as it is among those used last."""
+        if mask is None:
+            return None
+        found = self._plain.pop(mask.sha256, None)
+        if found is None:
+            found = mask.mask()
+            found.setflags(write=False)
+        self._plain[mask.sha256] = found
+        while len(self._plain) > 2:
+            del self._plain[next(iter(self._plain))]
+        return found
+
+    @property
+    def bytes(self) -> int:
+        """Of all that is kept packed."""
+        return sum(len(one.bits) for one in self.named.values())
+
+
 def packed(mask: np.ndarray) -> bytes:
     """A bool array as bits in C order, deflated."""
     return zlib.compress(np.packbits(mask).tobytes(), FAST)

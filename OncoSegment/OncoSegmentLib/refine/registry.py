@@ -7,7 +7,7 @@ import importlib.util
 from dataclasses import asdict, dataclass
 from types import ModuleType
 
-from OncoLib.errors import InputError, ModelError
+from OncoLib.errors import InputError, ModelError, OncoError
 from OncoSegmentLib.refine.protocol import Capabilities, Engine
 
 AI = 'in a clone of OncoSegment: pip install ".[ai]"'
@@ -136,7 +136,7 @@ def listed() -> list[dict]:
         if not lacks:
             try:
                 able = asdict(capabilities(name))
-            except (InputError, ModelError) as error:  # such as weights that must be chosen first
+            except OncoError as error:  # such as weights that must be chosen first
                 lacks = str(error)
         found.append({"name": name, "title": one.title, "summary": one.summary, "missing": lacks, "capabilities": able})
     return found

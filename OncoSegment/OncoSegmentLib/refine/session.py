@@ -19,6 +19,7 @@ from OncoSegmentLib.refine.history import Difference, History, Placed, State, di
 from OncoSegmentLib.refine.masks import (
     Fingerprint,
     Packed,
+    Shelf,
     checked_mask,
     checked_part,
     joint,
@@ -49,24 +50,27 @@ class Session:
         within: Part | None = None,
     ) -> None:
         self.engine, self.image = engine, image
-        self.masks: dict[str, Packed] = {}
+        self._shelf = Shelf(image.shape_kji)
         first = State(
-            start=self._packed(start, "the start mask"),
-            protected=self._packed(protected, "the mask of protected voxels"),
+            start=self._shelf.packed(start, "the start mask"),
+            protected=self._shelf.packed(protected, "the mask of protected voxels"),
             within=checked_part(within, image.shape_kji),
         )
         self._mask = np.zeros(image.shape_kji, bool) if first.start is None else first.start.mask()
         self._fingerprint = Fingerprint(self._mask)
         self._history = History(replace(first, fingerprint=self._fingerprint.sha256))
         self._next_id, self._acts, self._has_image = 1, 0, False
-        self._unpacked: dict[str, np.ndarray] = {}
         self._probability: BoxProbability | None = None
-        for one in (first.start, first.protected):
-            self._remember(one)
+        self._shelf.keep(first.start, first.protected)
         begin = {"act": "begin", "engine": engine.name, "start": name_of(first.start), "protected": name_of(first.protected)}
         self.log: list[dict] = [{**begin, "within": part_as_list(first.within), "fingerprint": self.fingerprint}]
 
     # What is known.
+
+    @property
+    def masks(self) -> dict[str, Packed]:
+        """What the log names, by fingerprint: start masks, protected voxels, masks of other tools."""
+        return self._shelf.named
 
     @property
     def mask(self) -> np.ndarray:
@@ -132,7 +136,7 @@ class Session:
     @property
     def memory_bytes(self) -> int:
         """What undo takes: packed boxes and masks; not the present mask, which takes a byte a voxel."""
-        return self._history.bytes
+        return self._history.bytes + self._shelf.bytes
 
     # Acts.
 
@@ -174,7 +178,7 @@ class Session:
         The prompts before stay listed, but engines are asked with later ones only. No act when nothing changed.
         """
         found = checked_mask(mask, self.image.shape_kji, "the edited mask")
-        now = self._packed(found, "the edited mask")
+        now = self._shelf.packed(found, "the edited mask")
         if now.sha256 == self.fingerprint:
             return Change(None)
         state = replace(self._history.present, start=now, since=self._next_id, part=None, notes=())
@@ -270,8 +274,7 @@ class Session:
         change = self._changed(way, (*step.notes, *notes))
         state = replace(step.state.with_answer(part, notes), fingerprint=self.fingerprint)
         self._history.go_on(state, way)
-        for one in step.masks.values():
-            self._remember(one)
+        self._shelf.keep(*step.masks)
         self._next_id = max([self._next_id, *(one.id + 1 for one in state.prompts[-1:])])
         return self._told(step, change, answer)
 
@@ -281,7 +284,7 @@ class Session:
         """The present state with other limits, what the log says of them, and masks that it names."""
         state, facts, masks = self._history.present, {}, ()
         if protected is not UNCHANGED:
-            found = self._packed(protected, "the mask of protected voxels")
+            found = self._shelf.packed(protected, "the mask of protected voxels")
             state, facts["protected"] = replace(state, protected=found), name_of(found)
             masks = () if found is None else (found,)
         if within is not UNCHANGED:
@@ -290,8 +293,7 @@ class Session:
         return state, facts, masks
 
     def _step(self, act: dict, state: State, *, masks: tuple[Packed, ...] = (), content=None, notes=()) -> Step:
-        known = {one.sha256: one for one in masks}
-        step = Step(act, self._acts, state, masks=known, content=content, notes=notes)
+        step = Step(act, self._acts, state, masks=masks, content=content, notes=notes)
         if content is not None or not state.asked:
             return step
         like = self._history.same_question(state)
@@ -299,7 +301,7 @@ class Session:
 
     def _question(self, state: State) -> Question:
         start = state.start if self.capabilities.start else None
-        return Question(state.asked, self._plain(start), self._plain(state.protected), state.within)
+        return Question(state.asked, self._shelf.plain(start), self._shelf.plain(state.protected), state.within)
 
     def _outcome(self, step: Step, answer: Answer | None):
         """What a step brings: part, notes, and a box outside of which nothing changes, with its content."""
@@ -318,7 +320,7 @@ class Session:
         box = joint(present.part, part) if same_start else everything
         if box is None:
             return part, notes, None, None
-        start = self._plain(state.start)
+        start = self._shelf.plain(state.start)
         content = np.zeros([one.stop - one.start for one in box], bool) if start is None else start[box].copy()
         if part is not None:
             content[placed_in(part, box)] = found
@@ -328,7 +330,7 @@ class Session:
         if answer is None:
             raise OncoError("a step that asks an engine was settled without its answer")
         answer = replace(answer, part=checked_part(answer.part, self.image.shape_kji))
-        start, protected = self._plain(state.start), self._plain(state.protected)
+        start, protected = self._shelf.plain(state.start), self._shelf.plain(state.protected)
         return held_to_promise(answer, state, start, protected, takes_start=self.capabilities.start, engine=self.engine.name)
 
     def _move(self, act: dict, state: int) -> Change:
@@ -362,26 +364,3 @@ class Session:
         self._acts += 1
         self.log.append({**step.act, "fingerprint": self.fingerprint})
         return change
-
-    def _packed(self, mask: np.ndarray | None, what: str) -> Packed | None:
-        if mask is None:
-            return None
-        found = Packed.of(checked_mask(mask, self.image.shape_kji, what))
-        return self.masks.get(found.sha256, found)
-
-    def _remember(self, mask: Packed | None) -> None:
-        """A mask that the log names."""
-        if mask is not None:
-            self.masks.setdefault(mask.sha256, mask)
-
-    def _plain(self, mask: Packed | None) -> np.ndarray | None:
-        """The voxels of a packed mask, read-only; the two used last are kept: start and protected."""
-        if mask is None:
-            return None
-        if mask.sha256 not in self._unpacked:
-            while len(self._unpacked) > 1:
-                self._unpacked.pop(next(iter(self._unpacked)))
-            found = mask.mask()
-            found.setflags(write=False)
-            self._unpacked[mask.sha256] = found
-        return self._unpacked[mask.sha256]

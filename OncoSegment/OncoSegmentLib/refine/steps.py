@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -36,7 +35,7 @@ class Change:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """An act that is planned. question: for the engine; None when nothing has to be asked.
+    """An act that is planned. question: for the engine; None when nothing has to be asked. masks: those that the act names.
 
     like: the state whose mask is the answer, because the same was asked for it. moves_to: for undo and redo.
     """
@@ -47,7 +46,7 @@ class Step:
     question: Question | None = None
     like: int | None = None
     moves_to: int | None = None
-    masks: Mapping[str, Packed] = field(default_factory=dict)
+    masks: tuple[Packed, ...] = ()
     content: np.ndarray | None = None
     notes: tuple[str, ...] = ()
 
