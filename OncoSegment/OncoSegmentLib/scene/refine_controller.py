@@ -9,53 +9,33 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from OncoLib.background import RunningJob, Status
 from OncoLib.errors import Cancelled, InputError, OncoError
-from OncoLib.progress import CancelToken, silent
 from OncoLib.scene.regions import parent_to_world
-from OncoSegmentLib.engine.inline import DoneJob
-from OncoSegmentLib.engine.perform import Outcome
 from OncoSegmentLib.refine import acts
 from OncoSegmentLib.refine.prompts import Prompt
-from OncoSegmentLib.refine.protocol import Engine, Question
+from OncoSegmentLib.refine.protocol import Engine
 from OncoSegmentLib.refine.session import Session
 from OncoSegmentLib.scene.refine_limits import Limit, part_of_limit
 from OncoSegmentLib.scene.refine_naming import name_by_place
 from OncoSegmentLib.scene.refine_next import APART_MM, distance_mm, next_lesion
 from OncoSegmentLib.scene.refine_numbers import Numbers, numbers_of
 from OncoSegmentLib.scene.refine_seats import Seat, Seats, hidden, problem_of
-
-HIDDEN = "The segment is hidden; show it, or confirm that it shall be changed unseen."
-CHANGED = "The segment, its image or the selection changed while the model worked; its answer was not used."
-UNCHANGED = "Stopped; the segment is as it was."
-PROTECTED = "The click lies in another segment, which is protected; switch the protection off, or click elsewhere."
-MOST_WAITING = 20
-"""Clicks that may wait for their turn; more are a mistake."""
-
-
-@dataclass(frozen=True, eq=False)
-class Act:
-    """Something that a reader did. what: "add", "remove", "markups", "undo", "redo", "reset", "limits", "next" or "again"."""
-
-    what: str
-    prompt: Prompt | None = None
-    number: int = 0
-    tried: int = 0
-
-
-@dataclass(eq=False)
-class Running:
-    """An act that waits for an engine. stopped: the reader wants it no more."""
-
-    act: Act
-    seat: Seat
-    script: acts.Script
-    job: RunningJob
-    stopped: bool = False
+from OncoSegmentLib.scene.refine_work import (
+    CHANGED,
+    HIDDEN,
+    MOST_WAITING,
+    PROTECTED,
+    UNCHANGED,
+    Act,
+    Running,
+    script_of,
+    started,
+)
 
 
 class Controller:
@@ -263,24 +243,7 @@ class Controller:
             if not changes:
                 seat.show()
                 return
-        self._go_on(act, seat, self._script(act, seat, changes), None)
-
-    def _script(self, act: Act, seat: Seat, changes: list) -> acts.Script:
-        session = seat.session
-        if act.what == "add":
-            return acts.adding(session, act.prompt, **self._limits(seat, act.prompt))
-        if act.what == "remove":
-            return acts.removing(session, act.number)
-        if act.what == "markups":
-            come = [prompt for _number, prompt in changes if prompt is not None]
-            return acts.moving(session, changes, **self._limits(seat, *come))
-        if act.what == "limits":
-            return acts.limiting(session, **self._limits(seat))
-        if act.what == "again":
-            prompts = tuple(one.prompt for one in session.prompts) or seat.earlier
-            return acts.again(session, prompts, **self._limits(seat, *prompts))
-        ways = {"undo": session.undo, "redo": session.redo, "reset": session.reset}
-        return acts.without_asking(ways[act.what], new=act.what == "reset")
+        self._go_on(act, seat, script_of(act, seat, changes, self._limits), None)
 
     def _limits(self, seat: Seat, *more: Prompt) -> dict:
         """Protected voxels and part, as they are for the prompts that hold and those that come."""
@@ -391,15 +354,3 @@ class Controller:
         if self._engine is not None:
             self._engine.close()
             self._engine = None
-
-
-def started(session: Session, question: Question) -> RunningJob:
-    """The job that asks a question: of an engine that works elsewhere, or of one in this process, done at once."""
-    session.prepare()
-    start = getattr(session.engine, "start", None)
-    if start is not None:
-        return start(question)
-    try:
-        return DoneJob(Outcome(session.engine.answer(question, progress=silent, cancel=CancelToken())))
-    except OncoError as error:
-        return DoneJob(Outcome(error=type(error).__name__, message=str(error), exit_code=error.exit_code))
