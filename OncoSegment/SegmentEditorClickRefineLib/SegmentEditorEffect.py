@@ -21,6 +21,7 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         scriptedEffect.name = "Click refine"  # not translated: effects are found by it
         scriptedEffect.title = _("Click refine")
         scriptedEffect.perSegment = True
+        scriptedEffect.requireSegments = False  # the first click begins one
         AbstractScriptedSegmentEditorEffect.__init__(self, scriptedEffect)
         self.controller = self.panel = self.progress = self.pointer = None
         self._shortcuts, self._observed, self._tags = [], None, []
@@ -239,7 +240,8 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         """One look at the job."""
         self.controller.poll()
         if self.controller.busy and self.controller.status is not None:
-            self.progress.show(self.controller.status, log=lambda: self.controller.job.log)
+            job = self.controller.job
+            self.progress.show(self.controller.status, log=lambda: job.log)
         elif not self.controller.busy:
             self._idle()
 

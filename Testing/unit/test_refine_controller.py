@@ -11,6 +11,7 @@ from OncoLib.errors import Cancelled, InputError, ModelError, WorkerError
 from OncoLib.image import Image
 from OncoLib.scene.segmentations import LABELMAP
 from OncoSegmentLib.refine.prompts import Box, Point
+from OncoSegmentLib.refine.protocol import Answer
 from OncoSegmentLib.scene import refine_controller
 from OncoSegmentLib.scene.refine_controller import Controller
 from OncoSegmentLib.scene.refine_limits import Limit
@@ -444,6 +445,7 @@ def test_prompts_that_came_with_the_scene_stay_until_a_new_one_and_can_be_asked_
     again = Reader.__new__(Reader)
     again.bench, again.engine, again.told = bench, Blocks(), []
     again.controller = Controller(bench.hands, lambda: again.engine, lambda text, problem: text and again.told.append(text))
+    assert len(again.controller.earlier) == 2
     again.controller.begin()
     assert len(again.controller.earlier) == 2
     assert len(prompts_in(markups_of(bench.scene, bench.node, "own"))) == 2
@@ -622,3 +624,43 @@ def test_a_lesion_that_a_reader_named_keeps_its_name(reader):
     made.SetName("Mine")
     reader.click((9, 10, 12))
     assert made.GetName() == "Mine"
+
+
+def test_the_first_click_in_an_empty_segmentation_begins_a_segment(reader):
+    bench = reader.bench
+    bench.node.GetSegmentation().RemoveSegment("own")
+    bench.parameters.SetSelectedSegmentID("")
+    reader.click((5, 5, 5))
+    (name,) = bench.node.GetSegmentation().GetSegmentIDs()
+    assert bench.node.GetSegmentation().GetSegment(name).GetName() == "Lesion 1"
+    assert same(bench.mask(name), FIRST)
+
+
+def test_errors_that_nobody_foresaw_are_told_without_their_text_and_end_the_job(slow):
+    slow.click((5, 5, 5))
+    slow.finish(ValueError("/home/Doe^Jane"))
+    assert slow.told == ["The answer could not be read (ValueError)."]
+    slow.click((5, 5, 5))
+
+    def broken():
+        raise OSError("/home/Doe^Jane")
+
+    slow.controller.job.poll = broken
+    slow.controller.poll()
+    assert not slow.controller.busy
+    assert slow.told[1:] == ["The answer could not be read (OSError)."]
+    assert slow.own.sum() == 0
+    slow.click((5, 5, 5))
+    slow.answer()
+    assert same(slow.own, FIRST)
+
+
+def test_an_answer_that_no_engine_may_give_is_told_and_changes_nothing(slow):
+    slow.click((5, 5, 5))
+    slow.answer()
+    slow.click((8, 8, 10))
+    slow.controller.job.work = lambda: Answer((slice(0, 2),) * 3, np.zeros((3, 3, 3), bool))
+    slow.answer()
+    assert "answered" in slow.told[0]
+    assert same(slow.own, FIRST)
+    assert len(slow.controller.prompts) == 1

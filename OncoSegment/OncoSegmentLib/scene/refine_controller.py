@@ -35,6 +35,7 @@ from OncoSegmentLib.scene.refine_work import (
     Running,
     script_of,
     started,
+    unforeseen,
 )
 
 
@@ -89,7 +90,7 @@ class Controller:
     def earlier(self) -> tuple[Prompt, ...]:
         """Prompts of the selected segment that came with the scene, while there is none of this session."""
         seat = self.seats.selected
-        return () if seat is None or seat.session.prompts else seat.earlier
+        return self.seats.saved if seat is None else () if seat.session.prompts else seat.earlier
 
     @property
     def numbers(self) -> Numbers | None:
@@ -178,10 +179,10 @@ class Controller:
         running = self._running
         if running is None:
             return
-        self.status = running.job.poll()
+        self.status, problem = self._looked_at(running)
         if self.status.finished:
             self._running = None
-            self._take(running)
+            self._take(running, problem)
             self._next()
 
     def use(self, make_engine: Callable[[], Engine]) -> None:
@@ -198,6 +199,7 @@ class Controller:
         running, self._running = self._running, None
         if running is not None:
             running.script.close()
+            running.seat.link.forget_redo()
             running.job.cancel()
             running.job.close()
 
@@ -230,7 +232,7 @@ class Controller:
         self._changed()
 
     def _begin(self, act: Act) -> None:
-        if act.what == "next" or (act.what == "add" and self.many and self._on_another(act.prompt)):
+        if act.what == "next" or (act.what == "add" and (self._first() or self.many and self._on_another(act.prompt))):
             next_lesion(self.hands)
         if act.what == "next":
             self.seats.look()
@@ -261,6 +263,10 @@ class Controller:
         except StopIteration as end:
             self._write(seat, end.value)
             return
+        except OncoError:
+            seat.link.forget_redo()  # what was done halfway was taken back
+            seat.show()
+            raise
         try:
             job = started(seat.session, question)
         except BaseException:
@@ -268,13 +274,24 @@ class Controller:
             raise
         self._running, self.status = Running(act, seat, script, job), None
 
-    def _take(self, running: Running) -> None:
-        """The end of a job."""
-        answer = problem = None
+    def _looked_at(self, running: Running) -> tuple[Status, OncoError | None]:
+        """How its job is. Whatever goes wrong there is an end of the job, or it would be looked at forever."""
         try:
-            answer = running.job.result()
+            return running.job.poll(), None
+        except OncoError as error:
+            return Status(None, "", True), error
+        except Exception as error:
+            return Status(None, "", True), unforeseen(error)
+
+    def _take(self, running: Running, problem: OncoError | None) -> None:
+        """The end of a job."""
+        answer = None
+        try:
+            answer = running.job.result() if problem is None else None
         except OncoError as error:
             problem = error
+        except Exception as error:
+            problem = unforeseen(error)
         finally:
             running.job.close()
         if running.stopped or not self._stale(running):
@@ -314,7 +331,7 @@ class Controller:
         """Brings the segment to where the session is. When that is refused, the session comes back to the segment."""
         try:
             notes = seat.link.follow(done.change, self.hands, new=done.new)
-        except InputError:
+        except OncoError:
             seat.link.come_back()
             seat.show()
             raise
@@ -327,6 +344,13 @@ class Controller:
     def _markups_changed(self, seat: Seat) -> None:
         if seat is self.seats.selected and not any(one.what == "markups" for one in self._waiting):
             self._do(Act("markups"))
+
+    def _first(self) -> bool:
+        """True in a segmentation without segments: the first click begins one."""
+        parameters = self.hands.parameters
+        node = parameters.GetSegmentationNode() if parameters else None
+        volume = parameters.GetSourceVolumeNode() if parameters else None
+        return node is not None and volume is not None and node.GetSegmentation().GetNumberOfSegments() == 0
 
     def _on_another(self, prompt: Prompt) -> bool:
         """True for a click inside another lesion than the selected one, by its distance."""

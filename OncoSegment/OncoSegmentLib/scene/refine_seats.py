@@ -20,7 +20,7 @@ from OncoSegmentLib.refine.session import Session
 from OncoSegmentLib.refine.steps import UNCHANGED
 from OncoSegmentLib.scene.refine_limits import others_on_image, others_stamp
 from OncoSegmentLib.scene.refine_link import GONE, SegmentLink, transform_stamp
-from OncoSegmentLib.scene.refine_markups import PromptMarkups, prompts_in
+from OncoSegmentLib.scene.refine_markups import PromptMarkups, markups_of, prompts_in
 
 KEPT = 4
 """Segments whose sessions are kept: each takes a byte for every voxel of the image."""
@@ -79,6 +79,15 @@ class Seats:
     def selected(self) -> Seat | None:
         """The seat of the selected segment, when there is one already."""
         return self._seats.get(self._key())
+
+    @property
+    def saved(self) -> tuple[Prompt, ...]:
+        """Prompts of the selected segment that are markups of the scene, in their order."""
+        parameters = self.hands.parameters
+        node, (_node_id, segment_id) = parameters.GetSegmentationNode() if parameters else None, self._key()
+        if node is None or not segment_id:
+            return ()
+        return tuple(prompt for _number, prompt in prompts_in(markups_of(node.GetScene(), node, segment_id)))
 
     def of_selected(self, engine: Engine) -> Seat:
         """The seat of the selected segment. InputError with one sentence when nothing can be refined."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from OncoLib.background import RunningJob
-from OncoLib.errors import OncoError
+from OncoLib.errors import OncoError, WorkerError
 from OncoLib.progress import CancelToken, silent
 from OncoSegmentLib.engine.inline import DoneJob
 from OncoSegmentLib.engine.perform import Outcome
@@ -74,3 +74,8 @@ def started(session: Session, question: Question) -> RunningJob:
         return DoneJob(Outcome(session.engine.answer(question, progress=silent, cancel=CancelToken())))
     except OncoError as error:
         return DoneJob(Outcome(error=type(error).__name__, message=str(error), exit_code=error.exit_code))
+
+
+def unforeseen(error: Exception) -> WorkerError:
+    """What a reader is told of an error that is none of ours; nothing of its text, which may name files or a patient."""
+    return WorkerError(f"The answer could not be read ({type(error).__name__}).")
