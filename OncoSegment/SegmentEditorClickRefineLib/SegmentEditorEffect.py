@@ -46,7 +46,7 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         return (
             "<html>"
             + _(
-                """Click on a structure; the chosen engine finds it in 3D and the segment follows at once.
+                """Click on a structure; the chosen engine finds it in 3D and the segment follows at once.<br>
                 <p><ul style="margin: 0">
                 <li><b>Left click:</b> this belongs to the structure (slice views and 3D).
                 <li><b>Ctrl + left click:</b> this does not.
