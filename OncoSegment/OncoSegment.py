@@ -44,7 +44,7 @@ class OncoSegment(ScriptedLoadableModule):
 
 
 def registerWithSlicer():
-    """Once Slicer has started: our coded names, our measures in Segment Statistics, the reference patient in Sample Data.
+    """Once Slicer has started: our coded names, measures in Segment Statistics, the effect, the reference patient in Sample Data.
 
     A module that is not there is left out.
     """
@@ -54,11 +54,26 @@ def registerWithSlicer():
 
     load_own_terminology(slicer.modules.terminologies.logic())
     segment_statistics.register()
+    registerEffect()
     try:
         from SampleData import SampleDataLogic
     except ImportError:
         return
     sample_data.register(SampleDataLogic)
+
+
+def registerEffect():
+    """Makes the effect "Click refine" known to the Segment Editor, where there is one."""
+    import os
+
+    try:
+        import qSlicerSegmentationsEditorEffectsPythonQt as effects
+    except ImportError:
+        return
+    effect = effects.qSlicerSegmentEditorScriptedEffect(None)
+    path = os.path.join(os.path.dirname(__file__), "SegmentEditorClickRefineLib", "SegmentEditorEffect.py")
+    effect.setPythonSource(path.replace("\\", "/"))
+    effect.self().register()
 
 
 class OncoSegmentFileReader:

@@ -213,3 +213,26 @@ class QDesktopServices:
         """Notes the address."""
         QDesktopServices.opened.append(url.toString())
         return True
+
+
+class QKeySequence:
+    """Keys by their name."""
+
+    def __init__(self, keys: str) -> None:
+        self.keys = keys
+
+
+class QShortcut(QObject):
+    """A key that a window listens to while its parent is there."""
+
+    properties = {"enabled": True, "autoRepeat": True}
+    signals = ("activated()",)
+
+    def __init__(self, key: QKeySequence, parent) -> None:
+        super().__init__(parent)
+        self._key = key.keys
+
+    def press(self) -> None:
+        """What the reader does; nothing once it was taken away."""
+        if self.enabled and self.parent() is not None:
+            self.activated.emit()

@@ -52,6 +52,13 @@ class QWidget(QObject):
         """Sizes of the letters."""
         return QFontMetrics()
 
+    def window(self) -> QWidget:
+        """The widget at the top."""
+        found = self
+        while isinstance(found.parent(), QObject):
+            found = found.parent()
+        return found
+
     def isWidgetType(self) -> bool:
         """True; layouts and timers have no such method."""
         return True

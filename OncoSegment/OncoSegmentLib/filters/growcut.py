@@ -28,20 +28,28 @@ def grow_cut(
     """
     if values.shape != seeds.shape or (blocked is not None and blocked.shape != values.shape):
         raise InputError(f"values of shape {values.shape} and seeds of {seeds.shape}; wanted one shape")
-    import slicer
-
     # The filter grows nothing out of the outermost voxels of its image: one layer more around everything.
     kept = [image_of(np.pad(one, 1), spacing_kji_mm) for one in (values, seeds.astype(np.uint8, copy=False))]
     barrier = np.ones([size + 2 for size in values.shape], np.uint8)
     barrier[1:-1, 1:-1, 1:-1] = 0 if blocked is None else blocked
     kept.append(image_of(barrier, spacing_kji_mm))
-    work = slicer.vtkImageGrowCutSegment()
+    work = filter_class()()
     work.SetIntensityVolume(kept[0])
     work.SetSeedLabelVolume(kept[1])
     work.SetMaskVolume(kept[2])
     work.SetDistancePenalty(float(distance_penalty))
     work.Update()
     return array_of(work.GetOutput())[1:-1, 1:-1, 1:-1].copy()
+
+
+def filter_class() -> type:
+    """Slicer's class. In a worker of PythonSlicer, without the application, it is in the module's own Python part only."""
+    import slicer
+
+    found = getattr(slicer, "vtkImageGrowCutSegment", None)
+    if found is None:
+        from vtkSlicerSegmentationsModuleLogicPython import vtkImageGrowCutSegment as found
+    return found
 
 
 def image_of(array: np.ndarray, spacing_kji_mm):

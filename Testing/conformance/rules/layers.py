@@ -12,6 +12,9 @@ from conformance.rules.imports import Import, called_name, imports_of, nodes_run
 FLOORS = {"OncoLib": 0, "ModelManagerLib": 1, "OncoSegmentLib": 2, "LongitudinalCompareLib": 3, "OncoAppLib": 4}
 DOOR = FLOORS["OncoAppLib"]
 EFFECT_PACKAGE = "SegmentEditorClickRefineLib"
+EFFECT_BASE = "SegmentEditorEffects"
+"""Slicer's module that holds the base class of effects."""
+
 MODULE_FLOORS = {"ModelManager": 1, "OncoSegment": 2, "LongitudinalCompare": 3}
 
 KINDS = ("core", "filters", "scene", "widgets")
@@ -102,6 +105,8 @@ def reasons_against(place: Room, item: Import) -> list[str]:
     if item.top in MODULE_FLOORS:
         return [f"imports the module file {item.top}"]
     reasons = []
+    if item.top == EFFECT_BASE and place.package == EFFECT_PACKAGE:
+        return []
     if item.top in NEVER[place.kind]:
         reasons.append(f"{place.kind} may not import {item.top}")
     elif item.at_load and item.top not in AT_LOAD[place.kind] and item.top not in sys.stdlib_module_names:
