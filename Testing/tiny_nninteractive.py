@@ -6,6 +6,7 @@ The network is a real `PlainConvUNet` of nnU-Net with 1 + 7 input channels and 2
 
 where z is the image normalized as the package does it. On an image of which a tenth is bright (z = 3) and the rest dark
 (z = -1/3), what is bright becomes part of the answer where a positive prompt lies or lay, and what a negative one covers leaves it.
+With `reach`, a prompt counts for the voxels around it too, by an eightieth of its sum there: answers become thick.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ POSITIVE, NEGATIVE, IMAGE, BIAS = 10.0, -40.0, 4.0, -12.5
 DARK, BRIGHT = 100, 200
 
 
-def build(folder: Path, *, patch=(32, 32, 32), info: dict | None = None, license: str = LICENSE, features: int = 0) -> Path:
+def build(
+    folder: Path, *, patch=(32, 32, 32), info: dict | None = None, license: str = LICENSE, features: int = 0, reach: int = 0
+) -> Path:
     """Writes the model and returns its folder."""
     channels = [IMAGE, POSITIVE, *[POSITIVE, NEGATIVE] * 3]
     made = write_model(
@@ -48,7 +51,29 @@ def build(folder: Path, *, patch=(32, 32, 32), info: dict | None = None, license
     (model / "inference_info.json").write_text(json.dumps({"point_radius": 4, "interaction_decay": 0.98, **(info or {})}))
     if license:
         (model / "LICENSE").write_text(f"{license}\nhttps://creativecommons.org/licenses/by-nc-sa/4.0/\n")
+    if reach:
+        spread(model, reach)
     return model
+
+
+def spread(model: Path, reach: int) -> None:
+    """Lets prompts count for voxels up to so far from them along each axis."""
+    import torch
+
+    plans = json.loads((model / "plans.json").read_text())
+    for chosen in plans["configurations"].values():
+        chosen["architecture"]["arch_kwargs"]["kernel_sizes"][0] = [2 * reach + 1] * 3
+    (model / "plans.json").write_text(json.dumps(plans))
+    path = model / "fold_0" / "checkpoint_final.pth"
+    checkpoint = torch.load(path, weights_only=True)
+    for name, value in checkpoint["network_weights"].items():
+        first, last = ".stages.0." in f".{name}" and "encoder" in name, name.startswith("decoder.stages.0.")
+        if value.ndim == 5 and (first or last) and "transpconv" not in name:
+            grown = torch.nn.functional.pad(value, [reach - 1] * 6)
+            for channel in range(2, 8) if first else ():
+                grown[channel, channel] = 1 / 80
+            checkpoint["network_weights"][name] = grown
+    torch.save(checkpoint, path)
 
 
 def scene(shape=(20, 20, 20)) -> tuple[np.ndarray, np.ndarray]:
