@@ -37,6 +37,7 @@ def main() -> int:
         nnunet_export,
         nodes,
         panel,
+        refine_nninteractive,
         registration,
         scheduler,
         startup,
@@ -48,7 +49,7 @@ def main() -> int:
     )
 
     numbers = (nodes, thresholds, startup, accuracy, measures, surfaces, lesions, registration)
-    networks = (total_segmentator, network_share, network_ways, nnunet_export, panel, warm)
+    networks = (total_segmentator, network_share, network_ways, nnunet_export, panel, warm, refine_nninteractive)
     for module in (*numbers, *networks, engine, scheduler, transfer, models_install):
         for line in module.figures(shared_data(), full=options.full):
             print(line, flush=True)

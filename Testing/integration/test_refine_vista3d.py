@@ -75,7 +75,9 @@ def ask(engine, *prompts, cancel=None, **more) -> np.ndarray:
     return mask
 
 
-@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize(
+    "grid", [one if one == "oblique" else pytest.param(one, marks=pytest.mark.slow) for one in GRIDS]
+)
 def test_clicks_answer_as_monai_s_own_functions(bundle, tmp_path, grid):
     image = ct(GRIDS[grid])
     engine = given(bundle, image)
