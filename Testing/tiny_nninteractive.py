@@ -5,7 +5,7 @@ The network is a real `PlainConvUNet` of nnU-Net with 1 + 7 input channels and 2
     4 z + 10 (previous answer + positive prompts) - 40 (negative prompts) - 12.5
 
 where z is the image normalized as the package does it. On an image of which a tenth is bright (z = 3) and the rest dark
-(z = -1/3), what is bright becomes part of the answer where a positive prompt lies or lay, and what a negative one covers leaves it.
+(z = -1/3), what is bright becomes part of the answer where a positive prompt lies or lay; what a negative one covers leaves it.
 With `reach`, a prompt counts for the voxels around it too, by an eightieth of its sum there: answers become thick.
 """
 
@@ -112,7 +112,7 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def server(model: Path, *options: str, port: int = 0, key: str = "", seconds: float = 90.0) -> Iterator[tuple[str, subprocess.Popen]]:
+def server(model: Path, *options: str, port: int = 0, key: str = "", seconds: float = 90.0) -> Iterator[tuple]:
     """The package's server with the model; yields its address and process."""
     port = port or free_port()
     call = [sys.executable, "-m", "nnInteractive.inference.server.main", "--model-dir", str(model), "--fold", "0"]

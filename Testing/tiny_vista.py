@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,10 @@ import numpy as np
 import tiny_monai
 
 ROI = (32, 32, 32)
-LABELS = {"0": "background", "1": "liver", "2": "kidney", "3": "spleen", "5": "right kidney", "14": "left kidney", "26": "hepatic tumor"}
+LABELS = {
+    "0": "background", "1": "liver", "2": "kidney", "3": "spleen", "5": "right kidney", "14": "left kidney",
+    "26": "hepatic tumor",
+}  # fmt: skip
 LEANING = 0.3
 """Added to the scores, about: random weights alone say no to most clicks."""
 
@@ -51,7 +53,10 @@ def inference(point_window: bool = True, inferer: str = "scripts.inferer.Vista3d
             {"_target_": "EnsureChannelFirstd", "keys": "@image_key"},
             {"_target_": "EnsureTyped", "keys": "@image_key", "device": "@device", "track_meta": True},
             {"_target_": "Spacingd", "keys": "@image_key", "pixdim": "@resample_spacing", "mode": "bilinear"},
-            {"_target_": "CropForegroundd", "keys": "@image_key", "allow_smaller": True, "margin": 10, "source_key": "@image_key"},
+            {
+                "_target_": "CropForegroundd", "keys": "@image_key", "allow_smaller": True, "margin": 10,
+                "source_key": "@image_key",
+            },
             {
                 "_target_": "monai.apps.vista3d.transforms.VistaPreTransformd", "keys": "@image_key", "subclass": "@subclass",
                 "labels_dict": "@labels_dict",
@@ -99,7 +104,7 @@ def build(folder: Path, *, script: bool = False, **options) -> Path:
     return bundle
 
 
-def own_answer(bundle: Path, voxels: np.ndarray, ijk_to_ras, points_ijk, labels, place: Path, label: int = 0, window: bool = True):
+def own_answer(bundle: Path, voxels: np.ndarray, ijk_to_ras, points_ijk, labels, place: Path, label: int = 0, window=True):
     """MONAI's own functions in the order of the zoo's evaluator, from a file, with points in voxels of it: `[k, j, i]`."""
     import nibabel
     import torch
@@ -108,8 +113,16 @@ def own_answer(bundle: Path, voxels: np.ndarray, ijk_to_ras, points_ijk, labels,
     from monai.inferers import sliding_window_inference
     from monai.networks.nets import vista3d132
     from monai.transforms import (
-        CastToTyped, Compose, CropForegroundd, EnsureChannelFirstd, EnsureTyped, Invertd, LoadImaged, Orientationd,
-        ScaleIntensityRanged, Spacingd,
+        CastToTyped,
+        Compose,
+        CropForegroundd,
+        EnsureChannelFirstd,
+        EnsureTyped,
+        Invertd,
+        LoadImaged,
+        Orientationd,
+        ScaleIntensityRanged,
+        Spacingd,
     )  # fmt: skip
 
     nibabel.save(nibabel.Nifti1Image(voxels.transpose(2, 1, 0).astype(np.float32), ijk_to_ras), place / "image.nii.gz")

@@ -56,7 +56,7 @@ def measured(weights: Path, image, prompts, patch: int):
     import tiny_nninteractive as tiny
     from benchmarks.timing import paired, verdict
     from OncoLib.progress import CancelToken, silent
-    from OncoSegmentLib.refine.nninteractive import make
+    from OncoSegmentLib.refine.nninteractive.engine import make
     from OncoSegmentLib.refine.protocol import Question
 
     began = time.perf_counter()
@@ -79,10 +79,11 @@ def measured(weights: Path, image, prompts, patch: int):
     engine.close()
     shape = "x".join(map(str, image.shape_kji))
     yield (
-        f"nnInteractive, warm click on {shape} (CPU, patch {patch}): ours {mine:.3f} s, the package's bare session {theirs:.3f} s,"
-        f" ratio {ratio:.3f} ({verdict(ratio, AIM)}), answers {'identical' if same else 'DIFFERENT'}"
+        f"nnInteractive, warm click on {shape} (CPU, patch {patch}): ours {mine:.3f} s, the package's bare session"
+        f" {theirs:.3f} s, ratio {ratio:.3f} ({verdict(ratio, AIM)}), answers {'identical' if same else 'DIFFERENT'}"
     )
-    yield f"nnInteractive, first click from nothing: ours {first:.2f} s (weights examined and loaded, image given), bare {bare_first:.2f} s"
+    told = "weights examined and loaded, image given"
+    yield f"nnInteractive, first click from nothing: ours {first:.2f} s ({told}), bare {bare_first:.2f} s"
 
 
 class Walk:

@@ -1,4 +1,4 @@
-"""The engine `nninteractive` in this process: the package's own session on a tiny network whose answers follow from arithmetic."""
+"""The engine `nninteractive` in this process: the package's own session on tiny weights whose answers follow from arithmetic."""
 
 from __future__ import annotations
 

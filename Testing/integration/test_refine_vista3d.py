@@ -22,7 +22,7 @@ pytest.importorskip("torch", reason="PyTorch is not installed (extra 'ai'), so i
 import tiny_monai  # noqa: E402
 import tiny_vista as tiny  # noqa: E402
 from OncoSegmentLib.experts.monai_bundle.trust import bundle_sha256  # noqa: E402
-from OncoSegmentLib.refine.monai_points import make  # noqa: E402
+from OncoSegmentLib.refine.monai_points.engine import make  # noqa: E402
 from OncoSegmentLib.warm import models  # noqa: E402
 
 SHAPE = (26, 40, 44)

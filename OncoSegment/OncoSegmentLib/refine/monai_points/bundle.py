@@ -12,7 +12,6 @@ from __future__ import annotations
 import functools
 import inspect
 from dataclasses import dataclass
-from pathlib import Path
 
 from OncoLib.errors import InputError, ModelError
 from OncoSegmentLib.experts.monai_bundle import allowed, config, recipe, trust, weights
@@ -131,9 +130,11 @@ def class_of(bundle: PointBundle, structure: str, last_supported: int) -> int:
     found = names.get(structure.casefold(), int(structure) if structure.isdecimal() else 0)
     if found not in names.values():
         some = ", ".join(list(names)[:4])
-        raise InputError(f"{bundle.model.name} knows no structure {plain_text(structure)!r}; wanted one of its names ({some}, ...) or {NEW}")
+        told = f"{bundle.model.name} knows no structure {plain_text(structure)!r}"
+        raise InputError(f"{told}; wanted one of its names ({some}, ...) or {NEW}")
     if found in bundle.parts:
-        raise InputError(f"{bundle.model.name} takes no clicks for {plain_text(structure)!r}, which stands for several; name one of them")
+        told = f"{bundle.model.name} takes no clicks for {plain_text(structure)!r}"
+        raise InputError(f"{told}, which stands for several; name one of them")
     return found
 
 
@@ -164,7 +165,7 @@ def known_inferer():
 
 
 def inferer_of(bundle: PointBundle, entries):
-    """What answers points: `(bundle, image, network, points, labels, class_vector) -> logits`; ModelError for one that takes none."""
+    """What answers points, `(bundle, image, network, points, labels, class_vector) -> logits`; ModelError for what takes none."""
     if not bundle.recipe.confirmed:
         return known_inferer()
     own = entries.get(config.INFERER)
@@ -173,15 +174,6 @@ def inferer_of(bundle: PointBundle, entries):
         raise ModelError(f"{bundle.model.name} takes no points: its inferer asks for {', '.join(sorted(names)[:6])}")
 
     def infer(_bundle, image, network, points, labels, class_vector):
-        return own(
-            inputs=image, network=network, point_coords=points, point_labels=labels, class_vector=class_vector
-        )
+        return own(inputs=image, network=network, point_coords=points, point_labels=labels, class_vector=class_vector)
 
     return infer
-
-
-def weights_sha256(bundle: PointBundle) -> str:
-    """Of the file of weights."""
-    from ModelManagerLib.checkpoint import file_sha256
-
-    return file_sha256(Path(bundle.recipe.weights))

@@ -15,7 +15,7 @@ from OncoLib.image import Image
 from OncoLib.progress import CancelToken, Progress
 from OncoSegmentLib.experts.monai_bundle import case, config, recipe, trust
 from OncoSegmentLib.experts.monai_bundle.expert import SHA256, quiet
-from OncoSegmentLib.refine.monai_points.bundle import PointBundle, bundle_of, class_of, inferer_of
+from OncoSegmentLib.refine.monai_points.bundle import NEW, PointBundle, bundle_of, class_of, inferer_of
 from OncoSegmentLib.refine.protocol import Answer, Capabilities, Part, Question, usable
 
 NAME = "vista3d"
@@ -191,9 +191,7 @@ def answer_of(mask: np.ndarray, question: Question, notes: tuple[str, ...]) -> A
     used = [np.flatnonzero(mask[limit].any(tuple(other for other in range(3) if other != axis))) for axis in range(3)]
     if not all(len(one) for one in used):
         return empty(question, notes)
-    part: Part = tuple(
-        slice(one.start + int(line[0]), one.start + int(line[-1]) + 1) for one, line in zip(limit, used)
-    )
+    part: Part = tuple(slice(one.start + int(line[0]), one.start + int(line[-1]) + 1) for one, line in zip(limit, used))
     return Answer(part, mask[part].copy(), None, notes)
 
 
@@ -214,8 +212,8 @@ def make(*, weights: str = "", confirm: str = "", structure: str = "", device: s
         raise InputError("what is confirmed is no SHA-256; wanted its 64 letters and digits")
     chosen = device_of(SimpleNamespace(device=device))
     model = model_of(weights or CARD)
-    bundle = bundle_of(model, confirm, chosen)
-    if structure and structure != "new":
+    bundle, structure = bundle_of(model, confirm, chosen), str(structure)  # a command line may have read a number
+    if structure and structure != NEW:
         class_of(bundle, structure, 0)
     return MonaiPoints(bundle, structure=structure, device=chosen, notice=notice_of(model))
 
@@ -228,4 +226,5 @@ def notice_of(model) -> str:
     from ModelManagerLib.work import card_named
 
     license = card_named(model.card, store_root()).license
-    return f"Weights {model.card}: {license.title}." + (" They may not be used commercially." if license.commercial is False else "")
+    limit = " They may not be used commercially." if license.commercial is False else ""
+    return f"Weights {model.card}: {license.title}.{limit}"

@@ -231,15 +231,16 @@ def make(
     if server:
         from OncoSegmentLib.refine.nninteractive.remote import RemoteHost
 
-        if weights or fold:
+        if weights or str(fold):
             raise InputError("an nnInteractive server has weights of its own; leave weights and fold out, or the server")
-        return NnInteractive(RemoteHost(server, key, without_tls=without_tls, accepted=license, autozoom=autozoom))
+        return NnInteractive(RemoteHost(server, str(key), without_tls=without_tls, accepted=license, autozoom=autozoom))
     from OncoSegmentLib.refine.nninteractive.local import LocalHost
     from OncoSegmentLib.refine.nninteractive.weights import weights_of
 
     if key or without_tls:
         raise InputError("a key and a connection without TLS belong to an nnInteractive server; name one, or leave them out")
     try:
-        return NnInteractive(LocalHost(weights_of(weights, fold, license), device=device, autozoom=autozoom))
+        found = weights_of(weights, str(fold), license)  # a command line may have read a number
+        return NnInteractive(LocalHost(found, device=device, autozoom=autozoom))
     except OSError as error:
         raise OncoError(f"the weights of nnInteractive cannot be read ({type(error).__name__})") from error

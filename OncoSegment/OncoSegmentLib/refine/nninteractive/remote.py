@@ -40,7 +40,9 @@ class RemoteHost:
     Connects at once: WorkerError when nobody answers, ModelError for a license that was not accepted or a key that is refused.
     """
 
-    def __init__(self, server: str, key: str = "", *, without_tls: bool = False, accepted: str = "", autozoom: bool = True) -> None:
+    def __init__(
+        self, server: str, key: str = "", *, without_tls: bool = False, accepted: str = "", autozoom: bool = True
+    ) -> None:
         require_client()
         self.address = checked_address(server, without_tls)
         self._key = key or key_of(self.address)
@@ -192,7 +194,8 @@ class RemoteHost:
             self._leave()
             return SessionGone()
         self._leave()
-        return WorkerError(f"The nnInteractive server at {self.place} gave an answer that cannot be read ({type(error).__name__}).")
+        kind = type(error).__name__
+        return WorkerError(f"The nnInteractive server at {self.place} gave an answer that cannot be read ({kind}).")
 
     def _refused(self, code: int) -> OncoError:
         if code in (401, 403):
@@ -212,7 +215,8 @@ def checked_address(server: str, without_tls: bool) -> str:
     if not whole:
         raise InputError("the nnInteractive server has no address that can be used; wanted one like https://host:1527")
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise InputError(f"the address of the nnInteractive server holds more than host and port; its key belongs into {VARIABLE}")
+        told = "the address of the nnInteractive server holds more than host and port"
+        raise InputError(f"{told}; its key belongs into {VARIABLE}")
     if parts.scheme == "http" and not without_tls and not is_loopback(parts.hostname):
         raise InputError(
             f"the nnInteractive server {parts.netloc} is asked without TLS: everybody on the network could read the image and the"
