@@ -52,21 +52,27 @@ class LocalHost:
         self.close()
         cancel.check()
         require_memory(voxels.shape, self._weights.folder, self._device, self._autozoom)
-        progress(0.0, "Loading the network")
-        with self._own_errors():
-            artifacts = self._held.enter_context(leased(self._weights, self._device))
-            cancel.check()
-            progress(0.5, "Giving nnInteractive the image")
-            with quiet():
-                session = new_session(self._device, self._autozoom)
-                session.initialize_from_loaded_artifacts(artifacts)
-                session.set_image(voxels[None])
-                session.preprocess_future.result()  # in a thread of the package; here its errors are told
-                self.buffer = np.zeros(voxels.shape, np.uint8)
-                session.set_target_buffer(self.buffer)
-        self._session = session
-        self.thickness = tuple(float(one) for one in session.preferred_scribble_thickness)
+        try:
+            with self._own_errors():
+                self._begin_with(voxels, progress, cancel)
+        except BaseException:
+            self.close()
+            raise
         progress(1.0, "nnInteractive has the image")
+
+    def _begin_with(self, voxels: np.ndarray, progress: Progress, cancel: CancelToken) -> None:
+        progress(0.0, "Loading the network")
+        artifacts = self._held.enter_context(leased(self._weights, self._device))
+        cancel.check()
+        progress(0.5, "Giving nnInteractive the image")
+        with quiet():
+            self._session = session = new_session(self._device, self._autozoom)
+            session.initialize_from_loaded_artifacts(artifacts)
+            session.set_image(voxels[None])
+            session.preprocess_future.result()  # in a thread of the package; here its errors are told
+            self.buffer = np.zeros(voxels.shape, np.uint8)
+            session.set_target_buffer(self.buffer)
+        self.thickness = tuple(float(one) for one in session.preferred_scribble_thickness)
 
     def begin(self, start: np.ndarray | None, *, refined: bool, cancel: CancelToken):
         """Forgets all prompts. start: bool, the mask to begin with; refined: the network improves it at once. The box touched."""
@@ -205,7 +211,7 @@ def load(folder: Path, fold: str, device: str) -> dict:
         version = " ".join(str(error).split())[:200] if "requires" in str(error) else ""
         why = version or f"{type(error).__name__}: damaged, incomplete, or of another version of nnInteractive"
         raise ModelError(f"{folder.name} cannot be loaded as weights of nnInteractive ({why})") from error
-    artifacts["network"].eval()
+    artifacts["network"].eval()  # the package leaves it as it was made; with dropout no answer would come twice
     return artifacts
 
 
