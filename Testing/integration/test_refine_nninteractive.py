@@ -424,7 +424,10 @@ def test_the_image_is_not_changed_and_nothing_is_printed(model, capfd):
 
 
 def test_too_little_memory_is_told_before(model):
-    memory.require_memory((100, 100, 100), model, "cpu", True, free_gb=64.0)
+    assert memory.require_memory((100, 100, 100), model, "cpu", True, free_gb=64.0) == ()
+    usual, most = (memory.need_bytes((100, 100, 100), model, "cpu", zoom) / 1e9 for zoom in (False, True))
+    (note,) = memory.require_memory((100, 100, 100), model, "cpu", True, free_gb=(usual + most) / 2)
+    assert note.startswith(f"nnInteractive may need about {most:.1f} GB of memory for this image; this machine has")
     with pytest.raises(ModelError, match=r"needs about [0-9.]+ GB of memory for this image; this machine has 1.5 free: cut"):
         memory.require_memory((1000, 512, 512), model, "cpu", True, free_gb=1.5)
     least = 512 * 512 * 300 * (4 + 2 * 8 + 1)
@@ -516,7 +519,7 @@ def test_weights_of_the_store_need_no_second_acceptance(model, tmp_path, monkeyp
         "license": "cc-by-nc-sa-4.0", "marks": {}, "sources": [], "place": "files/our-clicks", "modality": "any",
     }  # fmt: skip
     (root / "catalog.json").write_text(json.dumps({"schema": 1, "cards": [row]}))
-    with pytest.raises(ModelError, match="our-clicks"):
+    with pytest.raises(ModelError, match="our-clicks are not installed; `oncosegment models install our-clicks`"):
         make(weights="our-clicks", device="cpu")
     from ModelManagerLib.user_catalog import whole_catalog
 

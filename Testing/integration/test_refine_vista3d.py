@@ -91,13 +91,17 @@ def test_clicks_answer_as_monai_s_own_functions(bundle, tmp_path, grid):
     engine.close()
 
 
-@pytest.mark.parametrize("structure, label", [("Liver", 1), ("26", 26), ("new", 133)])
+@pytest.mark.parametrize(
+    "structure, label",
+    [("26", 26), pytest.param("Liver", 1, marks=pytest.mark.slow), pytest.param("new", 133, marks=pytest.mark.slow)],
+)
 def test_a_structure_is_told_to_the_network(bundle, tmp_path, structure, label):
     found = ask(given(bundle, structure=structure), point(CLICK))
     wanted = tiny.own_answer(bundle, IMAGE.voxels, IMAGE.ijk_to_ras, [CLICK[::-1]], [1], tmp_path, label)
     np.testing.assert_array_equal(found, wanted)
 
 
+@pytest.mark.slow
 def test_a_bundle_without_point_windows_looks_everywhere(tmp_path):
     bundle = tiny.build(tmp_path, point_window=False)
     found = ask(given(bundle), point(CLICK))
@@ -151,13 +155,25 @@ def test_options_and_images_that_do_not_fit_are_told(bundle):
         make(weights=str(bundle), structure="kidney", device="cpu")
     with pytest.raises(InputError, match="is for CT and the image is MR"):
         given(bundle, Image(IMAGE.voxels, IMAGE.ijk_to_ras, modality="MR"))
-    with pytest.raises(ModelError, match="monai-vista3d"):
-        make(device="cpu")  # not installed
+    with pytest.raises(ModelError, match="monai-vista3d are not installed; `oncosegment models install monai-vista3d`"):
+        make(device="cpu")
 
 
 def test_a_bundle_without_points_is_told(tmp_path):
     with pytest.raises(ModelError, match="takes no points"):
         make(weights=str(tiny_monai.labels_bundle(tmp_path / "plain")), device="cpu")
+
+
+def test_too_little_memory_is_told_before(bundle, monkeypatch):
+    monkeypatch.setattr("ModelManagerLib.environment.free_memory_gb", lambda: 0.5)
+    with pytest.raises(ModelError, match="Tiny bundle needs about [0-9.]+ GB of memory .*; this machine has 0.5 free"):
+        given(bundle)
+
+
+def test_an_image_that_nobody_called_ct_is_taken_on_trust_and_told(bundle):
+    engine = given(bundle, Image(IMAGE.voxels, IMAGE.ijk_to_ras))
+    answer = engine.answer(Question((point(OTHER, False),)), progress=silent, cancel=CancelToken())
+    assert answer.notes[0] == "Tiny bundle is for CT; that this image is one was not said."
 
 
 # Trust

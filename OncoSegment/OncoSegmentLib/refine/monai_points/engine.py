@@ -16,11 +16,15 @@ from OncoLib.progress import CancelToken, Progress
 from OncoSegmentLib.experts.monai_bundle import case, config, recipe, trust
 from OncoSegmentLib.experts.monai_bundle.expert import SHA256, quiet
 from OncoSegmentLib.refine.monai_points.bundle import NEW, PointBundle, bundle_of, class_of, inferer_of
+from OncoSegmentLib.refine.nninteractive.memory import require_free
 from OncoSegmentLib.refine.protocol import Answer, Capabilities, Part, Question, usable
 
 NAME = "vista3d"
 CARD = "monai-vista3d"
 ADVICE = "cut the image to the part that matters, or use a machine with more"
+COPIES = 6
+"""Arrays of single precision that are there at once: image, its padded copy, scores, their count, mask, what is brought back."""
+
 NO_POSITIVE = "There is no positive point in what the model sees, so it finds nothing."
 
 
@@ -45,7 +49,7 @@ class MonaiPoints:
         cancel.check()
         if self._bundle.recipe.confirmed:
             require_worker(self._bundle.model.name)
-        check_image(image, self._bundle)
+        trusted = check_image(image, self._bundle)
         progress(0.0, "Loading the network")
         with freed_on_out_of_memory(ADVICE), own_errors(self._bundle.model.name, "MONAI"), threads_kept(), quiet():
             self._load()
@@ -54,8 +58,9 @@ class MonaiPoints:
             data = image.voxels[None].astype(np.float32)
             self._prepared = self._steps.before(case.inputs(self._steps, data, image.ijk_to_ras))
             self._key = case.IMAGE if case.IMAGE in self._prepared else self._steps.keys[0]
+            require_free(self._bundle.model.name, self._need_bytes(image), ADVICE)
         self._class = class_of(self._bundle, self._structure, int(self._network.point_head.last_supported))
-        self._image = image
+        self._image, self._trusted = image, trusted
         progress(1.0, "The image is prepared")
 
     def answer(self, question: Question, *, progress: Progress, cancel: CancelToken) -> Answer:
@@ -69,6 +74,7 @@ class MonaiPoints:
         if question.start is not None:
             raise InputError("this engine takes no start mask")
         points, labels, notes = self._points(question)
+        notes = (*self._trusted, *notes)
         if not any(labels):
             return empty(question, (*notes, NO_POSITIVE) if question.prompts else notes)
         cancel.check()
@@ -99,6 +105,19 @@ class MonaiPoints:
         self._network = self._held.enter_context(leased(self._bundle, self._device))
         if not hasattr(self._network, "point_head"):
             raise ModelError(f"{made.model.name}: its network has no part for points (point_head)")
+
+    def _need_bytes(self, image: Image) -> int:
+        """Predicted highest memory of this process: features of one look on the processor, image, scores and mask.
+
+        Counted in MONAI 1.6.1's point window (two arrays of the prepared image beside it) and way back; not measured on the
+        published weights. What a GPU needs is not predicted.
+        """
+        from ModelManagerLib.predict import ACTIVATIONS, BASE_BYTES, SINGLE, voxels
+
+        features = self._network.point_head.class_embeddings.embedding_dim
+        looking = ACTIVATIONS * features * voxels(self._bundle.roi) if self._device == "cpu" else 0
+        prepared = voxels(self._prepared[self._key].shape[1:])
+        return BASE_BYTES + SINGLE * (looking + COPIES * max(prepared, voxels(image.shape_kji)))
 
     def _points(self, question: Question) -> tuple[np.ndarray, list[int], tuple[str, ...]]:
         """Places `[n, 3]` in voxels of the prepared image and labels, 1 or 0, of the points that lie in it."""
@@ -168,13 +187,15 @@ def leased(bundle: PointBundle, device: str):
     return weights.leased(key, made.weights, device, build, made.model.name, made.confirmed)
 
 
-def check_image(image: Image, bundle: PointBundle) -> None:
-    """InputError for an image of another kind than the model's."""
+def check_image(image: Image, bundle: PointBundle) -> tuple[str, ...]:
+    """InputError for an image of another kind than the model's; a sentence where nobody said what it is."""
     if len(bundle.model.channels) != 1:
         raise ModelError(f"{bundle.model.name} takes {len(bundle.model.channels)} images; clicks are answered on one")
     wanted = bundle.model.modality
     if wanted and image.modality and image.modality != wanted:
         raise InputError(f"{bundle.model.name} is for {wanted} and the image is {image.modality}")
+    told = f"{bundle.model.name} is for {wanted}; that this image is one was not said."
+    return () if image.modality or not wanted else (told,)
 
 
 def empty(question: Question, notes: tuple[str, ...]) -> Answer:
@@ -211,11 +232,27 @@ def make(*, weights: str = "", confirm: str = "", structure: str = "", device: s
     if confirm and not SHA256.fullmatch(confirm):
         raise InputError("what is confirmed is no SHA-256; wanted its 64 letters and digits")
     chosen = device_of(SimpleNamespace(device=device))
+    require_installed(weights or CARD)
     model = model_of(weights or CARD)
     bundle, structure = bundle_of(model, confirm, chosen), str(structure)  # a command line may have read a number
     if structure and structure != NEW:
         class_of(bundle, structure, 0)
     return MonaiPoints(bundle, structure=structure, device=chosen, notice=notice_of(model))
+
+
+def require_installed(weights: str) -> None:
+    """ModelError that says what to do, for a card that is not there."""
+    from pathlib import Path
+
+    from ModelManagerLib import store
+    from ModelManagerLib.store_places import store_root
+    from ModelManagerLib.work import card_named
+
+    if not Path(weights).is_absolute() and store.state(card_named(weights, store_root())) == "missing":
+        raise ModelError(
+            f"the weights {weights} are not installed; `oncosegment models install {weights}` brings them and shows their"
+            " license, or name a folder of your own (weights)"
+        )
 
 
 def notice_of(model) -> str:

@@ -65,13 +65,14 @@ class NnInteractive:
         self._host, self.capabilities = host, host.capabilities
         self._image: Image | None = None
         self._told: Told | None = None
+        self._first_notes: tuple[str, ...] = ()
 
     def set_image(self, image: Image, *, progress: Progress, cancel: CancelToken) -> None:
         """Takes the image; InputError for one without contrast or with values that are no numbers."""
         self._told = self._image = None
         require_values(image)
         self._host.set_image(image.voxels, progress=progress, cancel=cancel)
-        self._image = image
+        self._image, self._first_notes = image, self._host.notes
 
     def answer(self, question: Question, *, progress: Progress, cancel: CancelToken) -> Answer:
         """The mask for a question; see `protocol.Engine`."""
@@ -119,7 +120,8 @@ class NnInteractive:
                 self._told = None
             raise
         cancel.check()
-        return self._found(question, notes)
+        first, self._first_notes = self._first_notes, ()
+        return self._found(question, (*first, *notes))
 
     def _tell(self, question: Question, wanted, progress: Progress, cancel: CancelToken) -> None:
         """Brings the session to where it has been told all of the question."""

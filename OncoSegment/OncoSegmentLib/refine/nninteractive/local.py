@@ -30,7 +30,7 @@ class LocalHost:
     """One session of the package.
 
     buffer: uint8 `[k, j, i]`, what it has segmented. whole: after an error, the session is as it was before the failed step.
-    thickness: voxels along k, j, i, the width of scribbles in training.
+    thickness: voxels along k, j, i, the width of scribbles in training. notes: sentences that go with the first answer.
     """
 
     def __init__(self, weights: Weights, *, device: str, autozoom: bool) -> None:
@@ -42,7 +42,7 @@ class LocalHost:
         self.capabilities = capabilities_of(supported, start, weights.notice)
         self._refines = bool(info.get("supports_zero_shot_label_refinement", True))
         self.thickness = USUAL_THICKNESS
-        self.whole, self.buffer = False, None
+        self.whole, self.buffer, self.notes = False, None, ()
         self._weights, self._autozoom, self._session = weights, autozoom, None
         self._device = device_of(SimpleNamespace(device=device))
         self._held = contextlib.ExitStack()
@@ -51,7 +51,7 @@ class LocalHost:
         """A session on this image; what was there before is let go."""
         self.close()
         cancel.check()
-        require_memory(voxels.shape, self._weights.folder, self._device, self._autozoom)
+        self.notes = require_memory(voxels.shape, self._weights.folder, self._device, self._autozoom)
         try:
             with self._own_errors():
                 self._begin_with(voxels, progress, cancel)

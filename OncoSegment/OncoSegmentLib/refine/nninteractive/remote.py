@@ -47,7 +47,7 @@ class RemoteHost:
         self.address = checked_address(server, without_tls)
         self._key = key or key_of(self.address)
         self._autozoom, self._session, self.buffer = autozoom, None, None
-        self.whole = False
+        self.whole, self.notes = False, ()
         self._caller = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="nninteractive")
         try:
             self._connect(CancelToken())

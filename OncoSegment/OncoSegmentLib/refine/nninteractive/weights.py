@@ -65,6 +65,11 @@ def of_card(card_id: str, fold: str, accepted: str, root: Path | None) -> Weight
     card = card_named(card_id, root)
     if card.engine != ENGINE:
         raise InputError(f"{card_id} is no nnInteractive model but for {card.engine}; wanted one of the engine {ENGINE}")
+    if store.state(card, root) == "missing":
+        raise ModelError(
+            f"the weights {card_id} are not installed; `oncosegment models install {card_id}` brings them and shows their"
+            " license, or name a folder of your own (weights)"
+        )
     folder = store.where(card, root)
     if is_damaged(folder, root):
         raise ModelError(f"the weights of {card_id} are damaged; install or import them again")
