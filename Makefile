@@ -106,7 +106,7 @@ $(VENV)/.installed-ai: pyproject.toml Makefile
 
 $(VENV)/.installed-dev: pyproject.toml Makefile
 	$(call install-torch)
-	$(VENV)/bin/python -m pip install --quiet --constraint $(VENV)/constraints.txt --editable '.[dev,ai,keyring,cluster]'
+	$(VENV)/bin/python -m pip install --quiet --constraint $(VENV)/constraints.txt --editable '.[dev,ai,nninteractive,keyring,cluster]'
 	$(VENV)/bin/python Testing/tools/heal_torchvision.py
 	touch $@ $(VENV)/.installed $(VENV)/.installed-ai
 

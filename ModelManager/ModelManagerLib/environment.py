@@ -20,6 +20,7 @@ PACKAGES = (
     "TotalSegmentator",
     "nnunetv2",
     "monai",
+    "nninteractive",
     "antspyx",
     "reportlab",
 )

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 NETWORKS = frozenset(
     "UNet BasicUNet BasicUNetPlusPlus DynUNet AttentionUnet VNet HighResNet SegResNet SegResNetVAE SegResNetDS UNETR SwinUNETR"
-    " DiNTS TopologyInstance".split()
+    " DiNTS TopologyInstance vista3d132".split()
 )
 BLOCKS = frozenset(("Convolution", "ResidualUnit"))
 LAYERS = frozenset(

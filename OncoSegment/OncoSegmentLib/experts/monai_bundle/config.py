@@ -137,7 +137,7 @@ def from_memory(document: dict, folder: Path, device: str) -> Config:
 def followed(data: dict, value):
     """The part that a reference names in the end; the value itself when it is none."""
     for _ in range(DEEPEST):
-        name = reference_of(value)
+        name = reference_of(value[1:].strip() if isinstance(value, str) and value.startswith("$") else value)  # "$@steps " too
         if not name:
             return value
         value = data
