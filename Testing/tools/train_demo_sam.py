@@ -18,13 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from demo_training import HELD_OUT, LICENSE, MODELS, TRAINING, compared, finish, half, seeded, summary, written
+from demo_training import LICENSE, MODELS, TRAINING, finish, half, seeded, written
 
 from OncoLib.image import Image
 from OncoLib.phantom.regions import mask_of
 from OncoLib.phantom.variation import varied_brain, varied_scan
 from OncoSegmentLib.refine.sam.sam2_config import built, for_size
-from OncoSegmentLib.refine.sam.sam2_predictor import predictor_class
 from OncoSegmentLib.refine.sam.stack import Stack, stack_of
 from OncoSegmentLib.refine.sam.views import View, around, extent_mm, whole
 from OncoSegmentLib.refine.sam.windows import Window, window_at
@@ -69,8 +68,8 @@ CHANGES = {
 
 LESIONS = ("lung_nodule", "liver_metastasis", "vertebra_metastasis", "brain_neoplasm")
 ORGANS = (
-    "liver", "lung", "spleen", "kidney", "heart", "aorta", "stomach", "urinary_bladder", "pancreas", "gallbladder", "brain_lesion",
-    "brain_ventricle",
+    "liver", "lung", "spleen", "kidney", "heart", "aorta", "stomach", "urinary_bladder", "pancreas", "gallbladder",
+    "brain_lesion", "brain_ventricle",
 )  # fmt: skip
 BONES = ("vertebra_t", "vertebra_l", "hip_bone", "femur", "sacrum")
 KINDS = (LESIONS, ORGANS, BONES)
@@ -86,7 +85,7 @@ LEAST_PIXELS = 6
 
 @dataclass(frozen=True, eq=False)
 class Structure:
-    """One structure of a case. mask: of the box of its stack. others: what lies in it and is something else, where no click goes."""
+    """One structure of a case. mask: of the box of its stack. others: what lies in it and is something else: no click there."""
 
     case: Volume
     kind: int
@@ -332,7 +331,8 @@ def followed(network, data: dict):
         outputs["non_cond_frame_outputs" if at else "cond_frame_outputs"][at] = out
         masks = data["masks"][at]
         there = (masks.amax((1, 2, 3)) > 0.5).float()[:, None]
-        total = total + loss_of(out["pred_masks"], masks) + 0.3 * binary_cross_entropy_with_logits(out["object_score_logits"], there)
+        seen = binary_cross_entropy_with_logits(out["object_score_logits"], there)
+        total = total + loss_of(out["pred_masks"], masks) + 0.3 * seen
     return total / frames
 
 
@@ -368,8 +368,8 @@ README = """# Demonstration network of click refinement
 
 **For demonstration only. Trained on digital patients only; never for patients.**
 
-A small SAM 2.1 (the classes of the package sam2, with smaller numbers, see `network.json`) that segments what is clicked or boxed in
-slices, and follows it through them. It was trained on varied digital patients of OncoSegment (ellipsoids with noise) by
+A small SAM 2.1 (the classes of the package sam2, with smaller numbers, see `network.json`) that segments what is clicked or
+boxed in slices, and follows it through them. It was trained on varied digital patients of OncoSegment (ellipsoids with noise) by
 `Testing/tools/train_demo_sam.py`, which also wrote `evaluation.json`: its Dice on other digital patients after one click each.
 These figures say nothing about images of people.
 

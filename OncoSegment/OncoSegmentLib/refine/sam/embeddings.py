@@ -20,12 +20,14 @@ DISK_BYTES = 8_000_000_000
 class Embeddings:
     """Feature maps by key.
 
-    budget_bytes: of memory; what is larger by itself is given but not kept. folder: None for no disk, else a folder of the user's
-    own, which is made private (mode 700): what a network saw can be guessed from features. computed, read: how often features were
-    made, and taken from the disk. half: in half precision, which halves both; the same masks but for a few voxels.
+    budget_bytes: of memory; what is larger by itself is given but not kept. folder: None for no disk, else a folder of the
+    user's own, which is made private (mode 700): what a network saw can be guessed from features. computed, read: how often
+    features were made, and taken from the disk. half: in half precision, which halves both; the same masks but for few voxels.
     """
 
-    def __init__(self, budget_bytes: int = MEMORY_BYTES, folder: Path | None = None, disk_bytes: int = DISK_BYTES, half: bool = True) -> None:
+    def __init__(
+        self, budget_bytes: int = MEMORY_BYTES, folder: Path | None = None, disk_bytes: int = DISK_BYTES, half: bool = True
+    ) -> None:
         self._half = half
         self.budget_bytes, self.disk_bytes = int(budget_bytes), int(disk_bytes)
         self.folder = None if folder is None else private(Path(folder))

@@ -137,7 +137,7 @@ class SamEngine:
         slice; endless where it is not wanted."""
         if not self._zoom:
             return float("inf")
-        number, one = next((item for item in asked.slices.items() if item[1].positive or was.holds(item[0])))
+        number, one = next(item for item in asked.slices.items() if item[1].positive or was.holds(item[0]))
         if one.box is not None:
             x0, y0, x1, y1 = one.box
             return max((x1 - x0 + 1) * stack.spacing_mm[2], (y1 - y0 + 1) * stack.spacing_mm[1])
@@ -245,10 +245,10 @@ def make(
 ) -> SamEngine:
     """The engine with a model's weights.
 
-    model: id of an installed card, or an absolute path (see `models.source_of`, and `like`). device: auto, cpu or cuda. axis: of
-    `stack.AXES`, or auto. window: auto, a name of `windows.WINDOWS`, or level and width. strategy: memory (SAM 2.1 only), neighbors, or
-    auto. zoom: a small structure is seen in a part of the slice. cache_mb: features kept in memory, 10^6 bytes; cache_folder: a folder
-    of the user's own where they are kept too, "" for none.
+    model: id of an installed card, or an absolute path (see `models.source_of`, and `like`). device: auto, cpu or cuda. axis:
+    of `stack.AXES`, or auto. window: auto, a name of `windows.WINDOWS`, or level and width. strategy: memory (SAM 2.1 only),
+    neighbors, or auto. zoom: a small structure is seen in a part of the slice. cache_mb: features kept in memory, 10^6 bytes;
+    cache_folder: a folder of the user's own where they are kept too, "" for none.
     """
     from OncoSegmentLib.refine.sam import models
 

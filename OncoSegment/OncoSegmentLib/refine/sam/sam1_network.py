@@ -14,7 +14,8 @@ MEAN, DEVIATION = (123.675 / 255, 116.28 / 255, 103.53 / 255), (58.395 / 255, 57
 class Sam1Network:
     """A `Sam` of segment_anything, or of a package with the same parts, with its weights.
 
-    boxes_only: as MedSAM, which takes nothing but boxes, and pictures from 0 to 1 as they are (MedSAM_Inference.py of its repository).
+    boxes_only: as MedSAM, which takes nothing but boxes, and pictures from 0 to 1 as they are (MedSAM_Inference.py of its
+    repository).
     """
 
     memory = False

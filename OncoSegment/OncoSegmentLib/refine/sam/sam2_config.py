@@ -17,8 +17,8 @@ SET = {
     f"{DECODER}.dynamic_multimask_stability_thresh": 0.98,
     "add_all_frames_to_correct_as_cond": True,
 }
-"""As the package's `build_sam2_video_predictor` sets it, but that small holes are not filled, for which it has code for CUDA only.
-The last: a slice that was corrected counts as much as the first one, as in the training of MedSAM2's configuration."""
+"""As the package's `build_sam2_video_predictor` sets it, but that small holes are not filled, for which it has code for CUDA
+only. The last: a slice that was corrected counts as much as the first one, as in the training of MedSAM2's configuration."""
 
 
 def for_size(size: int) -> dict:

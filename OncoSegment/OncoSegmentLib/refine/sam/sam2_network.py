@@ -42,8 +42,8 @@ def spread(logits, rows: int, columns: int) -> np.ndarray:
 class Sam2Network:
     """A predictor with its weights.
 
-    name, sha256: of the weights. size: pixels of a picture's side. kinds: of prompts in a slice. chained: which of box, point and mask
-    a slice is told of the one before, where slices are followed without memory. memory: True, it follows by memory.
+    name, sha256: of the weights. size: pixels of a picture's side. kinds: of prompts in a slice. chained: which of box, point
+    and mask a slice is told of the one before, where slices are followed without memory. memory: True, it follows by memory.
     """
 
     kinds = ("point", "box")
@@ -117,7 +117,8 @@ class Sam2Network:
 
         device = self.predictor.device
         points, labels = prompts.as_points()
-        return torch.tensor(points, dtype=torch.float32, device=device)[None], torch.tensor(labels, dtype=torch.int32, device=device)[None]
+        places = torch.tensor(points, dtype=torch.float32, device=device)
+        return places[None], torch.tensor(labels, dtype=torch.int32, device=device)[None]
 
 
 def within(prior):

@@ -76,7 +76,7 @@ class Told:
         return self.slices.setdefault(int(number), SlicePrompts())
 
     def places(self, positive: bool = False) -> list[np.ndarray]:
-        """Of all points, and all of boxes, in their slices: slice, row, column `[n, 3]`. positive: only those in the structure."""
+        """Slice, row, column `[n, 3]` of all points, and of all pixels of boxes. positive: only what is in the structure."""
         found = []
         for number, one in self.slices.items():
             pixels = [(row, column) for (column, row), label in zip(one.points, one.labels) if label or not positive]
@@ -134,7 +134,9 @@ def add_box(found: Told, corners: np.ndarray, number: int, stack: Stack) -> None
     """A box is told to its middle slice, and limits the slices to its own."""
     (first, row0, column0), (last, row1, column1) = corners.tolist()
     if row0 == row1 or column0 == column1:
-        raise InputError(f"box {number} is flat across the {stack.name} slices; draw it in them, or choose the axis of the drawing")
+        raise InputError(
+            f"box {number} is flat across the {stack.name} slices; draw it in them, or choose the axis of the drawing"
+        )
     found.at((first + last) // 2).box = (column0, row0, column1, row1)
     if first != last:
         low, high = found.reach or (first, last + 1)

@@ -1,8 +1,8 @@
 """The image as a stack of pictures, laid as radiologists hang them, whatever the order of its voxels.
 
 A stack's axes are slice, row, column. Each runs towards left, posterior or inferior, as far as the grid allows: axial
-pictures have the patient's front at the top and his right at the left, sagittal and coronal ones his head at the top. So a grid that is
-flipped or permuted gives the same pictures, and the same answer.
+pictures have the patient's front at the top and his right at the left, sagittal and coronal ones his head at the top. So a
+grid that is flipped or permuted gives the same pictures, and the same answer.
 """
 
 from __future__ import annotations

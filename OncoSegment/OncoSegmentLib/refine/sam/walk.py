@@ -19,7 +19,7 @@ AGREES = 0.9
 """Dice with the mask that was there from which a correction goes no further; our own choice."""
 
 LEAST_SHARE = 0.2
-"""Of the smaller mask of two neighboring slices that the other holds, where one is told from the other: less is another structure."""
+"""Of the smaller mask of two neighboring slices that the other holds, where one is told from the other: less is no way on."""
 
 LEAST_CELLS = 4
 """Of the network's mask, where a slice is told from another: fewer are no structure to go on from."""
@@ -32,7 +32,7 @@ GROWN = 0.05
 class Way:
     """What there is to follow.
 
-    slices: prompts by number, in the order told. prior: the mask before, bool `[rows, columns]` of the view by number, empty for none.
+    slices: prompts by number, in the order told. prior: the mask before by number, bool `[rows, columns]` of the view.
     limit: first and last but one slice that may hold anything. reach: how many slices a correction goes.
     features: kept feature maps of a slice. view, network: how prompts get into its pictures.
     """
@@ -148,9 +148,8 @@ def told_from(way: Way, number: int, before):
     prompts = inherited(mask, way.network)
     if number in way.slices:
         own = way.prompts(number)
-        prompts = NetworkPrompts(
-            np.concatenate([prompts.points, own.points]), np.concatenate([prompts.labels, own.labels]), prompts.box if own.box is None else own.box
-        )
+        points, labels = np.concatenate([prompts.points, own.points]), np.concatenate([prompts.labels, own.labels])
+        prompts = NetworkPrompts(points, labels, prompts.box if own.box is None else own.box)
     prior = before if "mask" in way.network.chained else None
     logits = way.network.decoded(way.features(number), prompts, prior)
     found = logits > 0
