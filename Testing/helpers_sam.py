@@ -1,4 +1,4 @@
-"""What tests of click refinement by SAM share: a small scan of a digital patient, clicks in it, and a tiny network of the first SAM."""
+"""What tests of click refinement by SAM share: a scan of a digital patient, clicks in it, a tiny network of the first SAM."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def click(image: Image, kji, positive: bool = True) -> Point:
     return Point(tuple(float(one) for one in ras_of(image, [kji])[0]), positive)
 
 
-def whole(image: Image, question: Question, answer: Answer) -> np.ndarray:
+def whole_answer(image: Image, question: Question, answer: Answer) -> np.ndarray:
     """An answer on the whole grid."""
     found = np.zeros(image.shape_kji, bool) if question.start is None else question.start.copy()
     found[answer.part] = answer.mask

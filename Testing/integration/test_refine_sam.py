@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers_sam import click, inside, liver_scan, mask_of, need_sam, whole
 
+from helpers_sam import click, inside, liver_scan, mask_of, need_sam, whole_answer
 from OncoLib.errors import Cancelled, InputError, ModelError
 from OncoLib.image import Image
 from OncoLib.measure import dice
@@ -56,7 +56,7 @@ def test_one_click_finds_a_metastasis(scan):
     truth = mask_of(scan, "liver_metastasis")
     question = Question((inside(scan.image, truth),))
     found = engine_on(scan.image).answer(question)
-    assert dice(whole(scan.image, question, found), truth) >= METASTASIS
+    assert dice(whole_answer(scan.image, question, found), truth) >= METASTASIS
     assert found.mask.shape == found.probability.shape == tuple(one.stop - one.start for one in found.part)
     assert found.probability.dtype == np.float16 and 0 <= found.probability.min() and found.probability.max() <= 1
     assert ((found.probability >= 0.5) == found.mask).mean() > 0.97  # but for pieces that hold no click
@@ -198,15 +198,15 @@ def test_an_error_inside_the_network_is_one_sentence_and_leaves_it_usable(scan, 
 def test_protected_voxels_and_limits_are_obeyed(scan):
     middle = inside(scan.image, mask_of(scan, "liver"))
     made = engine_on(scan.image)
-    free = whole(scan.image, Question((middle,)), made.answer(Question((middle,))))
+    free = whole_answer(scan.image, Question((middle,)), made.answer(Question((middle,))))
     protected = np.zeros(free.shape, bool)
     protected[:, :, ::2] = True
     question = Question((middle,), protected=protected)
-    assert np.array_equal(whole(scan.image, question, made.answer(question)), free & ~protected)
+    assert np.array_equal(whole_answer(scan.image, question, made.answer(question)), free & ~protected)
     k = int(np.argwhere(free)[:, 0].mean())
     part = (slice(k - 1, k + 2), slice(10, 60), slice(20, 70))
     question = Question((middle,), within=part)
-    found = whole(scan.image, question, made.answer(question))
+    found = whole_answer(scan.image, question, made.answer(question))
     beyond = np.ones(found.shape, bool)
     beyond[part] = False
     assert found.any() and not (found & beyond).any()
@@ -220,9 +220,9 @@ def test_pieces_of_a_start_that_no_prompt_touches_stay(scan):
     question = Question((inside(scan.image, wanted),), start=start)
     made = engine_on(scan.image)
     answer = made.answer(question)
-    found = whole(scan.image, question, answer)
+    found = whole_answer(scan.image, question, answer)
     assert (found & start).sum() == start.sum()
-    alone = whole(scan.image, Question(question.prompts), made.answer(Question(question.prompts)))
+    alone = whole_answer(scan.image, Question(question.prompts), made.answer(Question(question.prompts)))
     assert np.array_equal(found, start | alone)
 
 
@@ -238,7 +238,7 @@ def test_a_correction_reaches_a_few_slices_and_the_rest_of_the_start_stays(scan)
     answer = engine_on(scan.image).answer(question)
     reach = int(sam_engine.CORRECTION_MM // scan.image.spacing_kji_mm[0])
     assert k - reach - 1 <= answer.part[0].start and answer.part[0].stop <= k + reach + 2
-    found = whole(scan.image, question, answer)
+    found = whole_answer(scan.image, question, answer)
     assert np.array_equal(found[slices[0]], wrong[slices[0]])
 
 
@@ -246,7 +246,7 @@ def test_a_negative_click_alone_far_from_the_start_changes_nothing(scan):
     liver = mask_of(scan, "liver")
     question = Question((click(scan.image, (0, 0, 0), False),), start=liver)
     answer = engine_on(scan.image).answer(question)
-    assert np.array_equal(whole(scan.image, question, answer), liver)
+    assert np.array_equal(whole_answer(scan.image, question, answer), liver)
     assert "nothing was changed" in answer.notes[-1]
 
 
@@ -260,10 +260,10 @@ def test_boxes_strokes_and_lassos_find_it_too(scan):
     made = engine_on(scan.image)
     for prompt in (Box(tuple(corner)), Lasso(tuple(corner)), Scribble(tuple(middle))):
         question = Question((prompt,))
-        assert dice(whole(scan.image, question, made.answer(question)), truth) >= METASTASIS - 0.1, prompt.kind
+        assert dice(whole_answer(scan.image, question, made.answer(question)), truth) >= METASTASIS - 0.1, prompt.kind
     low, high = (tuple(ras_of(scan.image, [place])[0]) for place in (at.min(0), at.max(0)))
     question = Question((Box.between(low, high),))
-    found = whole(scan.image, question, made.answer(question))
+    found = whole_answer(scan.image, question, made.answer(question))
     assert dice(found, truth) >= METASTASIS
     assert not found[: at[:, 0].min()].any() and not found[at[:, 0].max() + 1 :].any()  # a box ends at its slices
 
@@ -272,7 +272,7 @@ def test_boxes_strokes_and_lassos_find_it_too(scan):
 @pytest.mark.parametrize("flips", [(True, False, False), (False, True, True)])
 def test_the_order_of_voxels_does_not_matter(scan, order, flips):
     question = Question((inside(scan.image, mask_of(scan, "liver_metastasis")),))
-    wanted = whole(scan.image, question, engine_on(scan.image).answer(question))
+    wanted = whole_answer(scan.image, question, engine_on(scan.image).answer(question))
     axes = [axis for axis, flip in enumerate(flips) if flip]
     columns = [scan.image.ijk_to_ras[:3, 2 - axis].copy() for axis in order]
     origin = scan.image.ijk_to_ras[:3, 3].copy()
@@ -283,7 +283,7 @@ def test_the_order_of_voxels_does_not_matter(scan, order, flips):
     matrix = np.eye(4)
     matrix[:3, :3], matrix[:3, 3] = np.stack(columns[::-1], 1), origin
     other = replace(scan.image, voxels=np.ascontiguousarray(voxels), ijk_to_ras=matrix)
-    found = whole(other, question, engine_on(other).answer(question))
+    found = whole_answer(other, question, engine_on(other).answer(question))
     assert np.array_equal(found, np.flip(wanted.transpose(order), axes))
 
 
@@ -303,10 +303,10 @@ def test_slices_told_by_their_neighbors(scan):
     truth = mask_of(scan, "liver_metastasis")
     question = Question((inside(scan.image, truth),))
     found = engine_on(scan.image, strategy="neighbors").answer(question)
-    assert dice(whole(scan.image, question, found), truth) >= METASTASIS - 0.15
+    assert dice(whole_answer(scan.image, question, found), truth) >= METASTASIS - 0.15
     two = sorted((scan.truth.mask(one) for one in scan.truth.segments if one.structure == "liver_metastasis"), key=np.sum)[-2:]
     both = Question(tuple(inside(scan.image, one) for one in two))
-    found = whole(scan.image, both, engine_on(scan.image, strategy="neighbors").answer(both))
+    found = whole_answer(scan.image, both, engine_on(scan.image, strategy="neighbors").answer(both))
     assert all((found & one).any() for one in two)
 
 
@@ -314,7 +314,7 @@ def test_a_click_that_is_not_followed_is_told(scan):
     made = engine_on(scan.image)
     truth = mask_of(scan, "liver_metastasis")
     question = Question((inside(scan.image, truth), click(scan.image, (0, 0, 0))))
-    found = whole(scan.image, question, made.answer(question))
+    found = whole_answer(scan.image, question, made.answer(question))
     notes = made.answer(question).notes
     assert bool(notes) == (not found[0, 0, 0])
 

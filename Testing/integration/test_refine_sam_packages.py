@@ -1,4 +1,4 @@
-"""Our way through the slices beside the packages' own: the same logits from the same pictures and prompts, and weights read safely."""
+"""Our way through the slices beside the packages' own: the same logits from the same pictures, and weights read safely."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers_sam import click, inside, liver_scan, mask_of, need_sam, saved, tiny_sam, whole
 
+from helpers_sam import click, inside, liver_scan, mask_of, need_sam, saved, tiny_sam, whole_answer
 from OncoLib.errors import InputError, ModelError
 from OncoLib.measure import dice
 from OncoLib.progress import CancelToken, silent
@@ -28,6 +28,7 @@ from OncoSegmentLib.refine.sam.views import View
 from OncoSegmentLib.refine.sam.windows import Window
 
 need_sam()
+NEEDS = "needs the package segment_anything: install the extra 'sam'"
 WINDOW = Window.of_level(40, 400)
 
 
@@ -93,10 +94,12 @@ def test_slices_are_followed_as_the_package_follows_films(film, tmp_path):
     kept = Embeddings(half=False)
     way = walk.Way(
         network=network, view=view, slices={5: prompts}, prior={}, limit=(0, len(pictures)), reach=1, count=len(pictures),
-        features=lambda number: kept.get(number, lambda: network.features(pictures[number])), progress=silent, cancel=CancelToken(),
+        features=lambda number: kept.get(number, lambda: network.features(pictures[number])),
+        progress=silent, cancel=CancelToken(),
     )  # fmt: skip
     ours = walk.by_memory(way)
-    theirs = by_the_package(network, pictures, {5: (np.array([[column, row]], np.float32), np.array([1], np.int32), None)}, tmp_path / "film")
+    told = (np.array([[column, row]], np.float32), np.array([1], np.int32), None)
+    theirs = by_the_package(network, pictures, {5: told}, tmp_path / "film")
     from OncoSegmentLib.refine.sam.sam2_network import spread
 
     assert len(ours) >= 5
@@ -117,7 +120,7 @@ def test_features_in_half_precision_change_few_voxels(film):
 
 
 def test_a_network_of_the_first_sam_answers_as_its_own_predictor(film):
-    segment_anything = pytest.importorskip("segment_anything", reason="needs the package segment_anything: install the extra 'sam'")
+    segment_anything = pytest.importorskip("segment_anything", reason=NEEDS)
     pictures, _ = film
     network = Sam1Network(tiny_sam(), "tiny", "0" * 64)
     small = pictures[5][::4, ::4].copy()
@@ -131,7 +134,8 @@ def test_a_network_of_the_first_sam_answers_as_its_own_predictor(film):
         {"box": box, "point_coords": points, "point_labels": labels},
     ):
         wanted, _, low = predictor.predict(**told, multimask_output=False)
-        prompts = NetworkPrompts(told.get("point_coords", np.zeros((0, 2))), told.get("point_labels", np.zeros(0)), told.get("box"))
+        seen = told.get("point_coords", np.zeros((0, 2))), told.get("point_labels", np.zeros(0))
+        prompts = NetworkPrompts(*seen, told.get("box"))
         found = network.decoded(maps, prompts)
         assert np.abs(found.numpy() - low[0]).max() < 1e-4
         assert wanted.shape == (1, 64, 64)
@@ -141,7 +145,7 @@ def test_a_network_of_the_first_sam_answers_as_its_own_predictor(film):
 
 
 def test_the_first_sam_goes_from_slice_to_slice_and_medsam_takes_boxes_only():
-    pytest.importorskip("segment_anything", reason="needs the package segment_anything: install the extra 'sam'")
+    pytest.importorskip("segment_anything", reason=NEEDS)
     scan = liver_scan()
     liver = mask_of(scan, "liver")
     at = np.argwhere(liver)
@@ -152,7 +156,7 @@ def test_the_first_sam_goes_from_slice_to_slice_and_medsam_takes_boxes_only():
         made.set_image(scan.image)
         first, second = made.answer(box), made.answer(box)
         assert first.part == second.part and np.array_equal(first.mask, second.mask)
-        found = whole(scan.image, box, first)
+        found = whole_answer(scan.image, box, first)
         assert not found[: at[:, 0].min()].any() and not found[at[:, 0].max() + 1 :].any()
         if boxes_only:
             with pytest.raises(InputError, match="prompt 1 is a point; this engine takes box"):
@@ -164,7 +168,7 @@ def test_the_first_sam_goes_from_slice_to_slice_and_medsam_takes_boxes_only():
 
 
 def test_weights_of_the_first_sam_come_through_the_safe_reader(tmp_path, monkeypatch):
-    segment_anything = pytest.importorskip("segment_anything", reason="needs the package segment_anything: install the extra 'sam'")
+    segment_anything = pytest.importorskip("segment_anything", reason=NEEDS)
     registry = {"tiny": lambda checkpoint: tiny_sam() if checkpoint is None else pytest.fail("the package would read the file")}
     monkeypatch.setattr(segment_anything, "sam_model_registry", registry)
     import torch

@@ -71,13 +71,14 @@ class SamEngine:
         digest = digest_of(image, cancel or CancelToken())
         if digest != self._digest:
             self.embeddings.clear()
-            self._percentiles = None
+            self._percentiles, self._extents = None, {}
         self._image, self._digest, self._look, self._seen = image, digest, None, None
 
     def close(self) -> None:
         """Lets go of the image and of its features in memory."""
         self.embeddings.clear()
         self._image = self._digest = self._percentiles = self._look = self._seen = None
+        self._extents: dict[tuple, float] = {}
 
     def answer(self, question: Question, *, progress: Progress = silent, cancel: CancelToken | None = None) -> Answer:
         """The mask for a question; see `protocol.Engine`. InputError when nothing says where the structure is."""
@@ -143,16 +144,22 @@ class SamEngine:
             return max((x1 - x0 + 1) * stack.spacing_mm[2], (y1 - y0 + 1) * stack.spacing_mm[1])
         if was.holds(number):
             return views.extent_mm(was.plane(number), stack)
-        first = next((point, label) for point, label in zip(one.points, one.labels) if label)
+        first = next(point for point, label in zip(one.points, one.labels) if label)
         look = Look(stack, window, views.whole(stack))
-        progress(None, f"Slice {number + 1} of {stack.shape[0]}")
-        prompts = SlicePrompts([first[0]], [first[1]]).seen(look.view, self.network.size)
-        logits = self.network.decoded(self._features(image, look, number, cancel), prompts)
-        found = result.assembled(stack, look.view, {number: logits})
+        key = (look, number, first)
+        if key not in self._extents:
+            progress(None, f"Slice {number + 1} of {stack.shape[0]}")
+            self._extents[key] = self._clicked_extent(image, look, number, first, cancel)
+        return self._extents[key]
+
+    def _clicked_extent(self, image, look: Look, number: int, point, cancel) -> float:
+        """Size in mm of what a click alone finds in its slice."""
+        alone = SlicePrompts([point], [1])
+        logits = self.network.decoded(self._features(image, look, number, cancel), alone.seen(look.view, self.network.size))
+        found = result.assembled(look.stack, look.view, {number: logits})
         if found is None:
             return 0.0
-        found = result.kept(found, Told({number: SlicePrompts([first[0]], [1])}))
-        return views.extent_mm(found.mask[0], stack)
+        return views.extent_mm(result.kept(found, Told({number: alone})).mask[0], look.stack)
 
     def _view(self, stack: Stack, asked: Told, extent: float, most: int) -> views.View:
         """The square around the first positive prompt that holds all prompts."""

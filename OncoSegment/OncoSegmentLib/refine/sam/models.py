@@ -64,20 +64,25 @@ def source_of(model: str, like: str = "") -> Source:
     model: id of a card, absolute path of a folder with weights and `network.json`, or of a file of weights. like: the card whose
     network the file is for, where its name does not say so. InputError for what is none of these, ModelError when it is missing.
     """
+    from ModelManagerLib.embedded import card_at
+    from ModelManagerLib.known_files import known_sha256
+
     path = Path(model)
     if not path.is_absolute():
         return of_card(model)
+    if (own := card_at(path)) is not None:
+        return of_card(own.id)  # what its card says of it holds by its path, too
     if like and like not in KINDS:
         raise InputError(f"like {like!r}; wanted one of {', '.join(KINDS)}")
     if path.is_dir() and not like:
-        return Source(kind_in(path), weights_in(path), None, path.name)
+        return Source(kind_in(path), weights_in(path), known_sha256(weights_in(path)), path.name)
     file = weights_in(path) if path.is_dir() else path
     if not file.is_file():
         raise ModelError(f"{file.name}: no weights are there")
     known = like or card_of_file(file)
     if not known:
         raise InputError(f"{file.name} does not say which network it is for; name it by like, one of {', '.join(KINDS)}")
-    return Source(KINDS[known], file, None, file.name)
+    return Source(KINDS[known], file, known_sha256(file), file.name)
 
 
 def of_card(card_id: str, root: Path | None = None) -> Source:
