@@ -120,14 +120,10 @@ def changed_weights(folder, change):
 
     import torch
 
-    from ModelManagerLib.catalog import card
-    from ModelManagerLib.embedded import folder_of
-
-    shutil.copytree(folder_of(next(one for one in embedded() if one.id == "demo-sam")), folder)
+    shutil.copytree(folder_of_demo(), folder)
     content = torch.load(folder / "demo_sam.pt", weights_only=True)
     change(content["model"])
     torch.save(content, folder / "demo_sam.pt")
-    assert card
     return folder
 
 
@@ -316,7 +312,7 @@ def test_a_click_that_is_not_followed_is_told(scan):
     question = Question((inside(scan.image, truth), click(scan.image, (0, 0, 0))))
     found = whole_answer(scan.image, question, made.answer(question))
     notes = made.answer(question).notes
-    assert bool(notes) == (not found[0, 0, 0])
+    assert ("the network did not follow 1 of the clicked points" in notes) == (not found[0, 0, 0])
 
 
 @pytest.mark.parametrize(
@@ -343,10 +339,18 @@ def test_the_capabilities_are_those_of_the_engine():
     assert "not for patients" in made.capabilities.notice
 
 
+def test_each_answer_of_the_demonstration_says_what_it_is(scan):
+    question = Question((inside(scan.image, mask_of(scan, "liver_metastasis")),))
+    assert "demonstration model; not for patients" in engine_on(scan.image).answer(question).notes
+    by_path = folder_of_demo()
+    assert "demonstration model; not for patients" in engine_on(scan.image, model=str(by_path)).answer(question).notes
+
+
 METASTASIS = 0.7
 
 
-def embedded():
-    from ModelManagerLib.embedded import embedded_cards
+def folder_of_demo():
+    """Where the demonstration's files lie."""
+    from ModelManagerLib.embedded import embedded_cards, folder_of
 
-    return embedded_cards()
+    return folder_of(next(one for one in embedded_cards() if one.id == "demo-sam"))

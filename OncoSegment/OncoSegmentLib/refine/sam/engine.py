@@ -93,7 +93,7 @@ class SamEngine:
         stack = stack_of(image, self._axis_for(image, question))
         asked = told(image, stack, question.prompts)
         was = before(stack, question, asked)
-        notes = list(asked.notes)
+        notes = [*asked.notes, *filter(None, [self.network.caution])]
         if not any(one.positive or was.holds(number) for number, one in asked.slices.items()):
             if question.start is None:
                 raise InputError("no prompt says where the structure is; wanted a positive one inside of the image")

@@ -49,13 +49,17 @@ WITHOUT = {
 
 @dataclass(frozen=True)
 class Source:
-    """Weights to load. kind: how; path: the file; sha256: what it must have, None when nobody knows; name: for the reader."""
+    """Weights to load. kind: how; path: the file; sha256: what it must have, None when nobody knows; name: for the reader.
+
+    notice: what must be seen before use; caution: what each answer must say.
+    """
 
     kind: Kind
     path: Path
     sha256: str | None
     name: str
     notice: str = ""
+    caution: str = ""
 
 
 def source_of(model: str, like: str = "") -> Source:
@@ -103,7 +107,7 @@ def of_card(card_id: str, root: Path | None = None) -> Source:
         raise ModelError(f"the weights of {card.id} are damaged; install or import them again")
     file = weights_in(folder)
     notice = card.caution or (f"{card.id}: {card.restricted_reason}" if card.restricted else "")
-    return Source(KINDS.get(card.id) or kind_in(folder), file, known_sha256(file, root), card.id, notice)
+    return Source(KINDS.get(card.id) or kind_in(folder), file, known_sha256(file, root), card.id, notice, card.caution)
 
 
 def kind_in(folder: Path) -> Kind:
@@ -145,8 +149,11 @@ def network_of(source: Source, device: str):
     key = ("SAM", sha256, repr(source.kind), device)
     model = models.get(key, lambda: loaded(source, sha256, device), bytes_of, name=source.name)
     if source.kind.base:
-        return Sam2Network(model, source.name, sha256, source.notice)
-    return Sam1Network(model, source.name, sha256, source.notice, source.kind.boxes_only)
+        network = Sam2Network(model, source.name, sha256)
+    else:
+        network = Sam1Network(model, source.name, sha256, source.kind.boxes_only)
+    network.notice, network.caution = source.notice, source.caution
+    return network
 
 
 def loaded(source: Source, sha256: str, device: str):

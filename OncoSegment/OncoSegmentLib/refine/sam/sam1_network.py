@@ -19,9 +19,10 @@ class Sam1Network:
     """
 
     memory = False
+    notice = caution = ""
 
-    def __init__(self, model, name: str, sha256: str, notice: str = "", boxes_only: bool = False) -> None:
-        self.model, self.name, self.sha256, self.notice = model, name, sha256, notice
+    def __init__(self, model, name: str, sha256: str, boxes_only: bool = False) -> None:
+        self.model, self.name, self.sha256 = model, name, sha256
         self.size: int = model.image_encoder.img_size
         self.boxes_only = boxes_only
         self.kinds = ("box",) if boxes_only else ("point", "box")

@@ -44,14 +44,16 @@ class Sam2Network:
 
     name, sha256: of the weights. size: pixels of a picture's side. kinds: of prompts in a slice. chained: which of box, point
     and mask a slice is told of the one before, where slices are followed without memory. memory: True, it follows by memory.
+    notice: what the reader must see before use; caution: what each answer must say; "" for nothing.
     """
 
     kinds = ("point", "box")
     chained = ("box", "point", "mask")
     memory = True
+    notice = caution = ""
 
-    def __init__(self, predictor, name: str, sha256: str, notice: str = "") -> None:
-        self.predictor, self.name, self.sha256, self.notice = predictor, name, sha256, notice
+    def __init__(self, predictor, name: str, sha256: str) -> None:
+        self.predictor, self.name, self.sha256 = predictor, name, sha256
         self.size: int = predictor.image_size
         self._positions: list | None = None
 
