@@ -107,6 +107,7 @@ $(VENV)/.installed-ai: pyproject.toml Makefile
 $(VENV)/.installed-dev: pyproject.toml Makefile
 	$(call install-torch)
 	$(VENV)/bin/python -m pip install --quiet --constraint $(VENV)/constraints.txt --editable '.[dev,ai,nninteractive,keyring,cluster]'
+	$(call install-sam)
 	$(VENV)/bin/python Testing/tools/heal_torchvision.py
 	touch $@ $(VENV)/.installed $(VENV)/.installed-ai
 
@@ -120,6 +121,11 @@ define install-torch
 $(call make-environment,$(VENV))
 $(VENV)/bin/python -m pip install --quiet $(TORCH)
 $(VENV)/bin/python -c "import torch; print('torch==' + torch.__version__.split('+')[0])" > $(VENV)/constraints.txt
+endef
+
+# Models of slices by clicks. sam2 is built beside this PyTorch: pip would fetch another one to build it in isolation.
+define install-sam
+SAM2_BUILD_CUDA=0 $(VENV)/bin/python -m pip install --quiet --no-build-isolation --constraint $(VENV)/constraints.txt --editable '.[sam]'
 endef
 
 # Makes the environment $(1) unless it is there; otherwise one sentence says what the machine lacks.

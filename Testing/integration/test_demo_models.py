@@ -42,6 +42,7 @@ CAUTION = "demonstration model; not for patients"
 
 AI = "install the extra 'ai'"
 nnunet_here = pytest.mark.skipif(not find_spec("nnunetv2"), reason=f"runs nnU-Net: {AI}")
+sam_here = pytest.mark.skipif(not find_spec("sam2"), reason="trains SAM 2.1: install the extra 'sam'")
 monai_here = pytest.mark.skipif(not find_spec("monai"), reason=f"runs MONAI: {AI}")
 
 
@@ -229,14 +230,16 @@ def test_the_demo_with_networks_writes_what_it_says(tmp_path):
     [
         ("train_demo_torso.py", ["--cases", "2", "--epochs", "1", "--iterations", "2"]),
         ("train_demo_glioma.py", ["--cases", "2", "--iterations", "2"]),
+        pytest.param("train_demo_sam.py", ["--cases", "1", "--steps", "2", "--clips", "1"], marks=sam_here),
     ],
 )
 def test_a_training_runs_from_nothing_to_a_model_that_can_be_loaded_and_again_to_the_same_bytes(tool, few, tmp_path):
     made = [trained(tool, few, tmp_path / name) for name in ("model", "again")]
     found = json.loads((tmp_path / "model" / "evaluation.json").read_text(encoding="utf-8"))
-    names = ORGANS if "torso" in tool else GLIOMA
-    assert set(found["structures"]) == set(names)
-    card = next(card for card in embedded_cards() if ("torso" in card.id) == ("torso" in tool))
+    names = {"torso": ORGANS, "glioma": GLIOMA, "sam": found["structures"]}
+    kind = next(one for one in names if one in tool)
+    assert set(found["structures"]) == set(names[kind]) and found["structures"]
+    card = next(card for card in embedded_cards() if kind in card.id)
     assert set(made[0]) == {one.path for one in card.files}
     assert [path for path in made[0] if made[0][path] != made[1][path]] == []
 

@@ -39,7 +39,8 @@ def copied(monkeypatch, tmp_path):
 
 
 def test_there_is_one_of_each_kind():
-    assert {card.id: card.engine for card in CARDS} == {"demo-torso-ct": "nnunetv2", "demo-glioma-mr": "monai_bundle"}
+    kinds = {"demo-torso-ct": "nnunetv2", "demo-glioma-mr": "monai_bundle", "demo-sam": "sam2"}
+    assert {card.id: card.engine for card in CARDS} == kinds
 
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.id)
@@ -69,17 +70,19 @@ def test_every_label_has_a_structure(card):
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.id)
 def test_its_evaluation_lies_beside_it(card):
     found = json.loads(files_of(card)["evaluation.json"].read_text(encoding="utf-8"))
-    assert set(found["structures"]) == {label.name for label in card.labels}
+    if card.labels:  # what takes clicks finds whatever is clicked
+        assert set(found["structures"]) == {label.name for label in card.labels}
+    assert found["structures"]
     assert "says nothing about people" in found["about"]
 
 
 def test_weights_are_plain_numbers_in_half_precision():
     torch = pytest.importorskip("torch", reason="reading weights needs the package torch: install the extra 'ai'")
     torso = "nnUNetTrainer__nnUNetPlans__3d_fullres/fold_all/checkpoint_final.pth"
-    names = {"demo-torso-ct": torso, "demo-glioma-mr": "models/model.pt"}
+    names = {"demo-torso-ct": torso, "demo-glioma-mr": "models/model.pt", "demo-sam": "demo_sam.pt"}
     for card in CARDS:
         content = torch.load(folder_of(card) / names[card.id], weights_only=True, map_location="cpu")
-        weights = content.get("network_weights", content)
+        weights = content.get("network_weights") or content.get("model") or content
         assert {value.dtype for value in weights.values()} == {torch.float16}
         assert all(bool(torch.isfinite(value).all()) for value in weights.values())
         assert "optimizer_state" not in content
