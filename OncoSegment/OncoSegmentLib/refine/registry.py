@@ -11,6 +11,7 @@ from OncoLib.errors import InputError, ModelError, OncoError
 from OncoSegmentLib.refine.protocol import Capabilities, Engine
 
 AI = 'in a clone of OncoSegment: pip install ".[ai]"'
+SAM = 'in a clone of OncoSegment, where PyTorch is: SAM2_BUILD_CUDA=0 pip install --no-build-isolation ".[sam]"'
 
 
 @dataclass(frozen=True)
@@ -31,18 +32,18 @@ class Row:
 
 ENGINES = {
     "growcut": Row(
-        "GrowCut", "OncoSegmentLib.refine.growcut", "grows regions from clicks by intensity; needs no model"
+        "GrowCut", "OncoSegmentLib.refine.growcut.engine", "grows regions from clicks by intensity; needs no model"
     ),
     "sam": Row(
-        "SAM", "OncoSegmentLib.refine.sam", "SAM 2.1, MedSAM and relatives: slice by slice, carried through the volume",
-        ("torch",), AI, True,
+        "SAM", "OncoSegmentLib.refine.sam.engine", "SAM 2.1, MedSAM and relatives: slice by slice, carried through the volume",
+        ("torch", "sam2"), SAM, True,
     ),
     "nninteractive": Row(
-        "nnInteractive", "OncoSegmentLib.refine.nninteractive", "a network for any structure in 3D; not for commercial use",
-        ("torch", "nnInteractive"), "pip install nnInteractive", True,
+        "nnInteractive", "OncoSegmentLib.refine.nninteractive.engine", "a network for any structure in 3D; not for commercial use",
+        ("nnInteractive",), 'in a clone of OncoSegment: pip install ".[nninteractive]"', True,
     ),
     "vista3d": Row(
-        "VISTA3D", "OncoSegmentLib.refine.monai_points", "MONAI bundles that take points, such as VISTA3D",
+        "VISTA3D", "OncoSegmentLib.refine.monai_points.engine", "MONAI bundles that take points, such as VISTA3D",
         ("torch", "monai"), AI, True,
     ),
 }  # fmt: skip

@@ -1,7 +1,7 @@
 """A bundle that takes points: what of its configuration is run, and what it may do.
 
 The convention is VISTA3D's (Project-MONAI/model-zoo, models/vista3d, configs/inference.json, scripts/inferer.py and
-scripts/evaluator.py of version 0.5.8; MONAI 1.6.1, monai.apps.vista3d): the inferer gets `point_coords` [1, n, 3] in voxels of
+scripts/evaluator.py; MONAI 1.6.1, monai.apps.vista3d): the inferer gets `point_coords` [1, n, 3] in voxels of
 the prepared image, `point_labels` [1, n] (0 negative, 1 positive; 2 and 3 for classes that look like others), and a class or
 none. Of its scripts only the inferer matters for that, and it does what is written here with MONAI's own functions; so such a
 bundle runs without running code of it. Any other inferer runs once the user confirmed the bundle, in a worker only.
