@@ -31,18 +31,18 @@ class Row:
 
 ENGINES = {
     "growcut": Row(
-        "GrowCut", "OncoSegmentLib.refine.growcut", "grows regions from clicks by intensity; needs no model"
+        "GrowCut", "OncoSegmentLib.refine.growcut.engine", "grows regions from clicks by intensity; needs no model"
     ),
     "sam": Row(
-        "SAM", "OncoSegmentLib.refine.sam", "SAM 2.1, MedSAM and relatives: slice by slice, carried through the volume",
+        "SAM", "OncoSegmentLib.refine.sam.engine", "SAM 2.1, MedSAM and relatives: slice by slice, carried through the volume",
         ("torch",), AI, True,
     ),
     "nninteractive": Row(
-        "nnInteractive", "OncoSegmentLib.refine.nninteractive", "a network for any structure in 3D; not for commercial use",
+        "nnInteractive", "OncoSegmentLib.refine.nninteractive.engine", "a network for any structure in 3D; not for commercial use",
         ("torch", "nnInteractive"), "pip install nnInteractive", True,
     ),
     "vista3d": Row(
-        "VISTA3D", "OncoSegmentLib.refine.monai_points", "MONAI bundles that take points, such as VISTA3D",
+        "VISTA3D", "OncoSegmentLib.refine.monai_points.engine", "MONAI bundles that take points, such as VISTA3D",
         ("torch", "monai"), AI, True,
     ),
 }  # fmt: skip
@@ -68,7 +68,10 @@ def missing(name: str) -> str:
 
 def there_is(module: str) -> bool:
     """True when a module of ours can be imported; it is not imported for it."""
-    return importlib.util.find_spec(module) is not None
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # of the folder above
+        return False
 
 
 def make(name: str, **options) -> Engine:
