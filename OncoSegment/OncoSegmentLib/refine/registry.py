@@ -38,7 +38,7 @@ ENGINES = {
         ("torch",), AI, True,
     ),
     "nninteractive": Row(
-        "nnInteractive", "OncoSegmentLib.refine.nninteractive.engine", "a network for any structure in 3D; not for commercial use",
+        "nnInteractive", "OncoSegmentLib.refine.nninteractive.engine", "any structure in 3D by a network; not for commercial use",
         ("torch", "nnInteractive"), "pip install nnInteractive", True,
     ),
     "vista3d": Row(
