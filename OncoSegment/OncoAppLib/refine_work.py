@@ -16,7 +16,7 @@ from OncoLib import __version__, audit
 from OncoLib.errors import InputError, OutputError
 from OncoLib.image import Image
 from OncoLib.progress import CancelToken, Progress, part_of
-from OncoLib.segmentation import Provenance, Segmentation
+from OncoLib.segmentation import Provenance, Segment, Segmentation
 from OncoSegmentLib.refine import registry
 from OncoSegmentLib.refine.lesion import LESION, LesionFacts, facts_of
 from OncoSegmentLib.refine.log import document, replayed
@@ -149,6 +149,9 @@ def facts_from(options, stored, session: Session, known: list, progress: Progres
     name = options.name or (stored or {}).get("name") or ""
     context = Context(known) if known else None
     facts = facts_of(session.image, session.mask, context, like=like, name=name, progress=progress, cancel=cancel)
+    again = (stored or {}).get("segment")
+    if facts is not None and again is not None and not (options.structure or options.name or known):
+        facts = replace(facts, segment=replace(again, label=1, layer=0))  # with the place that the organs told then
     if facts is None:
         told = " ".join(session.notes)
         raise InputError(f"the engine found nothing at these prompts; nothing was written{': ' + told if told else ''}")
@@ -195,29 +198,38 @@ def kept_options(options: dict) -> dict:
 
 
 def read_document(path: Path) -> dict:
-    """What a result of this command keeps: structure, name and the document of its session, as `REFINEMENT`.
+    """What a result of this command keeps: structure, name, segment and, as `REFINEMENT`, the document of its session.
 
-    path: the result (`.seg.nrrd`, or the label map or its JSON), or a JSON that is such a document itself.
+    path: the result (`.seg.nrrd`, or the label map or its JSON), or a JSON that is such a document itself, without a segment.
     """
-    names = names_of(path) if not path.name.lower().endswith(".json") else [path.name]
     if path.name.lower().endswith(".seg.nrrd"):
         from OncoAppLib.reading import read_segmentation
 
-        parameters = read_segmentation(path).provenance.parameters
+        found = read_segmentation(path)
+        parameters, segment = found.provenance.parameters, found.segments[0]
     else:
-        beside = path.with_name(names[-1])
-        try:
-            values = json.loads(beside.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise InputError(f"{beside.name}: cannot be read as JSON") from error
-        if isinstance(values, dict) and "acts" in values:
-            values = {"provenance": {"parameters": {REFINEMENT: values}}}
-        found = values.get("provenance") if isinstance(values, dict) else None
-        parameters = found.get("parameters") if isinstance(found, dict) else None
+        parameters, segment = read_description(path)
     kept = parameters.get(REFINEMENT) if isinstance(parameters, dict) else None
     if not isinstance(kept, dict) or not isinstance(kept.get("engine"), str) or not isinstance(kept.get("options"), dict):
         raise InputError(f"{path.name}: keeps no prompts; wanted a result of `oncosegment refine`")
-    return {name: parameters.get(name) or "" for name in ("structure", "name")} | {REFINEMENT: kept}
+    return {name: parameters.get(name) or "" for name in ("structure", "name")} | {"segment": segment, REFINEMENT: kept}
+
+
+def read_description(path: Path) -> tuple[dict | None, Segment | None]:
+    """Parameters and segment of a JSON, or of the one beside a label map; of a bare document, no segment."""
+    from OncoLib.segmentation_files import segment_from_json
+
+    beside = path if path.name.lower().endswith(".json") else path.with_name(names_of(path)[-1])
+    try:
+        values = json.loads(beside.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{beside.name}: cannot be read as JSON") from error
+    if isinstance(values, dict) and "acts" in values:
+        return {REFINEMENT: values}, None
+    try:
+        return values["provenance"]["parameters"], segment_from_json(values["segments"][0])
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise InputError(f"{beside.name}: keeps no prompts; wanted a result of `oncosegment refine`") from error
 
 
 def path_and_name(text: str) -> tuple[Path, str]:
@@ -281,6 +293,7 @@ def write(found: Segmentation, path: Path, *, overwrite: bool) -> list[Path]:
 
 def told_of(session: Session, facts: LesionFacts, notes: tuple[str, ...], files: list[Path], again: bool) -> dict:
     """What is printed, JSON-ready."""
+    from OncoAppLib.lesions import PLACE_FLAG
     from OncoSegmentLib.lesion.report import measurements_of
 
     segment = facts.segment
@@ -289,7 +302,7 @@ def told_of(session: Session, facts: LesionFacts, notes: tuple[str, ...], files:
         "name": segment.name,
         "structure": segment.structure,
         "codes": segment.entry.as_dict(),
-        "place": facts.place.text if facts.place.relation != "unknown" else "",
+        "place": next((flag[len(PLACE_FLAG) :] for flag in segment.flags if flag.startswith(PLACE_FLAG)), ""),
         "measurements": measured,
         "notes": list(dict.fromkeys((*facts.notes, *notes))),
         "engine": session.engine.name,

@@ -152,10 +152,13 @@ def test_organs_say_where_a_lesion_lies(tmp_path):
     place = ",".join(f"{one:.3f}" for one in center_ras(Image(values, truth.ijk_to_ras), truth.mask(lesion)))
     done = refine(tmp_path, "--click", place, "--organs", "organs.json", "--output", tmp_path / "out" / "lesion.seg.nrrd")
     assert done.code == 0, done.err
-    assert "Lesion 1, liver" in done.out and " Liver " in done.out
+    assert "Lesion 1, liver" in done.out and " Liver " in done.out, done.out
     found = read_segmentation(tmp_path / "out" / "lesion.seg.nrrd")
     assert found.segments[0].entry.region.meaning == "Liver" and "place: Liver" in found.segments[0].flags
     assert (found.mask(found.segments[0]) == truth.mask(lesion)).all()
+    again = refine(tmp_path, "--replay", "out/lesion.seg.nrrd", "--output", "again.nii.gz")
+    assert again.code == 0 and "Lesion 1, liver" in again.out and " Liver " in again.out, "the organs are not needed again"
+    assert json.loads((tmp_path / "again.json").read_text())["segments"][0]["codes"] == found.segments[0].entry.as_dict()
 
 
 def test_a_structure_that_is_no_lesion(folder, tmp_path):

@@ -38,6 +38,7 @@ def test_an_engine_that_is_not_there_is_named_with_those_there_are() -> None:
             "needs the package no_such_package.*pip install it",
         ),
         (Row("A", "OncoSegmentLib.refine.no_such_engine", "a"), "is no part of this OncoSegment"),
+        (Row("A", "OncoSegmentLib.refine.no_such_folder.engine", "a"), "is no part of this OncoSegment"),
     ],
 )
 def test_what_is_missing_is_one_sentence(monkeypatch, row, said) -> None:

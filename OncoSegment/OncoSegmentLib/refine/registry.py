@@ -69,7 +69,10 @@ def missing(name: str) -> str:
 
 def there_is(module: str) -> bool:
     """True when a module of ours can be imported; it is not imported for it."""
-    return importlib.util.find_spec(module) is not None
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # of the folder above
+        return False
 
 
 def make(name: str, **options) -> Engine:

@@ -19,7 +19,7 @@ from OncoSegmentLib.refine.protocol import Part
 
 STRUCTURE, BACKGROUND = 1, 2
 
-CORE, OUTSIDE, FAR = 0.5, 1.8, 3.0
+CORE, OUTSIDE, FAR = 0.35, 1.8, 3.0
 """In radii of the star: nearer than `CORE` with a likely value is seed of the structure; farther than `OUTSIDE` with an unlikely
 value, and farther than `FAR` with any, is seed of the background."""
 
@@ -148,8 +148,7 @@ class Field:
         from OncoSegmentLib.filters.growcut import grow_cut
 
         found = grow_cut(self.likely, seeds, tuple(self.spacing), blocked=blocked) == STRUCTURE
-        found = connected(found, seeds, [self.places(mark.sure) for mark in marks if mark.positive])
-        found = without_holes(found)
+        found = cleaned(found, seeds, [self.places(mark.sure) for mark in marks if mark.positive])
         if self.stride != (1, 1, 1):
             found = refined(found, self.stride, shape_of(self.box))
         return found
@@ -198,26 +197,29 @@ def enclosed(mask: np.ndarray) -> np.ndarray:
     return found
 
 
-def connected(found: np.ndarray, seeds: np.ndarray, clicked) -> np.ndarray:
-    """Components (6-connected) that hold a click; where none does, those that hold a seed."""
-    labels, count = ndimage.label(found)
-    if count <= 1:
-        return found
-    kept = np.zeros(count + 1, bool)
-    for places in clicked:
-        kept[labels[places]] = True
-    kept[0] = False
-    if not kept.any():
-        kept[labels[seeds == STRUCTURE]] = True
-        kept[0] = False
-    return kept[labels]
-
-
-def without_holes(found: np.ndarray) -> np.ndarray:
-    """With enclosed cavities filled, looked for in the box of what is set only."""
+def cleaned(found: np.ndarray, seeds: np.ndarray, clicked) -> np.ndarray:
+    """Components (6-connected) that hold a click, or a seed where none does, with enclosed cavities filled."""
     small = Patch.of(found, tuple(slice(0, size) for size in found.shape))
-    if small:
-        found[small.box] = ndimage.binary_fill_holes(small.mask)
+    if not small:
+        return found
+    labels, count = ndimage.label(small.mask)
+    at = [tuple(one - span.start for one, span in zip(places, small.box)) for places in clicked]
+    at = [tuple(axis[fit] for axis in one) for one in at for fit in [fitting(one, labels.shape)]]
+    kept = np.zeros(count + 1, bool)
+    for places in at:
+        kept[labels[places]] = True
+    if not kept[1:].any():
+        kept[labels[seeds[small.box] == STRUCTURE]] = True
+    kept[0] = False
+    found[small.box] = ndimage.binary_fill_holes(kept[labels])
+    return found
+
+
+def fitting(places, shape) -> np.ndarray:
+    """Which indices, one array an axis, lie inside of a shape."""
+    found = np.ones(len(places[0]), bool)
+    for axis, size in zip(places, shape):
+        found &= (axis >= 0) & (axis < size)
     return found
 
 

@@ -19,20 +19,26 @@ def best_surface(score: np.ndarray, stiffness: float) -> np.ndarray:
     Int. J. Comput. Vis. 70, 2006), damped by half, a fixed number of rounds.
     """
     index, real, back = neighbors()
-    heard = np.zeros((*index.shape, score.shape[1]))
+    score = score.astype(np.float32)
+    heard = np.zeros((*index.shape, score.shape[1]), np.float32)
     for _round in range(ROUNDS):
         belief = score + heard.sum(axis=1)
         told = spread(belief[:, None, :] - heard, stiffness)
         told -= told.max(axis=-1, keepdims=True)
-        heard = 0.5 * heard + 0.5 * np.where(real[:, :, None], told[index, back], 0.0)
+        heard += told[index, back]
+        heard *= np.float32(0.5)
+        heard[~real] = 0
     return (score + heard.sum(axis=1)).argmax(axis=1)
 
 
 def spread(values: np.ndarray, stiffness: float) -> np.ndarray:
-    """Along the last axis: the largest of all values less the cost of the way to them."""
+    """Along the last axis: the largest of all values less the cost of the way to them, `MOST_STEPS` at most.
+
+    Steps of 1, 2, 4 and 8 one after another reach every distance up to 15 at its own cost.
+    """
     found = values.copy()
-    for at in range(1, values.shape[-1]):
-        np.maximum(found[..., at], found[..., at - 1] - stiffness, out=found[..., at])
-    for at in range(values.shape[-1] - 2, -1, -1):
-        np.maximum(found[..., at], found[..., at + 1] - stiffness, out=found[..., at])
-    return np.maximum(found, values.max(axis=-1, keepdims=True) - stiffness * MOST_STEPS)
+    for step in (1, 2, 4, 8):
+        before = found.copy()
+        np.maximum(found[..., step:], before[..., :-step] - np.float32(step * stiffness), out=found[..., step:])
+        np.maximum(found[..., :-step], before[..., step:] - np.float32(step * stiffness), out=found[..., :-step])
+    return np.maximum(found, values.max(axis=-1, keepdims=True) - np.float32(stiffness * MOST_STEPS), out=found)

@@ -1,0 +1,33 @@
+"""Click refinement by a simulated reader on phantom and real cases: `growcut` beside two baselines, and what a warm click costs.
+
+Other engines are judged the same way: `Testing/benchmarks/refine_lines.py` takes any of them.
+"""
+
+from __future__ import annotations
+
+from benchmarks.refine_cost import cost_lines
+from benchmarks.refine_lines import courses, engine_lines, paired_line
+from OncoSegmentLib.refine.growcut import make
+from refine_baselines import FixedThreshold, PlainGrowCut
+from refine_cases import QUICK, real_cases, reference_lesions
+
+REPEATS = 3
+"""Jitters a case in the full run; one in the short run."""
+
+
+def figures(data, *, full: bool):
+    """Lines of this subject."""
+    cases = [*reference_lesions(), *real_cases(data, lambda name: full or name in QUICK)]
+    if data is None:
+        yield "click refinement on real cases: skipped, the shared test data is not there"
+    repeats = REPEATS if full else 1
+    ours = courses(make(), cases, repeats)
+    others = [courses(engine, cases, repeats, in_region=True) for engine in (PlainGrowCut(), FixedThreshold())]
+    for one in (ours, *others):
+        yield from engine_lines(one, by_group=full)
+    for other in others:
+        yield paired_line(ours, other)
+        held_out = [case.name for case in cases if not case.tuned]
+        if len(held_out) < len(cases):
+            yield paired_line(ours, other, only=held_out, told=", cases that no parameter was chosen on")
+    yield from cost_lines(make, full=full)
