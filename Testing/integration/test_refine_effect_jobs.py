@@ -165,6 +165,7 @@ def test_a_model_that_hears_nothing_is_ended_and_the_window_was_free_all_the_tim
     assert np.array_equal(bench.mask("own"), BLOCKS[0])
 
 
+@pytest.mark.slow
 def test_leaving_in_the_middle_writes_nothing_later(desk):
     bench, controller, _told = desk
     controller.click(special(77))
