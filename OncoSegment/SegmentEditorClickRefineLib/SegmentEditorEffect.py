@@ -91,6 +91,7 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         self._sceneTag = slicer.mrmlScene.AddObserver(slicer.mrmlScene.StartCloseEvent, self.onSceneClosing)
         self._observe()
         self.controller.look()
+        qt.QTimer.singleShot(0, self._warmUp)
 
     def deactivate(self):
         """Another effect was chosen, or none: what runs is stopped; sessions are kept for when the reader comes back."""
@@ -164,6 +165,7 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         """Another engine was chosen."""
         if self.panel.show_notice():
             self.controller.use(self._engineMaker())
+            self._warmUp()
 
     def onLimits(self):
         """Limit or protection changed."""
@@ -228,7 +230,7 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
             earlier=len(self.controller.earlier),
             busy=self.controller.busy,
         )
-        if self.controller.busy:
+        if self.controller.watched:
             self._watch()
 
     def _watch(self):
@@ -243,7 +245,13 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
             job = self.controller.job
             self.progress.show(self.controller.status, log=lambda: job.log)
         elif not self.controller.busy:
+            self.progress.idle()
+        if not self.controller.watched:
             self._idle()
+
+    def _warmUp(self):
+        if self.controller is not None and self.scriptedEffect.active():
+            self.controller.warm_up()
 
     def _idle(self):
         from OncoLib.widgets.job_timer import job_timer

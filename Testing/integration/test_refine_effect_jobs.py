@@ -93,6 +93,22 @@ def test_a_worker_stays_warm_from_click_to_click_and_from_segment_to_segment(des
     assert controller.prompts == ()
 
 
+def test_an_engine_that_was_warmed_up_has_the_image_and_clicks_wait_for_it(desk):
+    bench, controller, told = desk
+    controller.warm_up()
+    assert controller.watched
+    assert not controller.busy
+    controller.click(click(0))
+    assert controller.busy
+    finish(controller)
+    assert not controller.watched
+    assert np.array_equal(bench.mask("own"), BLOCKS[0])
+    assert told[-1][0].split()[-1] == "1"  # the engine that sat down answered: one, and asked once
+    controller.warm_up()
+    controller.stop()
+    assert not controller.watched
+
+
 def test_cancel_leaves_the_segment_and_the_next_click_works(desk):
     bench, controller, told = desk
     controller.click(click(0))
@@ -149,6 +165,7 @@ def test_a_model_that_hears_nothing_is_ended_and_the_window_was_free_all_the_tim
     assert np.array_equal(bench.mask("own"), BLOCKS[0])
 
 
+@pytest.mark.slow
 def test_leaving_in_the_middle_writes_nothing_later(desk):
     bench, controller, _told = desk
     controller.click(special(77))

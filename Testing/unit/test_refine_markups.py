@@ -163,6 +163,19 @@ def test_corners_of_no_right_angles_give_the_box_around_them():
     assert np.array_equal(axes, np.eye(3))
 
 
+def test_a_marker_that_was_under_the_pointer_is_not_any_more_when_it_goes(shown):
+    _bench, markups, _told = shown
+    assert not markups.under_pointer()
+    for context in ("", "mouse"):
+        display = markups.nodes[0].GetDisplayNode()
+        display.SetActiveComponent(display.ComponentControlPoint, 0, context)
+    assert markups.under_pointer()
+    markups.show([Placed(2, PROMPTS[1])])
+    assert not markups.under_pointer()
+    markups.show([Placed(1, PROMPTS[0]), Placed(2, PROMPTS[1])])
+    assert not markups.under_pointer()
+
+
 def test_places_of_prompts():
     assert places_of(PROMPTS[0]).shape == (1, 3)
     assert places_of(PROMPTS[3]).shape == (4, 3)

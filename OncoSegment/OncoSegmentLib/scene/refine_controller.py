@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -60,6 +61,7 @@ class Controller:
         self.protect, self.limit, self.many = True, Limit(), False
         self._engine: Engine | None = None
         self._running: Running | None = None
+        self._sitting: RunningJob | None = None
         self._waiting: deque[Act] = deque()
         self.status: Status | None = None
 
@@ -67,13 +69,18 @@ class Controller:
 
     @property
     def busy(self) -> bool:
-        """True while an engine is asked."""
-        return self._running is not None
+        """True while an engine is asked, or a click waits for one to be ready."""
+        return self._running is not None or bool(self._sitting and self._waiting)
+
+    @property
+    def watched(self) -> bool:
+        """True while `poll` is needed."""
+        return self._running is not None or self._sitting is not None
 
     @property
     def job(self) -> RunningJob | None:
         """The job that runs."""
-        return None if self._running is None else self._running.job
+        return self._sitting if self._running is None else self._running.job
 
     @property
     def session(self) -> Session | None:
@@ -165,6 +172,14 @@ class Controller:
         self._guarded(lambda: self.seats.of_selected(self.engine))
         self.look()
 
+    def warm_up(self) -> None:
+        """Sends the image ahead to an engine that works elsewhere and stays warm, so that the first click finds all ready."""
+        with suppress(OncoError):  # whoever clicks is told
+            if not self.watched and self._engine_sits(self.engine) and self.seats.ready_image() is not None:
+                self.engine.set_image(self.seats.image)
+                self._sitting = self.engine.start_sitting()
+        self._changed()
+
     def look(self) -> None:
         """Something in the scene changed: the editor's Undo, another effect, another segment, the next image of a sequence."""
         if self._running is not None:
@@ -178,6 +193,7 @@ class Controller:
         """Looks once at the job that runs; its answer is written into the segment. Nothing waits here."""
         running = self._running
         if running is None:
+            self._poll_sitting()
             return
         self.status, problem = self._looked_at(running)
         if self.status.finished:
@@ -197,6 +213,9 @@ class Controller:
         """Gives up what runs, at once and without a word."""
         self._waiting.clear()
         running, self._running = self._running, None
+        sitting, self._sitting = self._sitting, None
+        if sitting is not None:
+            sitting.close()
         if running is not None:
             running.script.close()
             running.seat.link.forget_redo()
@@ -227,7 +246,7 @@ class Controller:
 
     def _next(self) -> None:
         """Begins acts until one waits for an engine."""
-        while self._running is None and self._waiting:
+        while self._running is None and self._sitting is None and self._waiting:
             self._guarded(lambda: self._begin(self._waiting.popleft()))
         self._changed()
 
@@ -273,6 +292,26 @@ class Controller:
             script.close()
             raise
         self._running, self.status = Running(act, seat, script, job), None
+
+    def _poll_sitting(self) -> None:
+        """An engine that could not be made ready says why to the first click."""
+        if self._sitting is None:
+            return
+        try:
+            self.status = self._sitting.poll()
+        except Exception:
+            self.status = Status(None, "", True)
+        if self.status.finished:
+            with suppress(Exception):
+                self._sitting.result()
+            self._sitting.close()
+            self._sitting = None
+            self._next()
+
+    @staticmethod
+    def _engine_sits(engine: Engine) -> bool:
+        """False where nothing stays warm."""
+        return hasattr(engine, "start_sitting") and engine.jobs.name not in ("inline", "process")
 
     def _looked_at(self, running: Running) -> tuple[Status, OncoError | None]:
         """How its job is. Whatever goes wrong there is an end of the job, or it would be looked at forever."""

@@ -100,7 +100,7 @@ class PromptMarkups:
 
     def under_pointer(self) -> bool:
         """True when the pointer is over one of them in a view: a press there moves it."""
-        return any(one.GetDisplayNode() is not None and one.GetDisplayNode().HasActiveComponent() for one in self.nodes)
+        return any(is_active(one) for one in self.nodes)
 
     # Inside.
 
@@ -139,6 +139,7 @@ class PromptMarkups:
                 at = point_of(node, number)
                 if at is not None:
                     node.RemoveNthControlPoint(at)
+                    leave(node)
             elif id_of(node) == number:
                 self.scene.RemoveNode(node)
 
@@ -202,6 +203,20 @@ def point_of(node, number: int) -> int | None:
     """Where a point of that id is in its list."""
     every = range(node.GetNumberOfControlPoints())
     return next((at for at in every if node.GetNthControlPointDescription(at) == str(number)), None)
+
+
+def is_active(node) -> bool:
+    """True when the pointer is over a part of a markup that is still there."""
+    display = node.GetDisplayNode()
+    return display is not None and display.HasActiveComponent() and node.GetNumberOfControlPoints() > 0
+
+
+def leave(node) -> None:
+    """The pointer is over nothing of it: Slicer keeps a point as the active one after it was removed, until the pointer moves."""
+    display = node.GetDisplayNode()
+    if display is not None:
+        for context in display.GetActiveComponentInteractionContexts():
+            display.SetActiveComponent(display.ComponentNone, -1, context)
 
 
 def id_of(node) -> int | None:

@@ -124,6 +124,14 @@ class Seats:
         """What the sessions are about."""
         return self._image
 
+    def ready_image(self) -> Image | None:
+        """The image of the source volume, None without one. InputError for one that cannot be used."""
+        self.check_image()
+        volume = self.hands.parameters.GetSourceVolumeNode() if self.hands.parameters else None
+        if volume is not None and self._image is None:
+            self._image = image_of(volume)
+        return self._image
+
     def look(self) -> Seat | None:
         """What others did to the selected segment becomes known to its session; its seat, None when there is none."""
         self.check_image()
@@ -156,9 +164,7 @@ class Seats:
 
     def _made(self, engine: Engine) -> Seat:
         node, volume = self.hands.parameters.GetSegmentationNode(), self.hands.parameters.GetSourceVolumeNode()
-        if self._image is None:
-            self._image = image_of(volume)
-        image, segment_id = self._image, self.hands.parameters.GetSelectedSegmentID()
+        image, segment_id = self.ready_image(), self.hands.parameters.GetSelectedSegmentID()
         link = SegmentLink(node, segment_id, volume, lambda start: Session(engine, image, start=start))
         markups = PromptMarkups(node, segment_id, volume, lambda: self._on_markups(seat))
         seat = Seat(link, markups, tuple(prompt for _number, prompt in prompts_in(markups.nodes)))

@@ -134,6 +134,8 @@ def new_markup(scene, class_name: str, name: str, color) -> slicer.vtkMRMLMarkup
     display = node.GetDisplayNode()
     display.SetColor(*color)
     display.SetSelectedColor(*color)
+    display.SetGlyphTypeFromString("CrossDot2D")  # a ball hides a small lesion
+    display.SetGlyphScale(2.5)
     display.SetPointLabelsVisibility(False)
     display.SetPropertiesLabelVisibility(False)
     return node

@@ -157,10 +157,10 @@ class RefinePanel:
         form.addRow(_("Limit:"), self._row(self.limitBox, self.reachBox, self.roiBox))
         form.addRow(self._row(self.protectBox, self.manyBox))
         form.addRow(self._row(self.buttons["next"], self.buttons["undo"], self.buttons["redo"]))
-        form.addRow(self.list)
-        form.addRow(self._row(self.buttons["remove"], self.buttons["reset"], self.buttons["again"]))
         form.addRow(self.numbersLabel)
         form.addRow(self.progressPlace)
+        form.addRow(self.list)
+        form.addRow(self._row(self.buttons["remove"], self.buttons["reset"], self.buttons["again"]))
         form.addRow(self.undoLabel)
 
     def _row(self, *widgets):

@@ -83,7 +83,8 @@ class Pointer:
             return False
         if eventId == vtk.vtkCommand.MouseMoveEvent:
             self._path.append(place)
-            self._trace.show(self._outline(), self._positive)
+            path = self._outline()
+            self._trace.show(path if self._kind() == "scribble" else [*path, path[0]], self._positive)
             return True
         if eventId == vtk.vtkCommand.LeftButtonReleaseEvent:
             path, positive = self._outline(), self._positive
