@@ -37,6 +37,7 @@ def main() -> int:
         nnunet_export,
         nodes,
         panel,
+        refine,
         registration,
         scheduler,
         startup,
@@ -47,7 +48,7 @@ def main() -> int:
         warm,
     )
 
-    numbers = (nodes, thresholds, startup, accuracy, measures, surfaces, lesions, registration)
+    numbers = (nodes, thresholds, startup, accuracy, measures, surfaces, lesions, registration, refine)
     networks = (total_segmentator, network_share, network_ways, nnunet_export, panel, warm)
     for module in (*numbers, *networks, engine, scheduler, transfer, models_install):
         for line in module.figures(shared_data(), full=options.full):
