@@ -34,9 +34,6 @@ voxels (of the mean spacing)."""
 DEEP = 3.0
 """What a new description adds or takes may be this many times as deep as the click; more is a leak, and not taken."""
 
-MOST = 113.0
-"""mm3 a change may have for each mm3 of the click's depth cubed: a ball of three times the depth."""
-
 KEPT = 64
 """States of the mask that are kept."""
 
@@ -166,8 +163,6 @@ class GrowCut:
         difference = np.pad(before.on(box) ^ after.on(box), 1)
         if not np.isfinite(depth) or not difference.any():
             return True
-        if np.count_nonzero(difference) * self._volume.spacing.prod() > MOST * depth**3:
-            return False
         deepest = float(ndimage.distance_transform_edt(difference, sampling=self._volume.spacing).max())
         return deepest <= DEEP * depth + self._volume.mean_mm
 
