@@ -30,21 +30,9 @@ TUNED_ON = (
     "CT kidney left",
     "MR vertebra 6",
 )
-"""Real cases that were looked at while parameters were chosen, beside phantoms of the seeds `TUNING_SEEDS`; all others were not."""
+"""Real cases that were looked at while parameters were chosen, beside phantoms of `TUNING_SEEDS`; the others were not."""
 
 TUNING_SEEDS = (101, 102)
-
-QUICK = (
-    "CT 000001 chest wall",
-    "CT 000015 node",
-    "MR breast 1",
-    "MR meningioma 1",
-    "CT vertebra L1",
-    "CT vertebra L4",
-    "CT kidney right",
-    "MR vertebra 7",
-)
-"""Real cases of the short run."""
 
 VERTEBRAE = {"S1": 26, "L5": 27, "L4": 28, "L3": 29, "L2": 30, "L1": 31, "T12": 32}
 ORGANS = {
@@ -115,7 +103,12 @@ def ct_lesions(data: Path):
         ("CT 000010 abdominal mass", "CT_Lesion_000010_01_01_078-090"),
         ("CT 000015 node", "CT_Lesion_000015_01_01_081-093"),
     ):
-        yield name, "CT lesion", lambda file=file: npz_image(folder / f"{file}.npz"), lambda file=file: npz_mask(folder / f"{file}.npz")
+        yield (
+            name,
+            "CT lesion",
+            lambda file=file: npz_image(folder / f"{file}.npz"),
+            lambda file=file: npz_mask(folder / f"{file}.npz"),
+        )
     last = folder / "CT_Lesion_000015_01_01_103-115.npz"
     yield "CT 000015 pelvic mass", "CT lesion", lambda: read_image(folder / "000015_01_01_103-115.nii.gz"), lambda: npz_mask(last)
 

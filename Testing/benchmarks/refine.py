@@ -1,5 +1,6 @@
 """Click refinement by a simulated reader on phantom and real cases: `growcut` beside two baselines, and what a warm click costs.
 
+The baselines are told the box of the wanted mask and a margin of 10 mm; `growcut` is told its clicks and nothing else.
 Other engines are judged the same way: `Testing/benchmarks/refine_lines.py` takes any of them.
 """
 
@@ -9,7 +10,7 @@ from benchmarks.refine_cost import cost_lines
 from benchmarks.refine_lines import courses, engine_lines, paired_line
 from OncoSegmentLib.refine.growcut import make
 from refine_baselines import FixedThreshold, PlainGrowCut
-from refine_cases import QUICK, real_cases, reference_lesions
+from refine_cases import real_cases, reference_lesions
 
 REPEATS = 3
 """Jitters a case in the full run; one in the short run."""
@@ -17,7 +18,7 @@ REPEATS = 3
 
 def figures(data, *, full: bool):
     """Lines of this subject."""
-    cases = [*reference_lesions(), *real_cases(data, lambda name: full or name in QUICK)]
+    cases = [*reference_lesions(), *real_cases(data)]
     if data is None:
         yield "click refinement on real cases: skipped, the shared test data is not there"
     repeats = REPEATS if full else 1

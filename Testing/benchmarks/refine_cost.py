@@ -54,7 +54,15 @@ def cost_lines(make, *, full: bool):
         yield f"{told}: a click that corrects {correction[0]:.3f} s, {correction[0] / warm[1]:.2f} of that bare filter"
 
 
-CLICKS = ((0.0, 0.0, 0.0), (3.0, -2.0, 1.0), (-4.0, 3.0, 2.0), (1.0, 5.0, -3.0), (-2.0, -3.0, -4.0), (5.0, 0.0, 2.0), (0.0, -6.0, 1.0))
+CLICKS = (
+    (0.0, 0.0, 0.0),
+    (3.0, -2.0, 1.0),
+    (-4.0, 3.0, 2.0),
+    (1.0, 5.0, -3.0),
+    (-2.0, -3.0, -4.0),
+    (5.0, 0.0, 2.0),
+    (0.0, -6.0, 1.0),
+)
 """In mm from the middle of the lesion: each describes it anew, so that none is answered from what is kept."""
 
 

@@ -1,4 +1,4 @@
-"""Any engine of click refinement on any cases by the simulated reader, as lines: Dice and NSD by click, and two engines paired."""
+"""Any engine of click refinement on any cases by the simulated reader, as lines: Dice and NSD by click, two engines paired."""
 
 from __future__ import annotations
 

@@ -41,6 +41,7 @@ def main() -> int:
         nnunet_export,
         nodes,
         panel,
+        refine,
         refine_nninteractive,
         registration,
         scheduler,
@@ -54,7 +55,7 @@ def main() -> int:
 
     numbers = (nodes, thresholds, startup, accuracy, measures, surfaces, lesions, registration)
     networks = (total_segmentator, network_share, large_pages, network_ways, nnunet_export, panel, warm)
-    clicks = (refine_nninteractive,)
+    clicks = (refine, refine_nninteractive)
     for module in (*numbers, *networks, *clicks, engine, scheduler, transfer, models_install):
         for line in module.figures(shared_data(), full=options.full):
             print(line, flush=True)

@@ -142,7 +142,9 @@ def test_a_lasso_finds_the_ball_and_its_core_is_kept():
     truth = ball((48, 48, 48), (24, 24, 24), 10.0)
     picture = image(noisy(truth, 100, 40, 5))
     turn = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-    outline = tuple(tuple(one) for one in ras_of(picture, np.stack([turn * 0 + 24, 24 + 10 * np.sin(turn), 24 + 10 * np.cos(turn)], 1)))
+    outline = tuple(
+        tuple(one) for one in ras_of(picture, np.stack([turn * 0 + 24, 24 + 10 * np.sin(turn), 24 + 10 * np.cos(turn)], 1))
+    )
     found = answered(picture, Lasso(outline))
     assert dice(found, truth) > 0.93
     assert found[24, 20:29, 20:29].all()

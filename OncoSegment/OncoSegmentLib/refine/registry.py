@@ -32,7 +32,7 @@ class Row:
 
 ENGINES = {
     "growcut": Row(
-        "GrowCut", "OncoSegmentLib.refine.growcut.engine", "grows regions from clicks by intensity; needs no model"
+        "GrowCut", "OncoSegmentLib.refine.growcut", "grows regions from clicks by intensity; needs no model"
     ),
     "sam": Row(
         "SAM", "OncoSegmentLib.refine.sam.engine", "SAM 2.1, MedSAM and relatives: slice by slice, carried through the volume",

@@ -9,12 +9,12 @@ import numpy as np
 import scipy.ndimage as ndimage
 
 from OncoLib.progress import CancelToken
-from OncoSegmentLib.refine.growcut.directions import ratio_map
-from OncoSegmentLib.refine.growcut.marks import Mark
-from OncoSegmentLib.refine.growcut.patch import Patch, box_around, hull, shape_of
-from OncoSegmentLib.refine.growcut.star import Limits, Star, star_at
-from OncoSegmentLib.refine.growcut.values import SCALE, UNLIKELY, Likelihood, likelihood
-from OncoSegmentLib.refine.growcut.volume import Volume
+from OncoSegmentLib.refine.growing.directions import ratio_map
+from OncoSegmentLib.refine.growing.marks import Mark
+from OncoSegmentLib.refine.growing.patch import Patch, box_around, hull, shape_of
+from OncoSegmentLib.refine.growing.star import Limits, Star, star_at
+from OncoSegmentLib.refine.growing.values import SCALE, UNLIKELY, Likelihood, likelihood
+from OncoSegmentLib.refine.growing.volume import Volume
 from OncoSegmentLib.refine.protocol import Part
 
 STRUCTURE, BACKGROUND = 1, 2
@@ -94,7 +94,7 @@ def stride_for(box: Part, spacing) -> tuple[int, int, int]:
 
 @dataclass(frozen=True, eq=False)
 class Field:
-    """A region of interest, maybe on every few voxels only (`stride`): likelihood, distance in radii of each side, closed voxels."""
+    """A region of interest, maybe on every few voxels only (`stride`): likelihood, distance in radii, closed voxels."""
 
     box: Part
     stride: tuple[int, int, int]
@@ -154,6 +154,16 @@ class Field:
         return found
 
 
+def seen_in(bound: Part, box: Part) -> Part:
+    """A bound in the indices of a box, clipped to it."""
+    return tuple(slice(max(0, b.start - s.start), max(0, min(b.stop, s.stop) - s.start)) for b, s in zip(bound, box))
+
+
+def sampled(span: slice, step: int) -> slice:
+    """Which of every `step` voxels lie in a span."""
+    return slice(-(-span.start // step), -(-span.stop // step))
+
+
 def nearest(stars: Sequence[Star], bounds: Sequence[Part | None], box: Part, spacing, stride) -> np.ndarray:
     """float32: distance from the nearest star in its radii; infinite where its bounds end."""
     steps = tuple(range(span.start, span.stop, one) for span, one in zip(box, stride))
@@ -164,7 +174,7 @@ def nearest(stars: Sequence[Star], bounds: Sequence[Part | None], box: Part, spa
         one = ratio_map(center, star.radii, grid, spacing * stride)
         if bound is not None:
             beyond = np.ones(one.shape, bool)
-            beyond[tuple(slice(-((s.start - b.start) // step), -((s.start - b.stop) // step)) for s, b, step in zip(box, bound, stride))] = False
+            beyond[tuple(map(sampled, seen_in(bound, box), stride))] = False
             one[beyond] = np.inf
         found = one if found is None else np.minimum(found, one, out=found)
     return found
@@ -189,7 +199,9 @@ def enclosed(mask: np.ndarray) -> np.ndarray:
     """Voxels all of whose 26 neighbors are set too; outside of the array counts as set."""
     found = mask
     for axis in range(3):
-        before, after = (tuple(slice(a, b) if one == axis else slice(None) for one in range(3)) for a, b in ((1, None), (None, -1)))
+        before, after = (
+            tuple(slice(a, b) if one == axis else slice(None) for one in range(3)) for a, b in ((1, None), (None, -1))
+        )
         narrow = found.copy()
         narrow[before] &= found[after]
         narrow[after] &= found[before]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from OncoSegmentLib.refine.growcut.directions import neighbors
+from OncoSegmentLib.refine.growing.directions import neighbors
 
 ROUNDS = 8
 MOST_STEPS = 12

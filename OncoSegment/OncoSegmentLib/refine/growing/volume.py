@@ -8,7 +8,7 @@ import numpy as np
 import scipy.ndimage as ndimage
 
 from OncoLib.image import Image
-from OncoSegmentLib.refine.growcut.patch import shape_of
+from OncoSegmentLib.refine.growing.patch import shape_of
 from OncoSegmentLib.refine.protocol import Part
 
 SMOOTHING = 0.6

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.ndimage as ndimage
 
-from OncoSegmentLib.refine.growcut.directions import STEP, among_neighbors, neighbors, radii_mm, sphere
-from OncoSegmentLib.refine.growcut.patch import box_around
-from OncoSegmentLib.refine.growcut.surface import best_surface
-from OncoSegmentLib.refine.growcut.volume import Volume
+from OncoSegmentLib.refine.growing.directions import STEP, among_neighbors, neighbors, radii_mm, sphere
+from OncoSegmentLib.refine.growing.patch import box_around
+from OncoSegmentLib.refine.growing.surface import best_surface
+from OncoSegmentLib.refine.growing.volume import Volume
 from OncoSegmentLib.refine.protocol import Part
 
 REACH_MM, MOST_VOXELS = 110.0, 16_000_000

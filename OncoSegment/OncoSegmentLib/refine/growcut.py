@@ -1,4 +1,4 @@
-"""The engine: marks are taken in one by one, and what each made of the mask is kept, so that the next costs only itself.
+"""The engine `growcut`, without any weights: marks are taken in one by one, and what each made of the mask is kept.
 
 A mark either describes the structure anew together with those before it, when what is wrong is large, or corrects the mask
 near itself. A positive mark never takes voxels away and a negative one never adds any.
@@ -16,12 +16,12 @@ import scipy.ndimage as ndimage
 from OncoLib.errors import InputError
 from OncoLib.image import Image
 from OncoLib.progress import CancelToken, Progress, silent
-from OncoSegmentLib.refine.growcut.correct import corrected, depth_mm, with_sure
-from OncoSegmentLib.refine.growcut.marks import Mark, mark_of
-from OncoSegmentLib.refine.growcut.patch import EMPTY, Patch, hull
-from OncoSegmentLib.refine.growcut.shape import structure
-from OncoSegmentLib.refine.growcut.star import Limits
-from OncoSegmentLib.refine.growcut.volume import Volume
+from OncoSegmentLib.refine.growing.correct import corrected, depth_mm, with_sure
+from OncoSegmentLib.refine.growing.marks import Mark, mark_of
+from OncoSegmentLib.refine.growing.patch import EMPTY, Patch, hull
+from OncoSegmentLib.refine.growing.shape import structure
+from OncoSegmentLib.refine.growing.star import Limits
+from OncoSegmentLib.refine.growing.volume import Volume
 from OncoSegmentLib.refine.prompts import KINDS, Prompt
 from OncoSegmentLib.refine.protocol import Answer, Capabilities, Part, Question, usable
 
@@ -73,7 +73,7 @@ class GrowCut:
             self._volume = Volume(image)
 
     def answer(self, question: Question, *, progress: Progress = silent, cancel: CancelToken | None = None) -> Answer:
-        """The mask for a question. Raises InputError without an image, without prompts and start, or for masks of another grid."""
+        """The mask for a question. InputError without an image, without prompts and start, or for masks of another grid."""
         cancel = cancel or CancelToken()
         part = self._checked(question)
         limits = Limits(part, question.protected)
@@ -138,7 +138,7 @@ class GrowCut:
         return State(mask, state.large, (*state.small, mark), state.guessed, used, state.outside)
 
     def _described(self, state: State, mark: Mark, limits: Limits, started: bool, cancel: CancelToken):
-        """The mask by all marks that describe it, and whether it is a guess; None when the mark is better taken as a correction."""
+        """The mask by all marks that describe it, and whether it is a guess; None when the mark is a correction."""
         marks = (*state.large, mark)
         if not any(one.positive for one in marks) or (mark.drawn and state.mask):
             return None

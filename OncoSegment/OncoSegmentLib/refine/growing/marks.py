@@ -15,7 +15,7 @@ MOST_CENTERS = 5
 """Places along a stroke from which the structure is looked at."""
 
 CORE, RIM, RING = 0.7, 1.15, 1.6
-"""Of a lasso, drawn around a structure: scaled by `CORE` it surely lies inside; between `RIM` and `RING` times is surely outside."""
+"""Of a lasso, drawn around a structure: scaled by `CORE` it surely lies inside; between `RIM` and `RING` surely not."""
 
 
 @dataclass(frozen=True, eq=False)

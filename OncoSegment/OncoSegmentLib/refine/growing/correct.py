@@ -1,7 +1,7 @@
 """A correction: one more mark changes the mask near itself and nowhere else.
 
-How far it may reach goes with the depth of the click: a reader clicks near the middle of what is missing or too much, so the error
-is about as deep as the click is far from the mask that it corrects.
+How far it may reach goes with the depth of the click: a reader clicks near the middle of what is missing or too much, so the
+error is about as deep as the click is far from the mask that it corrects.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.ndimage as ndimage
 
-from OncoSegmentLib.refine.growcut.directions import ratio_map
-from OncoSegmentLib.refine.growcut.marks import Mark
-from OncoSegmentLib.refine.growcut.patch import Patch, box_around, hull, shape_of
-from OncoSegmentLib.refine.growcut.shape import BACKGROUND, STRUCTURE, enclosed, spanned, stride_for
-from OncoSegmentLib.refine.growcut.star import Limits, star_at
-from OncoSegmentLib.refine.growcut.values import SCALE, UNLIKELY, likelihood
-from OncoSegmentLib.refine.growcut.volume import Volume
+from OncoSegmentLib.refine.growing.directions import ratio_map
+from OncoSegmentLib.refine.growing.marks import Mark
+from OncoSegmentLib.refine.growing.patch import Patch, box_around, hull, shape_of
+from OncoSegmentLib.refine.growing.shape import BACKGROUND, STRUCTURE, enclosed, spanned, stride_for
+from OncoSegmentLib.refine.growing.star import Limits, star_at
+from OncoSegmentLib.refine.growing.values import SCALE, UNLIKELY, likelihood
+from OncoSegmentLib.refine.growing.volume import Volume
 from OncoSegmentLib.refine.protocol import Part
 
 ZONE = 3.0
@@ -29,6 +29,9 @@ LEAST = 2.0
 
 MOST_MM = 60.0
 """Depth that is looked for at most."""
+
+NEAR = 1.0
+"""Depths of the click: values up to here are those of what is clicked, and are not held back as unlikely."""
 
 EDGE, LAST = 0.85, 0.95
 """Of the zone: beyond, unlikely values, and all values, stay as they are."""
@@ -129,7 +132,7 @@ def taken(volume: Volume, zone: Zone, mark: Mark, before: Sequence[Mark], depth:
     star = star_at(volume, mark.centers[len(mark.centers) // 2], limits)
     beyond = ratio_map([c - s.start for c, s in zip(star.center, zone.box)], star.radii, whole(values), volume.spacing)
     likely = model(values, zone, beyond, mark.positive, depth, star.noise, volume.mean_mm)
-    stays = (zone.far > LAST * zone.reach) | (likely < UNLIKELY)
+    stays = (zone.far > LAST * zone.reach) | ((likely < UNLIKELY) & (zone.far > NEAR * depth))
     if mark.positive:
         stays |= ((zone.far > EDGE * zone.reach) | (beyond > 1.6)) & (likely < 0.7 * SCALE)
     else:
@@ -152,7 +155,7 @@ def taken(volume: Volume, zone: Zone, mark: Mark, before: Sequence[Mark], depth:
 
 def model(values, zone: Zone, beyond, positive: bool, depth: float, noise: float, mean_mm: float) -> np.ndarray:
     """Likelihood that a voxel belongs to what was clicked rather than to what stays as it is."""
-    mine = values[(zone.far <= max(0.5 * depth, 1.2 * mean_mm)) & zone.free]
+    mine = values[(zone.far <= max(NEAR * depth, 1.2 * mean_mm)) & zone.free]
     if positive:
         others = values[~zone.mask & ((zone.far > 0.9 * zone.reach) | ((beyond > 1.3) & (zone.far > depth)))]
     else:

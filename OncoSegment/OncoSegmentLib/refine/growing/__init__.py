@@ -1,0 +1,1 @@
+"""How the engine `growcut` sees a click and draws the border: no VTK, no state."""
