@@ -129,9 +129,14 @@ def search(
     return [hit for *_, hit in sorted(found, key=lambda one: one[:-1])]
 
 
+BY_CLICKS = ("sam2", "sam", "mobile_sam")
+"""Engines of cards that click refinement runs."""
+
+
 def has_expert(card: ModelCard) -> bool:
-    """True when an expert of ours runs the model, or loads the weights."""
-    return card.engine in (*RUNNABLE_ENGINES, "nnunetv2", "monai_bundle", "monai_auto3dseg") or card.family in RUNNABLE_ENGINES
+    """True when an expert of ours or an engine of click refinement runs the model, or loads the weights."""
+    engines = (*RUNNABLE_ENGINES, "nnunetv2", "monai_bundle", "monai_auto3dseg", *BY_CLICKS)
+    return card.engine in engines or card.family in RUNNABLE_ENGINES
 
 
 def takes(card: ModelCard, modality: str) -> bool:

@@ -45,7 +45,7 @@ def lines(rounds: int):
     """Of the small network that comes along."""
     from helpers_sam import inside, liver_scan, mask_of
     from OncoSegmentLib.refine.protocol import Question
-    from OncoSegmentLib.refine.sam import make
+    from OncoSegmentLib.refine.sam.engine import make
 
     scan = liver_scan((1.5, 1.5, 3.0))
     for structure in ("liver", "liver_metastasis"):

@@ -15,8 +15,8 @@ from OncoLib.progress import CancelToken
 from OncoSegmentLib.refine.prompts import Box, Lasso, Point, Scribble
 from OncoSegmentLib.refine.protocol import Question
 from OncoSegmentLib.refine.raster import ras_of
-from OncoSegmentLib.refine.sam import CAPABILITIES, make
 from OncoSegmentLib.refine.sam import engine as sam_engine
+from OncoSegmentLib.refine.sam.engine import CAPABILITIES, make
 
 need_sam()
 

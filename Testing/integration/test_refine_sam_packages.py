@@ -16,9 +16,9 @@ from OncoLib.progress import CancelToken, silent
 from OncoSegmentLib.refine.prompts import Box
 from OncoSegmentLib.refine.protocol import Question
 from OncoSegmentLib.refine.raster import ras_of
-from OncoSegmentLib.refine.sam import make, walk
+from OncoSegmentLib.refine.sam import walk
 from OncoSegmentLib.refine.sam.embeddings import Embeddings
-from OncoSegmentLib.refine.sam.engine import SamEngine
+from OncoSegmentLib.refine.sam.engine import SamEngine, make
 from OncoSegmentLib.refine.sam.models import KINDS, Kind, Source, network_of, source_of
 from OncoSegmentLib.refine.sam.sam1_network import Sam1Network
 from OncoSegmentLib.refine.sam.sam2_config import built, checked, for_size

@@ -68,13 +68,16 @@ class Structure:
 @dataclass(frozen=True, eq=False)
 class Sample:
     """Slices of one structure as a network sees them. pictures `[t, size, size]` and masks `[t, size, size]` in 0..1; points of
-    the first one with their labels; prior: the first slice's mask before it was corrected."""
+    the first one with their labels; prior: the first slice's mask before it was corrected. number, view: of the first slice."""
 
     pictures: np.ndarray
     masks: np.ndarray
     points: np.ndarray
     labels: np.ndarray
     prior: np.ndarray
+    structure: Structure
+    number: int
+    view: View
 
 
 def structures_of(image: Image, truth) -> list[Structure]:
@@ -125,7 +128,31 @@ def sampled(structures: list[Structure], frames: int, random: np.random.Generato
     masks = np.stack([resized(part_of(one.plane(at), view) * 255.0, SIZE) for at in numbers])
     points, labels = prompts_of(one.plane(first), click, view, random)
     beside = one.plane(int(np.clip(first + random.choice((-1, 1)), 0, one.case.stack.shape[0] - 1)))
-    return turned(Sample(pictures, masks, points, labels, resized(part_of(beside, view) * 255.0, SIZE // 4)), random)
+    prior = resized(part_of(beside, view) * 255.0, SIZE // 4)
+    return Sample(pictures, masks, points, labels, prior, one, first, view)
+
+
+def crowd(structures: list[Structure], prompts: int, random: np.random.Generator) -> list[Sample]:
+    """One picture with prompts for several structures in it: encoding is what takes time."""
+    first = sampled(structures, 1, random)
+    one, number, view = first.structure, first.number, first.view
+    there = [other for other in structures if other.case is one.case or other.case.image is one.case.image]
+    seen = [(other, other.clickable(number) & in_view(view, other)) for other in there]
+    seen = [(other, plane) for other, plane in seen if plane.sum() >= max(LEAST_PIXELS, view.rows * view.columns / 1500)]
+    found = [first]
+    while len(found) < prompts:
+        other, plane = seen[int(random.integers(len(seen)))] if seen and random.uniform() < 0.7 else (one, one.clickable(number))
+        points, labels = prompts_of(other.plane(number), click_in(plane, random), view, random)
+        mask = resized(part_of(other.plane(number), view) * 255.0, SIZE)[None]
+        found.append(Sample(first.pictures, mask, points, labels, first.prior, other, number, view))
+    return found
+
+
+def in_view(view: View, one: Structure) -> np.ndarray:
+    """Where a slice is in a view."""
+    found = np.zeros(one.case.stack.shape[1:], bool)
+    found[view.overlap(found.shape)[0]] = True
+    return found
 
 
 def click_in(plane: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -192,16 +219,3 @@ def prompts_of(plane: np.ndarray, click: np.ndarray, view: View, random: np.rand
             labels.append(0)
     missing = 4 - len(points)
     return np.array(points + [np.zeros(2)] * missing, np.float32), np.array(labels + [-1] * missing, np.int32)
-
-
-def turned(sample: Sample, random: np.random.Generator) -> Sample:
-    """Mirrored left to right, or not."""
-    if random.uniform() < 0.5:
-        return sample
-    points = sample.points.copy()
-    points[:, 0] = SIZE - 1 - points[:, 0]
-    box = np.flatnonzero(sample.labels >= 2)
-    if box.size:
-        points[box[0], 0], points[box[1], 0] = points[box[1], 0], points[box[0], 0]
-    mirror = [np.ascontiguousarray(one[..., ::-1]) for one in (sample.pictures, sample.masks, sample.prior)]
-    return Sample(mirror[0], mirror[1], points, sample.labels, mirror[2])

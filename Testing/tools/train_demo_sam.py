@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from demo_sam_data import SIZE, SPACING_MM, Sample, Structure, drawn, sampled
+from demo_sam_data import SIZE, SPACING_MM, Sample, Structure, crowd, drawn, sampled
 from demo_training import (
     HELD_OUT,
     LICENSE,
@@ -76,6 +76,9 @@ CHANGES = {
 
 
 BATCH, CLIPS, FRAMES = 6, 3, 4
+PICTURES, PROMPTS, EVERY = 4, 5, 8
+"""Of a step of the last stage: pictures, and prompts of each. Every so many-th of its steps follows slices instead."""
+
 RATE, WARM_UP = 8e-4, 40
 FINE = 128
 """Pixels a side on which losses are computed."""
@@ -123,13 +126,14 @@ def features_of(network, pictures):
     return network._prepare_backbone_features(network.forward_image(pictures))[1:]
 
 
-def single(network, data: dict, prior: bool):
-    """Loss of slices by themselves."""
+def single(network, data: dict, prior: bool, prompts: int = 1):
+    """Loss of slices by themselves. prompts: how many in a row have the same picture."""
     from torch.nn.functional import binary_cross_entropy_with_logits
 
-    features, _, sizes = features_of(network, data["pictures"][0])
-    count = len(data["points"])
+    features, _, sizes = features_of(network, data["pictures"][0][::prompts])
+    count = len(data["points"]) // prompts
     maps = [one.permute(1, 2, 0).reshape(count, -1, *size) for one, size in zip(features, sizes)]
+    maps = [one.repeat_interleave(prompts, 0) for one in maps]
     sparse, dense = network.sam_prompt_encoder(
         points=(data["points"], data["labels"]), boxes=None, masks=data["prior"] if prior else None
     )
@@ -168,31 +172,54 @@ def followed(network, data: dict):
 
 
 def train(structures: list[Structure], options):
-    """The network after its training."""
+    """The network after its training: single slices, slices that follow each other, then several prompts a picture."""
     import torch
 
     seeded(options.seed, options.threads)
-    random = np.random.default_rng(options.seed)
     network = built(BASE, CHANGES).eval()  # without dropout; gradients flow all the same
-    optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=0.01)
-    steps = options.steps + options.clips
+    if options.start:
+        network.load_state_dict(torch.load(options.start / "demo_sam.pt", weights_only=True)["model"])
+    else:
+        first = options.steps + options.clips
 
-    def rate(step: int) -> float:
-        return min((step + 1) / WARM_UP, 0.02 + 0.98 * (1 + math.cos(math.pi * step / steps)) / 2)
+        def of_first(step: int, random) -> object:
+            if step >= options.steps:
+                return followed(network, batch([sampled(structures, FRAMES, random) for _ in range(CLIPS)]))
+            data = batch([sampled(structures, 1, random) for _ in range(BATCH)])
+            return single(network, data, prior=step % 4 == 3)
 
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+        stage(network, of_first, first, RATE, options.seed)
+
+    def of_second(step: int, random) -> object:
+        if step % EVERY == EVERY - 1:
+            return followed(network, batch([sampled(structures, FRAMES, random) for _ in range(CLIPS)]))
+        data = batch([one for _ in range(PICTURES) for one in crowd(structures, PROMPTS, random)])
+        return single(network, data, prior=False, prompts=PROMPTS)
+
+    stage(network, of_second, options.crowds, 1.5 * RATE, options.seed + 1, options.seconds)
+    return network
+
+
+def stage(network, loss, steps: int, largest: float, seed: int, seconds: float = math.inf) -> None:
+    """So many steps at rates that rise and fall again. seconds: of the processor, after which it ends where it is."""
+    import torch
+
+    random = np.random.default_rng(seed)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=largest, weight_decay=0.01)
+    began = time.process_time()
     for step in range(steps):
-        clips = step >= options.steps
-        data = batch([sampled(structures, FRAMES if clips else 1, random) for _ in range(CLIPS if clips else BATCH)])
-        value = followed(network, data) if clips else single(network, data, prior=step % 4 == 3)
+        done = max(step / steps, (time.process_time() - began) / seconds)
+        if done >= 1:
+            break
+        for group in optimizer.param_groups:
+            group["lr"] = largest * min((step + 1) / WARM_UP, 0.02 + 0.98 * (1 + math.cos(math.pi * done)) / 2)
+        value = loss(step, random)
         optimizer.zero_grad()
         value.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
-        schedule.step()
         if step % 25 == 0 or step + 1 == steps:
-            print(f"step {step}: loss {value.item():.3f}, {time.process_time():.0f} s of the processor", flush=True)
-    return network
+            print(f"step {step}: loss {value.item():.3f}, {time.process_time() - began:.0f} s of the processor", flush=True)
 
 
 README = """# Demonstration network of click refinement
@@ -223,7 +250,7 @@ def evaluate(folder: Path, count: int) -> dict:
     """Dice after one click into each structure of held-out torsos, by the engine; lesions one by one."""
     from helpers_sam import inside, whole_answer
     from OncoSegmentLib.refine.protocol import Question
-    from OncoSegmentLib.refine.sam import make
+    from OncoSegmentLib.refine.sam.engine import make
 
     cases = []
     with scratch() as place:
@@ -250,6 +277,9 @@ def main() -> None:
     parser.add_argument("--held-out", type=int, default=2)
     parser.add_argument("--steps", type=int, default=720, help="of single slices")
     parser.add_argument("--clips", type=int, default=160, help="steps of slices that follow each other, after that")
+    parser.add_argument("--crowds", type=int, default=900, help="steps of several prompts a picture, after that")
+    parser.add_argument("--start", type=Path, help="folder of weights to go on from: only the last stage")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="of the processor that the last stage may take")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only-evaluate", action="store_true", help="of what is in the output folder already")
     parser.add_argument("--threads", type=int, default=1)

@@ -33,7 +33,7 @@ class Before:
         """The pieces in a slice, bool `[row, column]`."""
         return self.prior[number]
 
-    def voxels(self, stack: Stack) -> np.ndarray:
+    def voxels(self) -> np.ndarray:
         """Some voxels of the pieces, slice, row, column."""
         return np.argwhere(self.prior)
 

@@ -31,7 +31,7 @@ CORRECTION_MM = 15.0
 """How far along the slices a correction of a mask goes at most; our own choice."""
 
 POINTS, BOXES = ("point", "box", "scribble", "lasso"), ("box",)
-FULL = Capabilities(POINTS, ("point", "scribble"), start=True, probabilities=True)
+CAPABILITIES = Capabilities(POINTS, ("point", "scribble"), start=True, probabilities=True)
 
 
 @dataclass(frozen=True)
@@ -101,14 +101,16 @@ class SamEngine:
         window = self._window or self._window_for(image, stack, asked, was)
         limit = limits(stack, question, asked)
         extent = self._extent(image, stack, window, asked, was, progress, cancel)
-        for most in range(views.HALVINGS if self._zoom else 0, -1, -1):
-            look = Look(stack, window, self._view(stack, asked, extent, most))
-            found = self._walked(image, look, asked, was, limit, progress, cancel)
-            if not result.touches_edge(found, stack, look.view):
+        ladder = (view_of(stack, asked, extent, most) for most in range(views.HALVINGS if self._zoom else 0, -1, -1))
+        for view in dict.fromkeys(ladder):
+            look = Look(stack, window, view)
+            seen, rest = self._walked(image, look, asked, was, limit, progress, cancel)
+            if not result.touches_edge(seen, stack, view):
                 break
-        self._look, self._seen = look, self._seen if self._seen is not None else next(iter(asked.slices))
+        self._look, self._seen = look, next(reversed(asked.slices))
+        found = result.with_rest(seen, was.prior, rest)
         if found is not None:
-            found = result.kept(found, asked)
+            found = result.kept(found, asked, was.prior)
         base = None if question.start is None else was.base
         return result.answer_of(stack, found, question, base, [*notes, *unheard(asked, found)])
 
@@ -126,11 +128,13 @@ class SamEngine:
         if not is_ct(image):
             self._percentiles = self._percentiles or percentile_window(image)
             return self._percentiles
-        positive = [voxels for voxels, one in zip(asked.voxels, asked.positive) if one]
-        places = positive[0] if positive else was.voxels(stack)
         number, one = next((item for item in asked.slices.items() if item[1].positive), (None, None))
-        if positive and one is not None and one.box is not None and not one.points:
-            places = np.array([[number, (one.box[1] + one.box[3]) // 2, (one.box[0] + one.box[2]) // 2]])
+        if one is None:
+            places = was.voxels()
+        else:
+            pixels = [point for point, label in zip(one.points, one.labels) if label]
+            pixels = pixels or [((one.box[0] + one.box[2]) // 2, (one.box[1] + one.box[3]) // 2)]
+            places = np.array([(number, row, column) for column, row in pixels])
         return window_at(image, stack.places_back(places))
 
     def _extent(self, image, stack, window, asked: Told, was: Before, progress, cancel) -> float:
@@ -161,18 +165,8 @@ class SamEngine:
             return 0.0
         return views.extent_mm(result.kept(found, Told({number: alone})).mask[0], look.stack)
 
-    def _view(self, stack: Stack, asked: Told, extent: float, most: int) -> views.View:
-        """The square around the first positive prompt that holds all prompts."""
-        number, one = next((item for item in asked.slices.items() if item[1].positive), next(iter(asked.slices.items())))
-        middle = ((one.box[0] + one.box[2]) / 2, (one.box[1] + one.box[3]) / 2) if one.box is not None else one.points[0]
-        while True:
-            view = views.around(stack, middle, extent, most)
-            if most == 0 or all(other.in_view(view) for other in asked.slices.values()):
-                return view
-            most -= 1
-
-    def _walked(self, image, look: Look, asked: Told, was: Before, limit, progress, cancel) -> result.Found | None:
-        """The structure through the slices, as one view sees it."""
+    def _walked(self, image, look: Look, asked: Told, was: Before, limit, progress, cancel):
+        """The structure through the slices as one view sees it, and slices of a mask before that it did not come to."""
         inside, there = look.view.overlap(look.stack.shape[1:])
 
         def masked(number: int) -> np.ndarray:
@@ -194,7 +188,7 @@ class SamEngine:
         )
         logits = self._follow(way)
         rest = [number for number in was.numbers if number not in logits]
-        return result.with_rest(result.assembled(look.stack, look.view, logits), was.prior, rest)
+        return result.assembled(look.stack, look.view, logits), rest
 
     def _features(self, image: Image, look: Look, number: int, cancel: CancelToken) -> tuple:
         """Of a picture, kept or computed."""
@@ -300,6 +294,20 @@ def limits(stack: Stack, question: Question, asked: Told) -> tuple[int, int]:
         span = stack.part(question.within)[0]
         first, last = max(first, span.start), min(last, span.stop)
     return first, last
+
+
+def view_of(stack: Stack, asked: Told, extent: float, most: int) -> views.View:
+    """The square around the first positive prompt that holds all prompts. most: how often it may be halved."""
+    one = next((one for one in asked.slices.values() if one.positive), next(iter(asked.slices.values())))
+    if one.box is not None:
+        middle = ((one.box[0] + one.box[2]) / 2, (one.box[1] + one.box[3]) / 2)
+    else:
+        middle = next((point for point, label in zip(one.points, one.labels) if label), one.points[0])
+    view = views.around(stack, middle, extent, most)
+    while most and not all(other.in_view(view) for other in asked.slices.values()):
+        most -= 1
+        view = views.around(stack, middle, extent, most)
+    return view
 
 
 def outward(start: int, count: int) -> Iterator[int]:

@@ -62,8 +62,8 @@ def touches_edge(found: Found | None, stack: Stack, view: View) -> bool:
     return False
 
 
-def kept(found: Found, told: Told) -> Found:
-    """Without pieces that hold no positive prompt; all of them where none does."""
+def kept(found: Found, told: Told, prior: np.ndarray | None = None) -> Found:
+    """Without pieces that hold no positive prompt and nothing of a mask before; all of them where none does."""
     box = tight(found.mask)
     labels, count = ndimage.label(found.mask[box], NEIGHBORS)
     if count < 2:
@@ -74,6 +74,9 @@ def kept(found: Found, told: Told) -> Found:
         places = voxels - origin
         places = places[((places >= 0) & (places < labels.shape)).all(1)]
         wanted |= set(np.unique(labels[tuple(places.T)]).tolist())
+    if prior is not None:
+        was = prior[tuple(slice(at, at + size) for at, size in zip(origin, labels.shape))]
+        wanted |= set(np.unique(labels[was]).tolist())
     wanted.discard(0)
     if not wanted:
         return found

@@ -62,12 +62,10 @@ class SlicePrompts:
 class Told:
     """All prompts by slice, in the order in which slices were first named.
 
-    voxels: of each prompt that lies in the image, `[n, 3]` slice, row, column. reach: slices that boxes allow, None for all.
+    reach: slices that boxes allow, first and last but one, None for all.
     """
 
     slices: dict[int, SlicePrompts] = field(default_factory=dict)
-    voxels: list[np.ndarray] = field(default_factory=list)
-    positive: list[bool] = field(default_factory=list)
     reach: tuple[int, int] | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -108,8 +106,6 @@ def told(image: Image, stack: Stack, prompts: Sequence[Prompt]) -> Told:
         if not len(voxels):
             found.notes.append(f"prompt {number} lies outside of the image and was left out")
             continue
-        found.voxels.append(voxels)
-        found.positive.append(one.positive)
         if isinstance(one, Box):
             add_box(found, voxels, number, stack)
         elif isinstance(one, Lasso):
