@@ -17,7 +17,7 @@ from OncoSegmentLib.refine.protocol import Answer, Question
 from OncoSegmentLib.refine.raster import ras_of
 
 SEED = 30_400
-LIVER_MM = ((-10.0, 150.0), (-60.0, 110.0), (120.0, 250.0))
+LIVER_MM = ((-10.0, 150.0), (-60.0, 110.0), (155.0, 230.0))
 
 
 def need_sam() -> None:

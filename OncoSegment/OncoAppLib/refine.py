@@ -131,7 +131,7 @@ def result_text(told: dict) -> str:
     heads = ["Segment", "Where", "Volume ml", *(head for head, _name in COLUMNS)]
     how = f"Engine: {told['engine']}, {told['prompts']} prompt{'s' * (told['prompts'] != 1)}"
     again = ", replayed: the same mask" if told["replayed"] else ""
-    return "\n".join([text_table(heads, [row], [[]], words=2), how + again, *(f"Note: {note}" for note in notes)])
+    return "\n".join([text_table(heads, [row], [[]], (0, 1)), how + again, *(f"Note: {note}" for note in notes)])
 
 
 def show_engines(options) -> int:

@@ -175,7 +175,7 @@ def varied_window(one: Structure, number: int, click: np.ndarray, random: np.ran
 
 def varied_view(one: Structure, plane: np.ndarray, click: np.ndarray, random: np.random.Generator) -> View:
     """A whole slice, as for the engine's first look, or the square that it takes then."""
-    if random.uniform() < 0.3:
+    if random.uniform() < 0.15:
         return whole(one.case.stack)
     return around(one.case.stack, click, extent_mm(plane, one.case.stack) * random.uniform(0.8, 1.3))
 

@@ -10,7 +10,8 @@ import pytest
 from ModelManagerLib.embedded import folder_of
 from ModelManagerLib.work import card_named
 from OncoLib.audit import joined_sha256
-from OncoSegmentLib.experts.nnunet.model import files_of, read_model
+from OncoSegmentLib.experts.nnunet.loading import hashes
+from OncoSegmentLib.experts.nnunet.model import read_model
 from OncoSegmentLib.known_weights import named_files, weights_names
 
 TRAINING = "nnUNetTrainer__nnUNetPlans__3d_fullres"
@@ -38,8 +39,9 @@ def used(known: dict[str, str], folder: str, folds, checkpoint: str = "checkpoin
 def test_the_models_that_come_along_by_their_real_files(tmp_path):
     names = weights_names(tmp_path)
     model = read_model(folder_of(card_named("demo-torso-ct", tmp_path)))
-    paths = files_of(model, ("all",), "checkpoint_final.pth")
-    assert names[joined_sha256(sha256(path.read_bytes()).hexdigest() for path in paths)] == "demo-torso-ct"
+    used_files = hashes(model.folder, ("all",))
+    assert {name: sha256((model.folder / name).read_bytes()).hexdigest() for name in used_files} == used_files
+    assert names[joined_sha256(used_files.values())] == "demo-torso-ct"
     weights = folder_of(card_named("demo-glioma-mr", tmp_path)) / "models" / "model.pt"
     assert names[sha256(weights.read_bytes()).hexdigest()] == "demo-glioma-mr"
     assert len(set(names.values())) == len(names)

@@ -35,11 +35,11 @@ ENGINES = {
         "GrowCut", "OncoSegmentLib.refine.growcut", "grows regions from clicks by intensity; needs no model"
     ),
     "sam": Row(
-        "SAM", "OncoSegmentLib.refine.sam.engine", "SAM 2.1, MedSAM and relatives: slice by slice, carried through the volume",
+        "SAM", "OncoSegmentLib.refine.sam.engine", "SAM 2.1, MedSAM and relatives, from slice to slice",
         ("torch", "sam2"), SAM, True,
     ),
     "nninteractive": Row(
-        "nnInteractive", "OncoSegmentLib.refine.nninteractive.engine", "a network for any structure in 3D; not for commercial use",
+        "nnInteractive", "OncoSegmentLib.refine.nninteractive.engine", "any structure in 3D by a network; not for commercial use",
         ("nnInteractive",), 'in a clone of OncoSegment: pip install ".[nninteractive]"', True,
     ),
     "vista3d": Row(

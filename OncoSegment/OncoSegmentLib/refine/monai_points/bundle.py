@@ -48,16 +48,17 @@ class PointBundle:
         return self.recipe.model
 
 
-def bundle_of(model: Model, confirm: str, device: str) -> PointBundle:
+def bundle_of(model: Model, confirm: str, device: str, copied: bool = False) -> PointBundle:
     """Reads and checks what a bundle asks for; nothing of it is made.
 
-    confirm: SHA-256 of all files of the bundle, by who knows its source. Raises ModelError for one that takes no points, or
-    holds a program that was not confirmed.
+    confirm: SHA-256 of all files of the bundle, by who knows its source. copied: the model lies in a `trust.private_bundle` that
+    was made for this hash. Raises ModelError for one that takes no points, or holds a program that was not confirmed.
     """
     if model.kind != "bundle":
         raise ModelError(f"{model.name} takes no points: it is an Auto3DSeg model")
     path = config.config_file(model.folder)
-    found = config.from_memory(config.read(path), model.folder, device)
+    document, sha256 = config.read(path)
+    found = config.from_memory(document, model.folder, device)
     inferer = config.followed(found.data, found.data.get(config.INFERER))
     steps = label_steps(found.data)
     plain = trust.plain(found, model.folder, device)
@@ -65,13 +66,14 @@ def bundle_of(model: Model, confirm: str, device: str) -> PointBundle:
     if not known and not confirm and is_plain(plain):
         raise ModelError(f"{model.name} takes no points; wanted a bundle like VISTA3D, whose inferer gets them")
     needed = tuple(name for name in found.entries if name != config.AFTER and not (known and name == config.INFERER))
-    confirmed = trust.confirms(model.folder, confirm, lambda: plain.check(needed))
+    confirmed = trust.confirms(model.folder, confirm, lambda: plain.check(needed), copied)
     named = (lambda: plain.get(config.WEIGHTS)) if config.WEIGHTS in found.data else lambda: ""
     file = weights.weights_file(model.folder, named)
     if file.suffix == ".ts" or config.NETWORK not in found.data:
         raise ModelError(f"{model.name}: it names no network that takes points (network_def)")
-    files = (file, path, model.folder / "configs" / "metadata.json")
-    made = recipe.Recipe(model, found, file, files, confirmed, True)
+    about = model.folder / "configs" / "metadata.json"
+    read = {path: sha256, about: model.sha256}
+    made = recipe.Recipe(model, found, file, (file, path, about), confirmed, True, document=document, read=read)
     return PointBundle(made, *looks(found.data, inferer, model.name), *classes(found.data, steps))
 
 

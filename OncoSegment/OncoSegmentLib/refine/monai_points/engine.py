@@ -10,11 +10,13 @@ import contextlib
 
 import numpy as np
 
+from ModelManagerLib.known_files import require_as_installed
 from OncoLib.errors import InputError, ModelError
 from OncoLib.image import Image
 from OncoLib.progress import CancelToken, Progress
 from OncoSegmentLib.experts.monai_bundle import case, config, recipe, trust
 from OncoSegmentLib.experts.monai_bundle.expert import SHA256, quiet
+from OncoSegmentLib.experts.monai_bundle.source import model_in, place_of
 from OncoSegmentLib.refine.monai_points.bundle import NEW, PointBundle, bundle_of, class_of, inferer_of
 from OncoSegmentLib.refine.nninteractive.memory import require_free
 from OncoSegmentLib.refine.protocol import Answer, Capabilities, Part, Question, usable
@@ -33,8 +35,9 @@ class MonaiPoints:
 
     name = NAME
 
-    def __init__(self, bundle: PointBundle, *, structure: str, device: str, notice: str) -> None:
-        self._bundle, self._structure, self._device = bundle, structure, device
+    def __init__(self, bundle: PointBundle, *, weights: str, confirm: str, structure: str, device: str, notice: str) -> None:
+        self._found = self._bundle = bundle
+        self._weights, self._confirm, self._structure, self._device = weights, confirm, structure, device
         self.capabilities = Capabilities(prompts=("point",), negative=("point",), within=False, notice=notice)
         self._held = contextlib.ExitStack()
         self._image: Image | None = None
@@ -52,7 +55,7 @@ class MonaiPoints:
         trusted = check_image(image, self._bundle)
         progress(0.0, "Loading the network")
         with freed_on_out_of_memory(ADVICE), own_errors(self._bundle.model.name, "MONAI"), threads_kept(), quiet():
-            self._load()
+            self._load(progress, cancel)
             cancel.check()
             progress(0.5, "Preparing the image")
             data = image.voxels[None].astype(np.float32)
@@ -90,12 +93,17 @@ class MonaiPoints:
         """Lets go of image and network."""
         self._image = self._prepared = self._network = self._steps = self._infer = None
         self._held.close()
+        self._bundle = self._found
 
-    def _load(self) -> None:
-        """The network and the steps, until `close`. A confirmed bundle's modules stay importable for that time."""
+    def _load(self, progress: Progress, cancel: CancelToken) -> None:
+        """The network and the steps, until `close`. A confirmed bundle runs from a private copy."""
+        folder, card = place_of(self._weights)
+        if self._found.recipe.confirmed:
+            copy = self._held.enter_context(trust.private_bundle(folder, self._confirm, progress, cancel))
+            self._bundle = bundle_of(model_in(copy, card), self._confirm, self._device, copied=True)
+            self._held.enter_context(trust.own_modules(copy))
         made = self._bundle.recipe
-        if made.confirmed:
-            self._held.enter_context(trust.own_modules(made.model.folder))
+        require_as_installed(folder, made.sha256)
         entries = entries_of(self._bundle, self._device)
         before = recipe.chained(entries.get(config.BEFORE))
         keys = entries.get(config.KEYS)
@@ -184,7 +192,8 @@ def leased(bundle: PointBundle, device: str):
     made = bundle.recipe
     key = ("points", tuple(sorted(made.sha256.items())))
     build = lambda: entries_of(bundle, device).get(config.NETWORK)  # noqa: E731
-    return weights.leased(key, made.weights, device, build, made.model.name, made.confirmed)
+    sha256 = made.sha256[made.weights.relative_to(made.model.folder).as_posix()]
+    return weights.leased(key, made.weights, sha256, device, build, made.model.name, made.confirmed)
 
 
 def check_image(image: Image, bundle: PointBundle) -> tuple[str, ...]:
@@ -237,7 +246,8 @@ def make(*, weights: str = "", confirm: str = "", structure: str = "", device: s
     bundle, structure = bundle_of(model, confirm, chosen), str(structure)  # a command line may have read a number
     if structure and structure != NEW:
         class_of(bundle, structure, 0)
-    return MonaiPoints(bundle, structure=structure, device=chosen, notice=notice_of(model))
+    told = {"weights": weights or CARD, "confirm": confirm, "notice": notice_of(model)}
+    return MonaiPoints(bundle, structure=structure, device=chosen, **told)
 
 
 def require_installed(weights: str) -> None:
