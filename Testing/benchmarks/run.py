@@ -43,6 +43,7 @@ def main() -> int:
         panel,
         refine,
         refine_nninteractive,
+        refine_sam,
         registration,
         scheduler,
         startup,
@@ -55,7 +56,7 @@ def main() -> int:
 
     numbers = (nodes, thresholds, startup, accuracy, measures, surfaces, lesions, registration)
     networks = (total_segmentator, network_share, large_pages, network_ways, nnunet_export, panel, warm)
-    clicks = (refine, refine_nninteractive)
+    clicks = (refine, refine_sam, refine_nninteractive)
     for module in (*numbers, *networks, *clicks, engine, scheduler, transfer, models_install):
         for line in module.figures(shared_data(), full=options.full):
             print(line, flush=True)
