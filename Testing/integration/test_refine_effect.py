@@ -221,6 +221,16 @@ def test_clicks_elsewhere_are_the_next_lesion_when_the_reader_says_so(window):
     assert np.array_equal(window.own, cube(4, 7, 1, 4, 1, 4) | cube(4, 7, 2, 5, 2, 5))
 
 
+def test_the_first_click_in_a_segmentation_without_segments_begins_one(window):
+    segmentation = window.node.GetSegmentation()
+    segmentation.RemoveSegment("own")
+    window.logic.GetSegmentEditorNode().SetSelectedSegmentID("")
+    window.settle()
+    window.click(5, 6)
+    assert [segmentation.GetNthSegment(at).GetName() for at in range(segmentation.GetNumberOfSegments())] == ["Lesion 1"]
+    assert texts(window.python.panel) == ["1: point inside"]
+
+
 def test_a_reader_who_does_not_want_to_change_a_hidden_segment_is_heeded(window):
     window.effect.confirmed = False
     assert window.click(5, 6)

@@ -122,10 +122,11 @@ class Controller:
 
     def place(self, points_world) -> np.ndarray:
         """Places `[n, 3]` in the world's RAS as places in the source volume's own frame. Raises InputError."""
-        said = problem_of(self.hands)
-        if said:
-            raise InputError(said)
-        to_volume = np.linalg.inv(parent_to_world(self.hands.parameters.GetSourceVolumeNode()))
+        parameters = self.hands.parameters
+        volume = parameters.GetSourceVolumeNode() if parameters else None
+        if volume is None:
+            raise InputError(problem_of(self.hands))
+        to_volume = np.linalg.inv(parent_to_world(volume))
         return np.asarray(points_world, float).reshape(-1, 3) @ to_volume[:3, :3].T + to_volume[:3, 3]
 
     def direction(self, normal_world) -> tuple[float, float, float] | None:
