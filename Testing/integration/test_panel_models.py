@@ -313,8 +313,8 @@ def test_problems_of_this_machine_are_listed_and_saved_without_names(panel, tmp_
 
 def test_what_comes_with_oncosegment_is_listed_as_there_and_cannot_be_changed(panel):
     panel.ui.findEdit.text = "demonstration"
-    assert len(titles(panel)) == 2
-    for row in range(2):
+    assert len(titles(panel)) == 3
+    for row in range(3):
         assert panel.ui.modelTable.item(row, 2).text() == "comes along"
         panel.ui.modelTable.selectRow(row)
         assert not any(button.enabled for button in (panel.ui.installButton, panel.ui.verifyButton, panel.ui.removeButton))
