@@ -42,7 +42,7 @@ help:
 	@echo "make test             tests, without the slow ones"
 	@echo "make test-all         all tests"
 	@echo "make test-slicer-env  unit and scene tests with the packages of Slicer 5.12 (Python 3.11 or later)"
-	@echo "make bench            benchmark figures, one a line, within 15 minutes"
+	@echo "make bench            benchmark figures, one a line, in 15 to 25 minutes"
 	@echo "make bench-full       all benchmark figures"
 	@echo "make bench-gpu        figures of networks on a CUDA GPU; says so where there is none"
 	@echo "make lint             ruff"
