@@ -51,7 +51,7 @@ def best_before(before: list[tuple[int, str]], baseline_day: int, confirm: bool,
 
 
 def stable(before: list[tuple[int, str]], baseline_day: int, stable_days: int) -> tuple[str, str] | None:
-    """SD, or non-CR/non-PD, that lasted long enough; an unconfirmed response counts as one, and PR with SD next does at any time."""
+    """SD, or non-CR/non-PD, late enough; an unconfirmed response counts as one, and PR with SD next does at any time."""
     steady = [(day, one) for day, one in before if one in (CR, PR, SD, NON_CR_NON_PD)]
     late = next(((day, one) for day, one in steady if day - baseline_day >= stable_days), None)
     followed = any(one == PR and later == SD for (_, one), (_, later) in zip(before, before[1:]))

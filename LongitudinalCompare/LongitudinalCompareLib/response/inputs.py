@@ -47,8 +47,8 @@ class Size:
     """One lesion at one date, as the mask or a reader's line gives it.
 
     longest_mm: longest diameter in the plane of acquisition. short_mm: longest diameter perpendicular to it in the same slice
-    (of a node: its short axis). viable_mm: longest diameter of the part that enhances in the arterial phase. parts: of a lesion that
-    split. into: the target with which a merged one makes one lesion; that target has the size of both. reason: why a lesion
+    (of a node: its short axis). viable_mm: longest diameter of the part that enhances in the arterial phase. parts: of a lesion
+    that split. into: the target with which a merged one makes one lesion; that target has the size of both. reason: why a lesion
     cannot be judged. Raises InputError when states and numbers contradict each other.
     """
 

@@ -155,8 +155,8 @@ def growth_text(now: Burden, nadir: Burden, rule: SizeRule) -> str:
     shown = "from nothing" if percent is None else percent_text(percent, [rule.growth])
     least = f" and +{rule.least:g} {unit}" if rule.least else ""
     return (
-        f"{shown} ({plus(change, rule.least)} {unit}) from the smallest sum before, {amount(nadir.value)} {unit} on day {nadir.day}"
-        f" (PD from +{limit_text(rule.growth)} %{least})"
+        f"{shown} ({plus(change, rule.least)} {unit}) from the smallest sum before, {amount(nadir.value)} {unit}"
+        f" on day {nadir.day} (PD from +{limit_text(rule.growth)} %{least})"
     )
 
 

@@ -120,9 +120,7 @@ def choose_targets(candidates: Sequence[Candidate], *, include: Collection[str] 
     allowed = [one for one in candidates if measurable(one)[0] and one.name not in exclude]
     chosen = [one for one in allowed if one.name in include]
     if len(chosen) > MOST_TARGETS or any(count_in(chosen, organ_of(one)) > MOST_IN_ORGAN for one in chosen):
-        raise InputError(
-            f"Too many targets are included; wanted at most {MOST_TARGETS}, and at most {MOST_IN_ORGAN} in one organ."
-        )
+        raise InputError(f"Too many targets are included; wanted {MOST_TARGETS} at most, {MOST_IN_ORGAN} in one organ.")
     while len(chosen) < MOST_TARGETS:
         free = [one for one in allowed if one not in chosen and count_in(chosen, organ_of(one)) < MOST_IN_ORGAN]
         if not free:
