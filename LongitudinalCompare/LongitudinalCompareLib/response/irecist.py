@@ -65,8 +65,8 @@ class Pending:
 def irecist(course: Course, context: ClinicalContext | None = None) -> tuple[Proposal, ...]:
     """Proposals of all dates after the baseline.
 
-    New lesions are never added to the sum of the targets; those that are `followed` have a sum of their own. Raises InputError
-    when the baseline has no sum of diameters.
+    New lesions are never added to the sum of the targets; those that are `followed` have a sum of their own. Disease that is back
+    after iCR is no progression by itself: Table 3 has iPR after iCR. Raises InputError when the baseline has no sum of diameters.
     """
     context = context or ClinicalContext()
     parts = parts_of_all(course, context, RULE)
@@ -208,8 +208,8 @@ def unconfirmed(parts: Parts, now: Assessment, pending: Pending, seen: frozenset
     alone = plain(parts)
     if alone is None:
         return IUPD, f"still there, but no further growth since day {pending.day}.", pending, seen
-    if alone == NE:
-        return NE, f"not evaluable; iUPD of day {pending.day} waits.", pending, seen
+    if alone == NE or pending.by_non_target and parts.non_target == NE:
+        return NE, f"what progressed cannot be judged; iUPD of day {pending.day} waits.", pending, seen
     better = alone in (CR, PR) and pending.plain != NE and RANK[alone] > RANK.get(pending.plain, 0)
     if pending.by_new and parts.new and not better:
         return IUPD, f"the new lesions are still there and did not grow since day {pending.day}.", pending, seen

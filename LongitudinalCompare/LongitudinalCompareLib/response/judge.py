@@ -78,7 +78,7 @@ def judge(found: Sequence[Burden], at: int, rule: SizeRule, *, going_on: bool = 
 
     In this order: all gone is CR, so that a node that grows below its limit is no progression; then PD against the smallest sum,
     then PR against the baseline. With a target missing the answer is PD when what was measured alone is enough for it, since
-    the rest can only add, and NE otherwise.
+    the rest can only add (not when it is normal nodes alone: all could be CR), and NE otherwise.
     """
     now, baseline = found[at], found[0]
     nadir = min((one for one in found[:at] if one.value is not None), key=lambda one: one.value)
@@ -87,6 +87,7 @@ def judge(found: Sequence[Burden], at: int, rule: SizeRule, *, going_on: bool = 
     grown = now.least - nadir.value
     progressed = grown > 0 and reaches(grown, rule.least) and reaches(100.0 * grown, rule.growth * nadir.value)
     if now.missing:
+        progressed = progressed and bool(now.present)
         return Judgement(PD if progressed else NE, missing_text(now, nadir, rule, progressed), now, (total(now, rule.quantity),))
     shrunk = 100.0 * (baseline.value - now.value) / baseline.value
     if progressed:

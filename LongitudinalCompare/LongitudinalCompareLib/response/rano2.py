@@ -133,15 +133,17 @@ def seen(course: Course, at: int, parts: Parts, rule: SizeRule) -> Images:
 def non_targets_grown(course: Course, at: int, rule: SizeRule) -> list[str]:
     """Non-targets whose growth is progression of the whole.
 
-    A non-target that grew by the threshold is added to the sum of the targets, and that sum must reach the threshold, too
-    (Wen et al. 2023, as quoted by RANO2.0-assist). One without sizes counts when the reader says that this is so.
+    A non-target that grew by the threshold is added to the sum of the targets, and that sum must reach the threshold, too (Wen
+    et al. 2023, as quoted by RANO2.0-assist). The same quotation lets a lesion progress that becomes measurable: where it grew by
+    less than the threshold, the sum cannot reach it by it, so that needs no rule. One without sizes counts when the reader says
+    so.
     """
     until, grown, measured = course.assessments[: at + 1], [], []
     for other in course.non_targets:
         target = Target(other.name)
         if not followed(target, until, rule.quantity):
             grown += [other.name] if until[-1].finding(other.name).state == PROGRESSED else []
-        elif judge_of((target,), until, rule).category == PD or now_measurable(until[0], until[-1], other.name):
+        elif judge_of((target,), until, rule).category == PD:
             measured.append(target)
     found = [f"the reader's word on {joined(grown)}"] if grown else []
     if measured and judge_of((*course.targets, *measured), until, rule).category == PD:
@@ -153,14 +155,6 @@ def followed(target: Target, until: Sequence[Assessment], quantity: Quantity) ->
     """True when a non-target has a size at every date, and one above 0 at baseline."""
     values = [counted(target, one.size(target.name), quantity)[0] for one in until]
     return None not in values and values[0] > 0
-
-
-def now_measurable(first: Assessment, last: Assessment, name: str) -> bool:
-    """True when a lesion that was too small for a target has become one that could be: that is progression of it (same place)."""
-    before, now = first.size(name), last.size(name)
-    if None in (before.longest_mm, before.short_mm, now.longest_mm, now.short_mm):
-        return False
-    return not measurable(before.longest_mm, before.short_mm) and measurable(now.longest_mm, now.short_mm)
 
 
 def judge_of(targets: tuple[Target, ...], assessments: Sequence[Assessment], rule: SizeRule) -> Judgement:
