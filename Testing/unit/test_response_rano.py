@@ -118,6 +118,8 @@ def grown(*days: int) -> Course:
         (84, {}, "preliminary PD"),
         (85, {}, "PD"),
         (84, {"recurrent": True}, "PD"),
+        (84, {"status": {84: ClinicalStatus("worse")}}, "PD"),
+        (84, {"status": {84: ClinicalStatus("stable")}}, "preliminary PD"),
         (84, {"status": {84: ClinicalStatus(histology_tumor=True)}}, "PD"),
     ],
 )

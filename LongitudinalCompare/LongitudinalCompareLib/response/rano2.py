@@ -170,16 +170,18 @@ def only(one: Assessment, targets: tuple[Target, ...]) -> Assessment:
 
 
 def with_clinic(images: Images, parts: Parts, context: ClinicalContext, course: Course) -> tuple[str, str, tuple[str, ...]]:
-    """Category from images, clinical condition and steroids, why, and cautions."""
+    """Category from images, clinical condition and steroids, why, and cautions. A condition that is worse because of the tumor
+    is progression by itself, also in the weeks after radiotherapy.
+    """
     day = parts.target.burden.day
     status = context.at(day)
     cautions = missing_words(status, context, course, day)
+    if status.condition == WORSE:
+        return PD, f"by {joined(['a worse condition because of the tumor', *images.progression])}", cautions
     if images.progression:
         category = PD if not doubtful(context, status, day) else PRELIMINARY + PD
         doubt = ", within 12 weeks of radiotherapy: a second MR or tissue must confirm it" if category != PD else ""
         return category, f"by {joined(images.progression)}{doubt}", cautions
-    if status.condition == WORSE:
-        return PD, "the condition is worse because of the tumor", cautions
     return (*with_steroids(images.category, status), cautions)
 
 
