@@ -8,6 +8,7 @@ from helpers_response import course
 from LongitudinalCompareLib.response.best_response import best_response
 from LongitudinalCompareLib.response.proposal import Proposal
 from LongitudinalCompareLib.response.recist11 import NON_CR_NON_PD, recist11
+from OncoLib.errors import InputError
 
 
 def row(*pairs: tuple[int, str]) -> list[Proposal]:
@@ -73,6 +74,11 @@ def test_the_time_of_stable_disease_is_the_protocols_choice():
     assert best_response(row((55, "SD")), 0, stable_days=56).category == "NE"
     assert best_response(row((56, "SD")), 0, stable_days=56).category == "SD"
     assert best_response(row((66, "SD")), 10, stable_days=56).category == "SD"
+
+
+def test_a_category_that_recist_has_not_is_told():
+    with pytest.raises(InputError, match="A category of RECIST 1.1 is 'pr'"):
+        best_response(row((56, "pr")), 0)
 
 
 def test_a_readers_word_comes_before_what_was_proposed():

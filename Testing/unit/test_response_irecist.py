@@ -18,6 +18,7 @@ from LongitudinalCompareLib.response.inputs import (
 )
 from LongitudinalCompareLib.response.irecist import best_irecist, irecist
 from LongitudinalCompareLib.response.proposal import Proposal
+from OncoLib.errors import InputError
 
 DAYS = (0, 56, 91, 126, 161)
 
@@ -173,6 +174,11 @@ def test_complete_response_needs_that_new_lesions_are_gone():
 )
 def test_the_best_response_follows_the_eight_examples_of_the_paper(row, expected):
     assert best_irecist([Proposal("iRECIST", at, one, "") for at, one in enumerate(row)]) == expected
+
+
+def test_a_category_that_irecist_has_not_is_told():
+    with pytest.raises(InputError, match="A category of iRECIST is 'PD'"):
+        best_irecist([Proposal("iRECIST", 56, "PD", "")])
 
 
 def test_every_answer_says_why_and_is_proposed():

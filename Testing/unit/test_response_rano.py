@@ -194,6 +194,19 @@ def test_a_non_target_with_sizes_progresses_only_together_with_the_targets(targe
     assert with_sized(target, other) == [expected]
 
 
+def test_a_readers_word_on_a_non_target_with_sizes_is_not_lost():
+    dates = [Assessment(0, {"A": area(1000), "E": area(400)}, {"E": Finding()})]
+    dates.append(Assessment(56, {"A": area(1000), "E": area(500)}, {"E": Finding(PROGRESSED)}))
+    found = rano2(Course((Target("A"),), (NonTarget("E"),), tuple(dates)), STEADY)[0]
+    assert found.category == "SD", "1500 of 1400"
+    assert any("as the reader sees it" in one for one in found.cautions)
+
+
+def test_components_of_different_dates_are_told():
+    with pytest.raises(InputError, match="both components of one date"):
+        mixed(Proposal("a", 0, "SD", ""), Proposal("b", 56, "SD", ""))
+
+
 def test_a_non_target_without_a_size_at_baseline_is_judged_by_eye():
     assert with_sized((1000, 1000), (Size(ABSENT), area(900))) == ["SD"]
 

@@ -277,6 +277,13 @@ def test_a_sentence_names_lesions_numbers_and_thresholds():
     assert found.figure("percent from baseline") == pytest.approx(-27.5)
 
 
+@pytest.mark.parametrize(("start", "told"), [(None, ""), (0, ""), (28, ""), (29, "29 days before"), (-1, "after therapy began")])
+def test_a_baseline_should_be_less_than_four_weeks_before_therapy(start, told):
+    found = recist11(course({"A": (100, 70)}), ClinicalContext(therapy_start_day=start))[0]
+    assert [one for one in found.cautions if "baseline" in one] == ([] if not told else [found.cautions[-1]])
+    assert not told or told in found.cautions[-1]
+
+
 def test_a_reader_confirms_and_what_was_proposed_stays():
     found = recist11(course({"A": (100, 70)}))[0]
     read = found.confirmed("reader 1", "SD")
@@ -316,7 +323,9 @@ def test_only_the_rounding_of_binary_numbers_is_forgiven():
         (lambda: Course((), (), (Assessment(3), Assessment(3))), "each later"),
         (lambda: Course((Target("A"), Target("A")), (), (Assessment(0),)), "same name"),
         (lambda: Course((), (), (Assessment(0, {"A": Size(longest_mm=3)}),)), "no lesion of this course"),
-        (lambda: Course((Target("A"),), (), (Assessment(0, new_lesions=(NewLesion("A"),)),)), "new lesion twice"),
+        (lambda: course({"A": (9, 9)}, new={1: [NewLesion("A")]}), "new lesion twice"),
+        (lambda: course({"A": (9, 9)}, new={1: [NewLesion("X"), NewLesion("X")]}), "new lesion twice"),
+        (lambda: course({"A": (9, 9)}, new={0: [NewLesion("X")]}), "The baseline on day 0 has a new lesion"),
         (lambda: course({"A": (9, Size(MERGED, into="B"))}), "merged with 'B'"),
         (lambda: course({"A": (9, Size(MERGED, into="A"))}), "merged with 'A'"),
         (lambda: recist11(course({"A": (Size(NOT_EVALUABLE), 9)})), "at baseline lacks A"),

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from LongitudinalCompareLib.response.inputs import known
 from LongitudinalCompareLib.response.judge import CONFIRMING_DAYS, CR, NE, PD, PR, SD, run_confirms
 from LongitudinalCompareLib.response.proposal import Proposal
 from LongitudinalCompareLib.response.recist11 import NON_CR_NON_PD
@@ -24,8 +25,11 @@ def best_response(
     confirm: CR and PR count only when assessments in a row keep them for four weeks, as trials without randomization need.
     stable_days: days from baseline before which stable disease does not count. A reader's confirmed categories are taken in place
     of the proposed ones. An assessment that could not be evaluated interrupts the row: whether it may, is the protocol's choice.
+    Raises InputError for a category that RECIST 1.1 has not.
     """
     categories = [one.read_as or one.category for one in proposals]
+    for one in categories:
+        known(one, (CR, PR, SD, NON_CR_NON_PD, PD, NE), "A category of RECIST 1.1")
     days = [one.day for one in proposals]
     until = next((at for at, one in enumerate(categories) if one == PD), len(categories))
     before = list(zip(days[:until], categories[:until]))

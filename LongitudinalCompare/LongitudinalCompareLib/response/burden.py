@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from LongitudinalCompareLib.response.change import joined
+from LongitudinalCompareLib.response.change import joined, reaches
 from LongitudinalCompareLib.response.inputs import (
     ABSENT,
     MEASURED,
@@ -119,7 +119,7 @@ def is_present(target: Target, size: Size, value: float, quantity: Quantity) -> 
     if size.state in (ABSENT, MERGED):
         return False
     if target.node and quantity.normal_node is not None:
-        return value >= quantity.normal_node
+        return reaches(value, quantity.normal_node)
     return value > 0 or size.state == TOO_SMALL
 
 

@@ -148,8 +148,8 @@ class Assessment:
 class Course:
     """The lesions of one patient over all dates; the first assessment is the baseline.
 
-    Raises InputError: no assessment, days that do not ascend, names that are there twice or unknown, or a lesion that
-    merged with one that is itself no part of the sum.
+    Raises InputError: no assessment, days that do not ascend, new lesions at baseline, names that are there twice or unknown, or
+    a lesion that merged with one that is itself no part of the sum.
     """
 
     targets: tuple[Target, ...]
@@ -163,6 +163,8 @@ class Course:
         names = [one.name for one in (*self.targets, *self.non_targets)]
         if len(set(names)) < len(names):
             raise InputError("Two lesions have the same name; each needs its own.")
+        if self.baseline.new_lesions:
+            raise InputError(f"The baseline on day {days[0]} has a new lesion; what is seen there is a target or a non-target.")
         for one in self.assessments:
             check_names(one, {target.name for target in self.targets}, {other.name for other in self.non_targets})
 

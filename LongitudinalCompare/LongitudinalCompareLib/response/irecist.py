@@ -21,6 +21,7 @@ from LongitudinalCompareLib.response.inputs import (
     NewLesion,
     Size,
     Target,
+    known,
 )
 from LongitudinalCompareLib.response.judge import CR, NE, NONE, PD, PR, SD
 from LongitudinalCompareLib.response.proposal import Proposal
@@ -220,8 +221,11 @@ def unconfirmed(parts: Parts, now: Assessment, pending: Pending, seen: frozenset
 def best_irecist(proposals: Sequence[Proposal]) -> str:
     """Best overall response without confirmation of responses: the best before iCPD, else iCPD, else iUPD (Seymour et al. 2017,
     Table 3). NE when nothing was evaluable. A reader's confirmed categories are taken in place of the proposed ones.
+    Raises InputError for a category that iRECIST has not.
     """
     categories = [one.read_as or one.category for one in proposals]
+    for one in categories:
+        known(one, (*NAMES.values(), IUPD, ICPD), "A category of iRECIST")
     until = next((at for at, one in enumerate(categories) if one == ICPD), len(categories))
     order = (NAMES[CR], NAMES[PR], NAMES[SD], NAMES[NON_CR_NON_PD])
     best = next((one for one in order if one in categories[:until]), None)

@@ -42,6 +42,7 @@ from LongitudinalCompareLib.response.judge import (
 from LongitudinalCompareLib.response.proposal import Proposal
 from LongitudinalCompareLib.response.recist11 import Parts, parts_at
 from LongitudinalCompareLib.response.volumetric import VOLUMES
+from OncoLib.errors import InputError
 
 AREA, VOLUME = "area", "volume"
 ENHANCING, NON_ENHANCING = "enhancing", "non-enhancing"
@@ -108,6 +109,8 @@ def rano2(
         images = seen(course, at, parts[at], rule)
         category, why, cautions = with_clinic(images, parts[at], context, course)
         category, more = kept(done, parts[at].target.burden.day, category)
+        if parts[at].non_target == PD and not images.progression:
+            cautions += ("A non-target progresses as the reader sees it, but with the targets it does not reach the threshold.",)
         cautions += (NO_MINOR,) if tumor == NON_ENHANCING and by == VOLUME else ()
         texts = (parts[at].target.sentence, parts[at].non_target_text, parts[at].new_text, f"{category}: {why}{more}.")
         day = parts[at].target.burden.day
@@ -256,8 +259,10 @@ def mixed(enhancing: Proposal, non_enhancing: Proposal) -> Proposal:
     """One answer from those of both components of one date.
 
     PR with a minor response is in no table that could be read: the lesser of both, with a caution. Where one cannot be judged
-    and the other does not progress, neither can both.
+    and the other does not progress, neither can both. Raises InputError when the dates differ.
     """
+    if enhancing.day != non_enhancing.day:
+        raise InputError(f"Found the days {enhancing.day} and {non_enhancing.day}; wanted both components of one date.")
     pair = [one.category.removeprefix(PRELIMINARY) for one in (enhancing, non_enhancing)]
     category = JOINED.get((pair[0], pair[1])) or JOINED.get((pair[1], pair[0])) or (NE if NE in pair else MR)
     cautions = [*enhancing.cautions, *(one for one in non_enhancing.cautions if one not in enhancing.cautions)]

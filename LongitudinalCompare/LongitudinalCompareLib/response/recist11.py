@@ -8,10 +8,10 @@ says in which copies both were read.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from LongitudinalCompareLib.response.burden import Quantity, burdens
-from LongitudinalCompareLib.response.change import joined
+from LongitudinalCompareLib.response.change import joined, reaches
 from LongitudinalCompareLib.response.inputs import (
     ABSENT,
     PROGRESSED,
@@ -31,6 +31,7 @@ from LongitudinalCompareLib.response.proposal import Proposal
 CRITERION = "RECIST 1.1"
 NON_CR_NON_PD = "non-CR/non-PD"
 NORMAL_NODE_MM, TARGET_NODE_MM, TOO_SMALL_MM = 10.0, 15.0, 5.0
+BASELINE_DAYS = 28
 SHRINK_PERCENT, GROWTH_PERCENT, GROWTH_MM = 30.0, 20.0, 5.0
 
 
@@ -85,7 +86,17 @@ def parts_of_all(course: Course, context: ClinicalContext | None, rule: SizeRule
     """Targets, non-targets and new lesions of every date, the baseline first."""
     context = context or ClinicalContext()
     judged = judge_all(burdens(course, rule.quantity), rule, confirm=confirm, has_targets=bool(course.targets))
-    return tuple(parts_at(course, one, judgement, context.at(one.day)) for one, judgement in zip(course.assessments, judged))
+    found = [parts_at(course, one, judgement, context.at(one.day)) for one, judgement in zip(course.assessments, judged)]
+    start = baseline_cautions(course.baseline.day, context.therapy_start_day)
+    return tuple(replace(one, cautions=(*one.cautions, *start)) for one in found)
+
+
+def baseline_cautions(day: int, therapy_start_day: int | None) -> tuple[str, ...]:
+    """A caution when the baseline is more than four weeks before therapy, or after its start (Eisenhauer et al. 2009)."""
+    if therapy_start_day is None or 0 <= therapy_start_day - day <= BASELINE_DAYS:
+        return ()
+    when = "after therapy began" if day > therapy_start_day else f"{therapy_start_day - day} days before therapy"
+    return (f"The baseline was {when}; wanted at most {BASELINE_DAYS} days before it.",)
 
 
 def parts_at(course: Course, one: Assessment, judged: Judgement, status: ClinicalStatus) -> Parts:
@@ -134,7 +145,7 @@ def remains(other: NonTarget, finding: Finding) -> bool:
     """True for a non-target that is there; a node with a short axis below 10 mm is normal."""
     if finding.state == ABSENT:
         return False
-    return not (other.node and finding.short_mm is not None and finding.short_mm < NORMAL_NODE_MM)
+    return not (other.node and finding.short_mm is not None and not reaches(finding.short_mm, NORMAL_NODE_MM))
 
 
 def new_lesions(one: Assessment) -> tuple[tuple[NewLesion, ...], str, tuple[str, ...]]:
@@ -151,7 +162,7 @@ def new_lesions(one: Assessment) -> tuple[tuple[NewLesion, ...], str, tuple[str,
         if not lesion.unequivocal
     ]
     cautions += [f"{lesion.name} is a node below 10 mm, which is normal." for lesion in one.new_lesions if normal_node(lesion)]
-    small = [lesion for lesion in counted if (short := node_mm(lesion)) is not None and short < TARGET_NODE_MM]
+    small = [lesion for lesion in counted if (short := node_mm(lesion)) is not None and not reaches(short, TARGET_NODE_MM)]
     if small and len(small) == len(counted):
         names = joined([lesion.name for lesion in small])
         cautions.append(f"Nothing but a node below 15 mm is new ({names}): better seen again before it is progression.")
@@ -167,7 +178,7 @@ def node_mm(lesion: NewLesion) -> float | None:
 def normal_node(lesion: NewLesion) -> bool:
     """True for a node that is not enlarged."""
     short = node_mm(lesion)
-    return short is not None and short < NORMAL_NODE_MM
+    return short is not None and not reaches(short, NORMAL_NODE_MM)
 
 
 def overall_of_all(parts: Sequence[Parts], criterion: str) -> tuple[Proposal, ...]:
