@@ -1,6 +1,6 @@
 """PERCIST 1.0 for FDG PET. **Never tried on a real PET**: the numbers come from whoever enters them.
 
-Source: Wahl et al., J Nucl Med 2009; 50 Suppl 1:122S-150S, read as summarized in Table 3 of J Cancer 2010; 1:80-92
+Source: Wahl et al. 2009 (PERCIST 1.0), read as summarized in Table 3 of J Cancer 2010; 1:80-92
 (PMC2938069), in Table 1 of PMC6506740 (thresholds "at least 30 %" and "0.8") and in Table 12 of PMC6047783 (measurable). Some
 summaries write "more than 30 %": at exactly 30 % they differ.
 """
@@ -142,7 +142,7 @@ def glycolysis_percent(baseline: Pet, now: Pet) -> float | None:
 
 def liver_cautions(baseline: Pet, now: Pet) -> tuple[str, ...]:
     """A caution when the liver differs by more than 20 % or by 0.3 SUL and more: then the PETs are not comparable (Table 2 of
-    Radiol Med 2015; 120:345-351).
+    Radiol Med 120:345-351).
     """
     change = now.liver_sul - baseline.liver_sul
     percent = percent_change(now.liver_sul, baseline.liver_sul)

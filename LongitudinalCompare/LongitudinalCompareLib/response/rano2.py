@@ -76,7 +76,7 @@ NO_MINOR = "A minor response by volume is not told: its threshold could not be c
 
 @dataclass(frozen=True)
 class Images:
-    """What the images alone say of one date: reasons for progression, else the category of the sizes and its cautions."""
+    """What the images alone say of one date: reasons for progression, else the category of the sizes."""
 
     progression: tuple[str, ...]
     category: str

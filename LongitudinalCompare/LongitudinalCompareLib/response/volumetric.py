@@ -33,8 +33,8 @@ RULE = SizeRule(
     keeps=True,
 )
 LUNG_RULE = SizeRule(VOLUMES, shrink=35.0, growth=55.0)
-"""Beaumont et al., Cancer Imaging 2015; 15, doi:10.1186/s40644-015-0052-2: thresholds from repeated measurements of lung
-tumors.
+"""Beaumont et al., Cancer Imaging 2015, doi:10.1186/s40644-015-0052-2: what exceeds the scatter of the volume of a lung lesion
+on CT, by a model of published errors. It is a threshold of one lesion; here the sum of all targets is held against it.
 """
 
 
