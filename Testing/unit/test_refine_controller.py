@@ -12,7 +12,7 @@ from OncoLib.image import Image
 from OncoLib.scene.segmentations import LABELMAP
 from OncoSegmentLib.refine.prompts import Box, Point
 from OncoSegmentLib.refine.protocol import Answer
-from OncoSegmentLib.scene import refine_controller
+from OncoSegmentLib.scene import refine_work
 from OncoSegmentLib.scene.refine_controller import Controller
 from OncoSegmentLib.scene.refine_limits import Limit
 from OncoSegmentLib.scene.refine_markups import markups_of, prompts_in
@@ -176,7 +176,7 @@ def test_cancel_stops_what_runs_and_what_waits(slow):
     assert not slow.controller.busy
     assert slow.own.sum() == 0
     assert not slow.bench.logic.CanUndo()
-    assert slow.told == [refine_controller.UNCHANGED]
+    assert slow.told == [refine_work.UNCHANGED]
     assert len(slow.engine.jobs) == 1
 
 
@@ -222,7 +222,7 @@ def test_an_answer_to_what_is_no_longer_there_is_not_used(slow, how):
     slow.answer()
     slow.finish()
     locked = "the Segment Editor is locked; unlock it to change segments"
-    assert slow.told == [locked if how == "lock" else refine_controller.CHANGED]
+    assert slow.told == [locked if how == "lock" else refine_work.CHANGED]
     if how != "node":
         for name in set(bench.node.GetSegmentation().GetSegmentIDs()):
             assert bench.mask(name).sum() == 0
@@ -482,14 +482,14 @@ def test_what_cannot_be_refined_is_said_in_one_sentence(reader, spoil, said):
 def test_a_hidden_segment_is_changed_only_after_the_reader_agreed(reader):
     reader.bench.node.GetDisplayNode().SetSegmentVisibility("own", False)
     reader.click((5, 5, 5))
-    assert reader.told == [refine_controller.HIDDEN]
+    assert reader.told == [refine_work.HIDDEN]
     assert reader.own.sum() == 0
     reader.click((5, 5, 5), unseen=True)
     assert same(reader.own, FIRST)
     reader.bench.node.GetDisplayNode().SetSegmentVisibility("own", True)
     reader.bench.node.GetDisplayNode().SetVisibility(False)
     reader.click((8, 8, 10))
-    assert reader.told == [refine_controller.HIDDEN] * 2
+    assert reader.told == [refine_work.HIDDEN] * 2
 
 
 def test_an_editor_that_is_locked_while_the_answer_is_written_keeps_session_and_segment_together(reader):
@@ -605,7 +605,7 @@ def test_the_next_lesion_is_named_after_the_organ_that_holds_it_and_may_grow_int
     reader.controller.next_lesion()
     second = bench.parameters.GetSelectedSegmentID()
     reader.click((5, 5, 4))
-    assert reader.told == [refine_controller.PROTECTED]
+    assert reader.told == [refine_work.PROTECTED]
     reader.click((5, 5, 3))  # beside the first one, which it may not take
     assert same(bench.mask(second), cube(4, 7, 4, 7, 2, 5) & ~free)
     assert segmentation.GetSegment(second).GetName() == "Lesion 2, liver"
