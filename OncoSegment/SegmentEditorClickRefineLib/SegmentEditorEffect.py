@@ -7,11 +7,15 @@ The window part only: it collects, calls and shows. Which segment, what is writt
 from __future__ import annotations
 
 import os
+import time
 
 import qt
 import slicer
 from SegmentEditorEffects import AbstractScriptedSegmentEditorEffect
 from slicer.i18n import tr as _
+
+QUIET_S = 0.5
+"""A click that is answered sooner moves nothing in the panel."""
 
 
 class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
@@ -20,13 +24,13 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
     def __init__(self, scriptedEffect):
         scriptedEffect.name = "Click refine"  # not translated: effects are found by it
         scriptedEffect.title = _("Click refine")
-        scriptedEffect.perSegment = True
+        scriptedEffect.perSegment = False  # or the editor leaves the effect when Undo takes the segment away
         scriptedEffect.requireSegments = False  # the first click begins one
         AbstractScriptedSegmentEditorEffect.__init__(self, scriptedEffect)
         self.controller = self.panel = self.progress = self.pointer = None
         self._shortcuts, self._observed, self._tags = [], None, []
         self._sceneTag, self._lookAhead = None, False
-        self._normal = None
+        self._normal = self._busySince = None
 
     def clone(self):
         """A copy for another editor."""
@@ -241,11 +245,14 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
     def onTick(self):
         """One look at the job."""
         self.controller.poll()
-        if self.controller.busy and self.controller.status is not None:
-            job = self.controller.job
-            self.progress.show(self.controller.status, log=lambda: job.log)
-        elif not self.controller.busy:
+        if not self.controller.busy:
+            self._busySince = None
             self.progress.idle()
+        elif self._busySince is None:
+            self._busySince = time.monotonic()
+        elif self.controller.status is not None and time.monotonic() - self._busySince >= QUIET_S:
+            job = self.controller.job
+            self.progress.show(self.controller.status, stopping=self.controller.stopping, log=lambda: job.log)
         if not self.controller.watched:
             self._idle()
 
@@ -257,6 +264,7 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         from OncoLib.widgets.job_timer import job_timer
 
         job_timer().leave(self.onTick)
+        self._busySince = None
         self.progress.idle()
 
     def _wantsThreads(self):

@@ -148,7 +148,7 @@ def test_clicks_in_a_slice_make_the_segment_and_control_takes_away(window):
     assert window.click(6, 6, control=True)
     assert np.array_equal(window.own, cube(4, 7, 5, 8, 4, 5))
     panel = window.python.panel
-    assert texts(panel) == ["1: point inside", "2: point outside"]
+    assert texts(panel) == ["1: + click inside", "2: - click outside"]
     assert panel.numbersLabel.text.startswith("0.01 ml, ")
     assert window.engines == ["growcut"]
     assert not window.click(5, 6, shift=True)
@@ -161,7 +161,7 @@ def test_undo_of_the_editor_is_followed_when_qt_has_time(window):
     window.logic.Undo()
     assert len(window.python.controller.prompts) == 2
     window.settle()
-    assert texts(window.python.panel) == ["1: point inside"]
+    assert texts(window.python.panel) == ["1: + click inside"]
     window.logic.Redo()
     window.settle()
     assert len(texts(window.python.panel)) == 2
@@ -191,7 +191,7 @@ def test_keys_hold_while_the_effect_is_active_only(window):
     keys = {one._key: one for one in window.python._shortcuts}
     keys["Backspace"].press()
     window.settle()
-    assert texts(window.python.panel) == ["1: point inside"]
+    assert texts(window.python.panel) == ["1: + click inside"]
     keys["N"].press()
     window.settle()
     segmentation = window.node.GetSegmentation()
@@ -228,7 +228,36 @@ def test_the_first_click_in_a_segmentation_without_segments_begins_one(window):
     window.settle()
     window.click(5, 6)
     assert [segmentation.GetNthSegment(at).GetName() for at in range(segmentation.GetNumberOfSegments())] == ["Lesion 1"]
-    assert texts(window.python.panel) == ["1: point inside"]
+    assert texts(window.python.panel) == ["1: + click inside"]
+
+
+def test_an_undo_that_takes_the_first_segment_away_does_not_take_the_tool_away(window):
+    segmentation = window.node.GetSegmentation()
+    segmentation.RemoveSegment("own")
+    window.effect.deselect()
+    window.click(5, 6)
+    window.logic.Undo()
+    window.logic.Undo()
+    assert segmentation.GetNumberOfSegments() == 0
+    window.effect.deselect()
+    window.settle()
+    assert window.effect.active()
+    assert texts(window.python.panel) == []
+    assert window.python.panel.numbersLabel.text == "-"
+    window.click(5, 6)
+    assert texts(window.python.panel) == ["1: + click inside"]
+
+
+def test_the_editors_rules_for_other_segments_hold(window):
+    segmentation, parameters = window.node.GetSegmentation(), window.logic.GetSegmentEditorNode()
+    window.click(5, 6)
+    second = window.logic.AddEmptySegment("second")
+    parameters.SetSelectedSegmentID(second)
+    parameters.SetOverwriteMode(parameters.OverwriteAllSegments)
+    window.python.panel.protectBox.checked = False
+    window.click(6, 6)
+    assert segmentation.GetSegment(second) is not None
+    assert np.array_equal(window.own, cube(4, 7, 5, 8, 4, 5))  # the voxels that both want went to the second
 
 
 def test_a_reader_who_does_not_want_to_change_a_hidden_segment_is_heeded(window):
@@ -258,7 +287,7 @@ def test_leaving_the_effect_keeps_the_prompts_for_the_next_time(window):
     window.effect.setActive(False)
     window.effect.setActive(True)
     window.settle()
-    assert texts(window.python.panel) == ["1: point inside"]
+    assert texts(window.python.panel) == ["1: + click inside"]
     window.click(10, 6)
     assert np.array_equal(window.own, cube(4, 7, 5, 8, 4, 7) | cube(4, 7, 5, 8, 9, 12))
 

@@ -171,8 +171,11 @@ def test_a_model_that_fails_leaves_segment_session_and_markups_as_they_were(slow
 def test_cancel_stops_what_runs_and_what_waits(slow):
     for place in ((5, 5, 5), (8, 8, 10), (2, 2, 2)):
         slow.click(place)
+    assert not slow.controller.stopping
     slow.controller.cancel()
+    assert slow.controller.stopping
     slow.controller.poll()
+    assert not slow.controller.stopping
     assert not slow.controller.busy
     assert slow.own.sum() == 0
     assert not slow.bench.logic.CanUndo()
@@ -559,6 +562,53 @@ def test_only_a_few_sessions_are_kept_and_the_others_begin_anew(reader):
     reader.click((9, 11, 3))
     assert same(bench.mask("s0"), before | cube(8, 11, 10, 13, 2, 5))
     assert len(reader.controller.prompts) == 1
+
+
+def test_a_segment_that_undo_took_away_is_selected_again_when_it_comes_back(reader):
+    bench, controller = reader.bench, reader.controller
+
+    def undone(how: str) -> str:
+        getattr(bench.logic, how)()
+        if bench.node.GetSegmentation().GetSegment(bench.parameters.GetSelectedSegmentID() or "") is None:
+            bench.parameters.SetSelectedSegmentID("")  # as the list of the window does
+        controller.look()
+        return bench.parameters.GetSelectedSegmentID() or ""
+
+    reader.click((5, 5, 5))
+    controller.next_lesion()
+    second = bench.parameters.GetSelectedSegmentID()
+    reader.click((8, 8, 10))
+    assert undone("Undo") == second
+    assert undone("Undo") == "own"
+    assert len(controller.prompts) == 1
+    undone("Redo")
+    bench.parameters.SetSelectedSegmentID("")
+    controller.look()
+    assert bench.parameters.GetSelectedSegmentID() == second
+    undone("Redo")
+    assert same(bench.mask(second), SECOND)
+    assert [one.prompt.ras for one in controller.prompts] == [bench.ras(8, 8, 10)]
+
+
+def test_what_was_said_of_an_answer_goes_with_it(reader):
+    said = []
+    reader.controller._tell = lambda text, problem: said.append(text)
+    reader.bench.parameters.SetOverwriteMode(reader.bench.parameters.OverwriteNone)
+    reader.bench.segment("organ", cube(0, 12, 0, 14, 0, 6))
+    reader.bench.select("own")
+    reader.controller.protect = False
+    reader.bench.parameters.SetMaskMode(NODE.EditAllowedInsideSingleSegment)
+    reader.bench.parameters.SetMaskSegmentID("organ")
+    reader.click((5, 5, 5))
+    assert "masking kept 9 voxels" in said[-1]
+    reader.controller.look()
+    assert said[-1]
+    reader.bench.logic.Undo()
+    reader.controller.look()
+    assert said[-1] == ""
+    told = len(said)
+    reader.controller.look()
+    assert len(said) == told
 
 
 def test_masking_of_the_editor_holds_for_clicks_of_the_controller(reader):

@@ -48,6 +48,7 @@ class Controller:
         self.seats = Seats(hands, self._markups_changed)
         self.protect, self.limit, self.many = True, Limit(), False
         self._engine: Engine | None = None
+        self._told_of: tuple | None = None
         self.jobs = Jobs(self.seats, self._begin, self._write, tell, changed)
 
     # What is shown.
@@ -71,6 +72,11 @@ class Controller:
     def status(self) -> Status | None:
         """How it is, as `poll` found it."""
         return self.jobs.status
+
+    @property
+    def stopping(self) -> bool:
+        """True after `cancel`, until the job has heard it."""
+        return self.jobs.stopping
 
     @property
     def session(self) -> Session | None:
@@ -173,6 +179,9 @@ class Controller:
         if self.jobs.look():
             return
         self._guarded(self.seats.look)
+        if self._told_of is not None and self._told_of != self._present:
+            self._told_of = None
+            self._tell("", False)  # what was said of an answer does not hold for what is there now
         self._changed()
 
     def poll(self) -> None:
@@ -205,6 +214,12 @@ class Controller:
         return self._engine
 
     # Inside.
+
+    @property
+    def _present(self) -> tuple:
+        """Which segment is selected, and in which state its session is."""
+        seat = self.seats.selected
+        return seat, None if seat is None else seat.session.state
 
     def _begin(self, act: Act) -> None:
         if act.what == "next" or (act.what == "add" and (self._first() or self.many and self._on_another(act.prompt))):
@@ -244,6 +259,7 @@ class Controller:
         said = dict.fromkeys((*done.change.notes, *notes))
         name_by_place(seat.link, seat.session.image)
         self._tell(" ".join(said), False)
+        self._told_of = self._present if said else None
 
     def _markups_changed(self, seat: Seat) -> None:
         if seat is self.seats.selected and not self.jobs.waits("markups"):

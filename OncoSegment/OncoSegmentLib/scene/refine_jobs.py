@@ -56,6 +56,11 @@ class Jobs:
         """The job that runs."""
         return self._sitting if self._running is None else self._running.job
 
+    @property
+    def stopping(self) -> bool:
+        """True when what runs was told to stop, and has not heard it yet."""
+        return self._running is not None and self._running.stopped
+
     def waits(self, what: str) -> bool:
         """True when an act of that kind waits for its turn."""
         return any(one.what == what for one in self._waiting)

@@ -17,7 +17,7 @@ from OncoLib.errors import InputError
 from OncoLib.scene.nodes import nodes_of_class
 from OncoSegmentLib.refine.history import Placed
 from OncoSegmentLib.refine.prompts import Point, Prompt, as_dict, from_dict
-from OncoSegmentLib.scene.refine_shapes import class_of, draw, new_markup, read
+from OncoSegmentLib.scene.refine_shapes import POINTS, class_of, draw, new_markup, read
 
 TARGET = "OncoSegment.RefinedSegmentation"
 """Role of the reference to the segmentation."""
@@ -28,7 +28,6 @@ SEGMENT = "OncoSegment.RefinedSegment"
 PROMPT = "OncoSegment.Prompt"
 """Attribute: id and values of the prompt, JSON; of a list of points: "inside" or "outside"."""
 
-POINTS = "vtkMRMLMarkupsFiducialNode"
 SIDES = {True: "inside", False: "outside"}
 COLORS = {True: (0.25, 0.9, 0.35), False: (1.0, 0.3, 0.25)}
 """Green for what belongs to the structure, red for what does not."""
@@ -127,7 +126,7 @@ class PromptMarkups:
         return node
 
     def _new(self, class_name: str, name: str, positive: bool, told: str):
-        node = new_markup(self.scene, class_name, name, COLORS[positive])
+        node = new_markup(self.scene, class_name, name, COLORS[positive], positive)
         node.SetAttribute(SEGMENT, self.segment_id)
         node.SetAttribute(PROMPT, told)
         node.SetNodeReferenceID(TARGET, self.node.GetID())

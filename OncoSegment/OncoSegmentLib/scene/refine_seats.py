@@ -135,6 +135,7 @@ class Seats:
     def look(self) -> Seat | None:
         """What others did to the selected segment becomes known to its session; its seat, None when there is none."""
         self.check_image()
+        self._choose_again()
         for seat in self._seats.values():
             seat.markups.set_visible(seat.link.there and seat is self.selected)
         seat = self.selected
@@ -156,6 +157,16 @@ class Seats:
             seat.markups.close(remove=remove)
         self._seats.clear()
         self._image, self._stamp = None, ()
+
+    def _choose_again(self) -> None:
+        """Where no segment is selected, such as after an Undo that took it away or a Redo that brought it back: the last one."""
+        parameters = self.hands.parameters
+        if parameters is None or parameters.GetSelectedSegmentID() or self.hands.locked:
+            return
+        for seat in reversed(self._seats.values()):
+            if seat.link.there and seat.link.node is parameters.GetSegmentationNode():
+                parameters.SetSelectedSegmentID(seat.link.segment_id)
+                return
 
     def _key(self) -> tuple[str, str]:
         parameters = self.hands.parameters
@@ -209,6 +220,7 @@ def image_stamp(volume) -> tuple:
 
 
 def numbered(prompts: tuple[Placed, ...]) -> list[str]:
-    """One line a prompt, for a list."""
-    sides = {True: "inside", False: "outside"}
-    return [f"{one.id}: {one.prompt.kind} {sides[one.prompt.positive]}" for one in prompts]
+    """One line a prompt, for a list, in the words of the panel and with the signs of the markers."""
+    said = {True: "+ {} inside", False: "- {} outside"}
+    kinds = {"point": "click", "scribble": "stroke"}
+    return [f"{one.id}: {said[one.prompt.positive].format(kinds.get(one.prompt.kind, one.prompt.kind))}" for one in prompts]

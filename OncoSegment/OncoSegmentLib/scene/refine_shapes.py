@@ -14,6 +14,9 @@ import vtk
 from OncoLib.scene.volumes import vtk_matrix
 from OncoSegmentLib.refine.prompts import Box, Lasso, Prompt, Scribble
 
+POINTS = "vtkMRMLMarkupsFiducialNode"
+"""The class of a list of clicks."""
+
 RIGHT_ANGLE = 1e-3
 """Largest cosine between two edges that still counts as rounding: a box is stored with six decimals."""
 
@@ -124,7 +127,14 @@ def completed(edges: np.ndarray, size: np.ndarray) -> np.ndarray:
     return np.column_stack([first, second, np.cross(first, second)])
 
 
-def new_markup(scene, class_name: str, name: str, color) -> slicer.vtkMRMLMarkupsNode:
+POINT_SCALE, CORNER_SCALE = 3.0, 1.2
+"""Size of a click, and of the points of a line, in percent of the view: a lasso must not hide the border that it goes around."""
+
+GLYPHS = {True: "ThickCross2D", False: "Dash2D"}
+"""A plus and a minus, so that nobody has to tell green from red; a ball would hide a small lesion."""
+
+
+def new_markup(scene, class_name: str, name: str, color, positive: bool) -> slicer.vtkMRMLMarkupsNode:
     """A markup of one color, without labels at its points."""
     node = scene.CreateNodeByClass(class_name)
     node.UnRegister(None)
@@ -134,8 +144,8 @@ def new_markup(scene, class_name: str, name: str, color) -> slicer.vtkMRMLMarkup
     display = node.GetDisplayNode()
     display.SetColor(*color)
     display.SetSelectedColor(*color)
-    display.SetGlyphTypeFromString("CrossDot2D")  # a ball hides a small lesion
-    display.SetGlyphScale(2.5)
+    display.SetGlyphTypeFromString(GLYPHS[positive])
+    display.SetGlyphScale(POINT_SCALE if class_name == POINTS else CORNER_SCALE)
     display.SetPointLabelsVisibility(False)
     display.SetPropertiesLabelVisibility(False)
     return node

@@ -44,7 +44,6 @@ class RefinePanel:
         self.list = qt.QListWidget()
         self.buttons = self._buttons()
         self.numbersLabel, self.progressPlace = wrapped_label(selectable=True), qt.QWidget()
-        self.undoLabel = wrapped_label()
         self._lay_out()
         self._fill()
         self._connect()
@@ -81,8 +80,7 @@ class RefinePanel:
             self.list.clear()
             for text in texts:
                 self.list.addItem(text)
-        self.numbersLabel.text = numbers
-        self.numbersLabel.setVisible(bool(numbers))
+        self.numbersLabel.text = numbers or "-"  # the line stays: what lies below must not jump under the pointer
         self.buttons["remove"].enabled = bool(prompts)
         self.buttons["undo"].enabled, self.buttons["redo"].enabled = can_undo, can_redo
         self.buttons["reset"].enabled = bool(prompts) and not busy
@@ -137,7 +135,7 @@ class RefinePanel:
         texts = {
             "next": (_("Next lesion"), _("Begin a new segment for the next lesion (N)")),
             "remove": (_("Remove"), _("Remove the chosen prompt, or the last one (Backspace)")),
-            "undo": (_("Undo click"), _("Take the last click back, further than the editor's own Undo reaches")),
+            "undo": (_("Undo click"), _("Take the last click back; goes on beyond the ten states of the editor's Undo")),
             "redo": (_("Redo click"), _("Do again what was taken back")),
             "reset": (_("Start over"), _("Remove all prompts; the segment is what it was before the first one")),
             "again": ("", _("Ask with the prompts that were saved with the scene")),
@@ -157,11 +155,10 @@ class RefinePanel:
         form.addRow(_("Limit:"), self._row(self.limitBox, self.reachBox, self.roiBox))
         form.addRow(self._row(self.protectBox, self.manyBox))
         form.addRow(self._row(self.buttons["next"], self.buttons["undo"], self.buttons["redo"]))
-        form.addRow(self.numbersLabel)
+        form.addRow(_("Size:"), self.numbersLabel)
         form.addRow(self.progressPlace)
         form.addRow(self.list)
         form.addRow(self._row(self.buttons["remove"], self.buttons["reset"], self.buttons["again"]))
-        form.addRow(self.undoLabel)
 
     def _row(self, *widgets):
         row, box = qt.QWidget(), qt.QHBoxLayout()
@@ -190,7 +187,6 @@ class RefinePanel:
         self.protectBox.toolTip = _("Voxels of other segments, hidden ones too, stay theirs")
         self.manyBox.toolTip = _("A click more than 1 cm from the present lesion begins a new segment")
         self.list.setMaximumHeight(90)
-        self.undoLabel.text = _("The editor's Undo takes back one click at a time, ten at most; Undo click goes on beyond.")
         self._show_parts()
 
     def _connect(self) -> None:
