@@ -34,8 +34,4 @@ class EffectHands:
 
     def modify(self, labels, mode: int, extent: tuple[int, ...]) -> None:
         """Adds or removes voxels, as the editor's masking and overwriting allow."""
-        self._effect.perSegment = True  # the rules for other segments hold for such effects only
-        try:
-            self._effect.modifySelectedSegmentByLabelmap(labels, mode, list(extent), False)
-        finally:
-            self._effect.perSegment = False
+        self._effect.modifySelectedSegmentByLabelmap(labels, mode, list(extent), False)
