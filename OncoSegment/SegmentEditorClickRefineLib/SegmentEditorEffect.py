@@ -30,7 +30,7 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         self.controller = self.panel = self.progress = self.pointer = None
         self._shortcuts, self._observed, self._tags = [], None, []
         self._sceneTag, self._lookAhead = None, False
-        self._normal = self._busySince = None
+        self._normal = self._busySince = self._engineName = None
 
     def clone(self):
         """A copy for another editor."""
@@ -152,6 +152,9 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         from OncoLib.errors import OncoError
         from OncoSegmentLib.refine.strokes import prompt_of
 
+        if self.panel.lacking:
+            self.onTold(self.panel.lacking, True)
+            return
         if not self.scriptedEffect.confirmCurrentSegmentVisible():
             return
         self._normal = normal
@@ -164,10 +167,13 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
             return
         if prompt is not None:
             self.controller.click(prompt, unseen=True)
+        else:
+            self.onTold(_("Drag across the structure to draw this; for single clicks choose Click."), False)
 
     def onEngine(self):
         """Another engine was chosen."""
-        if self.panel.show_notice():
+        if self.panel.show_notice() and self.panel.engine != self._engineName:
+            self.onTold("", False)
             self.controller.use(self._engineMaker())
             self._warmUp()
 
@@ -175,7 +181,10 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         """Limit or protection changed."""
         self.controller.protect = self.panel.protectBox.checked
         self.controller.limit = self.panel.limit(self.controller.direction(self._normal))
-        self.controller.limits_changed()
+        if self.panel.roi_wanted:
+            self.onTold(_("Choose the ROI that limits the clicks."), False)
+        else:
+            self.controller.limits_changed()
 
     def onMany(self):
         """One lesion or many."""
@@ -215,8 +224,10 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
 
     def onTold(self, sentence, problem):
         """One sentence."""
+        from OncoSegmentLib.scene.refine_work import as_sentence
+
         if self.progress is not None:
-            self.progress.tell(sentence, problem=problem)
+            self.progress.tell(as_sentence(sentence), problem=problem)
 
     def updatePanel(self):
         """Prompts, numbers and the job are others now."""
@@ -228,12 +239,13 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         prompts = self.controller.prompts
         self.panel.show(
             list(zip([one.id for one in prompts], numbered(prompts))),
-            numbers=numbers.text if numbers else "",
+            numbers=numbers.text if numbers and numbers.volume_ml else "",
             can_undo=bool(session and session.can_undo),
             can_redo=bool(session and session.can_redo),
             earlier=len(self.controller.earlier),
             busy=self.controller.busy,
         )
+        self.panel.show_able(self.controller.able)
         if self.controller.watched:
             self._watch()
 
@@ -318,7 +330,7 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         return seat is not None and seat.markups.under_pointer()
 
     def _engineMaker(self):
-        name = self.panel.engine
+        name = self._engineName = self.panel.engine
 
         def make():
             from OncoSegmentLib.refine.far import FarEngine

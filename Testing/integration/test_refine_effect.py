@@ -277,9 +277,43 @@ def test_a_failure_and_a_missing_segmentation_are_told_in_the_panel(window):
     window.engine.capabilities = type(window.engine.capabilities)(prompts=("box",))
     window.click(5, 6)
     assert "this engine takes box" in window.python.progress.sentence
-    window.logic.SetSegmentationNode(None)
+    assert window.python.panel.kind == "box"  # what the engine said of itself is what can be drawn
     window.click(5, 6)
-    assert "choose a segmentation" in window.python.progress.sentence
+    assert "Drag" in window.python.progress.sentence
+    window.logic.SetSegmentationNode(None)
+    window.drag([(3, 3), (8, 9)])
+    assert "Choose a segmentation" in window.python.progress.sentence
+
+
+def test_an_engine_that_is_not_installed_is_not_answered_for_by_another(window):
+    panel = window.python.panel
+    window.click(5, 6)
+    lacking = next(one for one in panel._notices if panel._notices[one][2])  # neither has weights here
+    panel.engineBox.setCurrentIndex(panel.engineBox.findData(lacking))
+    window.click(10, 6)
+    assert "installed" in window.python.progress.sentence
+    assert texts(panel) == ["1: + click inside"]
+    panel.engineBox.setCurrentIndex(panel.engineBox.findData("growcut"))
+    window.click(10, 6)
+    assert texts(panel) == ["1: + click inside", "2: + click inside"]  # the session was not given up for it
+    assert window.engines == ["growcut"]
+
+
+def test_notices_of_an_engine_are_shown_once_it_is_ready(window):
+    able = window.engine.capabilities
+    window.engine.capabilities = type(able)(able.prompts, able.negative, notice="not for patients")
+    window.click(5, 6)
+    assert window.python.panel.noticeLabel.text.endswith("Not for patients.")
+
+
+def test_a_roi_that_is_not_chosen_yet_is_no_problem(window):
+    panel = window.python.panel
+    window.click(5, 6)
+    panel.limitBox.setCurrentIndex(panel.limitBox.findData("roi"))
+    assert window.python.progress.sentence == "Choose the ROI that limits the clicks."
+    window.click(10, 6)
+    assert "no limit" in window.python.progress.sentence
+    assert len(window.python.controller.prompts) == 1
 
 
 def test_leaving_the_effect_keeps_the_prompts_for_the_next_time(window):
@@ -341,7 +375,7 @@ def test_closing_the_scene_ends_everything_and_the_effect_goes_on_in_the_next(wi
     assert not window.python.controller.busy
     assert texts(window.python.panel) == []
     window.click(5, 6)
-    assert "choose a segmentation" in window.python.progress.sentence
+    assert "Choose a segmentation" in window.python.progress.sentence
 
 
 def test_cleanup_leaves_no_observer_no_shortcut_and_no_timer(window):

@@ -611,6 +611,32 @@ def test_what_was_said_of_an_answer_goes_with_it(reader):
     assert len(said) == told
 
 
+def test_an_answer_without_a_voxel_is_said_and_notes_are_sentences(reader):
+    nothing = Answer((slice(0, 1),) * 3, np.zeros((1, 1, 1), bool), notes=("weak model", "two."))
+    reader.engine.answer = lambda question, **_more: nothing
+    reader.click((5, 5, 5))
+    assert reader.told == [f"Weak model. Two. {refine_work.NOTHING}"]
+    reader.told.clear()
+    reader.controller.undo()
+    reader.finish()
+    assert reader.told == []
+
+
+def test_prompts_of_the_selected_segment_are_shown_those_that_came_with_the_scene_too(reader):
+    bench = reader.bench
+    reader.click((5, 5, 5))
+    bench.segment("second")
+    reader.click((8, 8, 10))
+    reader.controller.close()  # as after a saved scene: markups, and no session
+    shown = {}
+    for chosen in ("own", "second"):
+        bench.select(chosen)
+        reader.controller.look()
+        nodes = [one for name in ("own", "second") for one in markups_of(bench.scene, bench.node, name)]
+        shown[chosen] = [one.GetDisplayNode().GetVisibility() for one in nodes]
+    assert shown == {"own": [1, 0], "second": [0, 1]}
+
+
 def test_masking_of_the_editor_holds_for_clicks_of_the_controller(reader):
     bench = reader.bench
     bench.segment("organ", cube(0, 12, 0, 14, 0, 6))

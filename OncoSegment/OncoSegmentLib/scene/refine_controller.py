@@ -17,7 +17,7 @@ from OncoLib.errors import InputError, OncoError
 from OncoLib.scene.regions import parent_to_world
 from OncoSegmentLib.refine import acts
 from OncoSegmentLib.refine.prompts import Prompt
-from OncoSegmentLib.refine.protocol import Engine
+from OncoSegmentLib.refine.protocol import Capabilities, Engine
 from OncoSegmentLib.refine.session import Session
 from OncoSegmentLib.scene.refine_jobs import Jobs, stays_warm
 from OncoSegmentLib.scene.refine_limits import Limit, part_of_limit
@@ -25,7 +25,7 @@ from OncoSegmentLib.scene.refine_naming import name_by_place
 from OncoSegmentLib.scene.refine_next import APART_MM, distance_mm, next_lesion
 from OncoSegmentLib.scene.refine_numbers import Numbers, numbers_of
 from OncoSegmentLib.scene.refine_seats import Seat, Seats, hidden, problem_of
-from OncoSegmentLib.scene.refine_work import HIDDEN, PROTECTED, Act, script_of
+from OncoSegmentLib.scene.refine_work import HIDDEN, NOTHING, PROTECTED, Act, as_sentence, script_of
 
 
 class Controller:
@@ -94,6 +94,11 @@ class Controller:
         """Prompts of the selected segment that came with the scene, while there is none of this session."""
         seat = self.seats.selected
         return self.seats.saved if seat is None else () if seat.session.prompts else seat.earlier
+
+    @property
+    def able(self) -> Capabilities | None:
+        """What the engine says of itself, more exactly once it is ready; None before the first use."""
+        return None if self._engine is None else self._engine.capabilities
 
     @property
     def numbers(self) -> Numbers | None:
@@ -256,7 +261,9 @@ class Controller:
             raise
         seat.earlier = ()
         seat.show()
-        said = dict.fromkeys((*done.change.notes, *notes))
+        asked = done.new and any(one.prompt.positive for one in seat.session.prompts)
+        nothing = (NOTHING,) if asked and not seat.link.truth.voxels else ()
+        said = dict.fromkeys(map(as_sentence, (*done.change.notes, *notes, *nothing)))
         name_by_place(seat.link, seat.session.image)
         self._tell(" ".join(said), False)
         self._told_of = self._present if said else None

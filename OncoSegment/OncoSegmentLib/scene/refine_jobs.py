@@ -103,10 +103,13 @@ class Jobs:
 
     def cancel(self) -> None:
         """Asks the engine to stop; acts that wait go too."""
+        waited = bool(self._waiting)
         self._waiting.clear()
         if self._running is not None:
             self._running.stopped = True
             self._running.job.cancel()
+        elif waited:
+            self._tell(UNCHANGED, False)
 
     def stop(self) -> None:
         """Gives up what runs, at once and without a word."""

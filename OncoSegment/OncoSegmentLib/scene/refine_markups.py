@@ -169,6 +169,15 @@ def markups_of(scene, node, segment_id: str) -> list:
     return [one for one in found if one.GetNodeReference(TARGET) is node and one.GetAttribute(PROMPT)]
 
 
+def show_only(scene, node, segment_id: str) -> None:
+    """Shows the prompts of one segment, those that came with the scene too, and hides those of all others."""
+    for one in nodes_of_class(scene, "vtkMRMLMarkupsNode"):
+        if one.GetAttribute(SEGMENT) and one.GetAttribute(PROMPT) and one.GetDisplayNode() is not None:
+            wanted = node is not None and one.GetNodeReference(TARGET) is node and one.GetAttribute(SEGMENT) == segment_id
+            if one.GetDisplayNode().GetVisibility() != wanted:
+                one.GetDisplayNode().SetVisibility(wanted)
+
+
 def prompts_in(nodes: Sequence) -> list[tuple[int, Prompt]]:
     """Ids and prompts of markups, in the order in which they were given. What others spoiled is left out."""
     found: list[tuple[int, Prompt]] = []

@@ -20,7 +20,7 @@ from OncoSegmentLib.refine.session import Session
 from OncoSegmentLib.refine.steps import UNCHANGED
 from OncoSegmentLib.scene.refine_limits import others_on_image, others_stamp
 from OncoSegmentLib.scene.refine_link import GONE, SegmentLink, transform_stamp
-from OncoSegmentLib.scene.refine_markups import PromptMarkups, markups_of, prompts_in
+from OncoSegmentLib.scene.refine_markups import PromptMarkups, markups_of, prompts_in, show_only
 
 KEPT = 4
 """Segments whose sessions are kept: each takes a byte for every voxel of the image."""
@@ -136,8 +136,9 @@ class Seats:
         """What others did to the selected segment becomes known to its session; its seat, None when there is none."""
         self.check_image()
         self._choose_again()
-        for seat in self._seats.values():
-            seat.markups.set_visible(seat.link.there and seat is self.selected)
+        parameters = self.hands.parameters
+        if parameters is not None and parameters.GetScene() is not None:
+            show_only(parameters.GetScene(), parameters.GetSegmentationNode(), parameters.GetSelectedSegmentID() or "")
         seat = self.selected
         if seat is None or seat.link.look() == GONE:
             return None

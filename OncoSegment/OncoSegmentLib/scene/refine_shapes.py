@@ -130,6 +130,9 @@ def completed(edges: np.ndarray, size: np.ndarray) -> np.ndarray:
 POINT_SCALE, CORNER_SCALE = 3.0, 1.2
 """Size of a click, and of the points of a line, in percent of the view: a lasso must not hide the border that it goes around."""
 
+HANDLE_SCALE = 1.2
+"""Of the handles of a box; Slicer's 3 cover a small lesion."""
+
 GLYPHS = {True: "ThickCross2D", False: "Dash2D"}
 """A plus and a minus, so that nobody has to tell green from red; a ball would hide a small lesion."""
 
@@ -146,6 +149,8 @@ def new_markup(scene, class_name: str, name: str, color, positive: bool) -> slic
     display.SetSelectedColor(*color)
     display.SetGlyphTypeFromString(GLYPHS[positive])
     display.SetGlyphScale(POINT_SCALE if class_name == POINTS else CORNER_SCALE)
+    display.SetFillVisibility(False)  # what a box holds is to be seen
+    display.SetInteractionHandleScale(HANDLE_SCALE)
     display.SetPointLabelsVisibility(False)
     display.SetPropertiesLabelVisibility(False)
     return node

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 
 import qt
 import slicer
@@ -11,6 +12,7 @@ from slicer.i18n import tr as _
 from OncoLib.widgets.texts import wrapped_label
 from OncoSegmentLib.refine import registry
 from OncoSegmentLib.scene.refine_limits import Limit
+from OncoSegmentLib.scene.refine_work import as_sentence
 
 LIST_ROWS = 4
 
@@ -106,11 +108,29 @@ class RefinePanel:
     def show_notice(self) -> bool:
         """What a reader must know of the chosen engine; False when it cannot be used."""
         said, notice, missing, able = self._notices.get(self.engine, ("", "", True, None))
-        sentence = said[:1].upper() + said[1:].rstrip(".") + "."
-        self.noticeLabel.text = f"{sentence} {notice}".strip()
+        self.noticeLabel.text = f"{as_sentence(said)} {as_sentence(notice)}".strip()
         if able is not None:
             self._show_kinds(able["prompts"])
         return not missing
+
+    def show_able(self, able) -> None:
+        """What the engine says of itself since it is ready: weights have notices of their own."""
+        said, _notice, missing, before = self._notices.get(self.engine, ("", "", True, None))
+        now = None if able is None or missing else asdict(able)
+        if now is not None and now != before:
+            self._notices[self.engine] = (said, able.notice, missing, now)
+            self.show_notice()
+
+    @property
+    def lacking(self) -> str:
+        """Why the engine that is shown cannot be asked; "" when it can."""
+        said, _notice, missing, _able = self._notices.get(self.engine, ("", "", False, None))
+        return said if missing else ""
+
+    @property
+    def roi_wanted(self) -> bool:
+        """True while a ROI shall limit the clicks and none is chosen."""
+        return self.limitBox.currentData == "roi" and self.roiBox.currentNode() is None
 
     # Inside.
 
