@@ -109,7 +109,10 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
             slicer.mrmlScene.RemoveObserver(self._sceneTag)
             self._sceneTag = None
         if self.controller is not None:
+            from OncoSegmentLib.scene.refine_work import UNCHANGED
+
             self.pointer.stop()
+            self.onTold(UNCHANGED if self.controller.busy else "", False)  # seen by whoever comes back
             self.controller.stop()
             self._idle()
 
@@ -289,6 +292,7 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         """Nothing of a scene that closes is of use any more."""
         self._unobserve()
         self.controller.close()
+        self.onTold("", False)
         self._idle()
         self.updatePanel()
 

@@ -399,6 +399,56 @@ def test_a_move_that_fails_puts_the_markup_back(slow):
     assert slow.controller.prompts == ()
 
 
+def test_a_markup_that_is_moved_while_the_model_works_waits_for_its_turn(slow):
+    bench = slow.bench
+    slow.click((5, 5, 5))
+    slow.answer()
+    slow.click((8, 8, 10))
+    (points,) = markups_of(bench.scene, bench.node, "own")
+    points.InvokeEvent(points.PointStartInteractionEvent)
+    points.SetNthControlPointPosition(0, *bench.ras(2, 2, 2))
+    slow.controller.look()
+    points.InvokeEvent(points.PointEndInteractionEvent)
+    slow.answer()
+    assert np.allclose(points.GetNthControlPointPosition(0), bench.ras(2, 2, 2))
+    slow.finish()
+    assert same(slow.own, cube(1, 4, 1, 4, 1, 4) | SECOND)
+    assert len(slow.controller.prompts) == points.GetNumberOfControlPoints() == 2
+
+
+def test_a_markup_that_is_held_when_an_answer_comes_is_not_taken_out_of_the_hand(slow):
+    bench = slow.bench
+    slow.click((5, 5, 5))
+    slow.answer()
+    slow.click((8, 8, 10))
+    (points,) = markups_of(bench.scene, bench.node, "own")
+    points.InvokeEvent(points.PointStartInteractionEvent)
+    points.SetNthControlPointPosition(0, *bench.ras(4, 4, 4))
+    slow.answer()
+    assert np.allclose(points.GetNthControlPointPosition(0), bench.ras(4, 4, 4))
+    points.SetNthControlPointPosition(0, *bench.ras(2, 2, 2))
+    points.InvokeEvent(points.PointEndInteractionEvent)
+    slow.finish()
+    assert same(slow.own, cube(1, 4, 1, 4, 1, 4) | SECOND)
+
+
+@pytest.mark.parametrize("end", ["answer", "fail", "cancel", "stop"])
+def test_a_click_is_seen_while_the_model_works_and_goes_when_it_fails(slow, end):
+    bench, controller = slow.bench, slow.controller
+    slow.click((5, 5, 5))
+    slow.answer()
+    (points,) = markups_of(bench.scene, bench.node, "own")
+    slow.click((8, 8, 10))
+    assert points.GetNumberOfControlPoints() == 2
+    assert np.allclose(points.GetNthControlPointPosition(1), bench.ras(8, 8, 10))
+    assert len(controller.prompts) == 1
+    ends = {"answer": slow.finish, "cancel": controller.cancel, "stop": controller.stop}
+    ends.get(end, lambda: slow.finish(WorkerError("No.")))()
+    controller.poll()
+    assert points.GetNumberOfControlPoints() == (2 if end == "answer" else 1)
+    assert len(controller.prompts) == points.GetNumberOfControlPoints()
+
+
 def test_two_markups_changed_at_once_are_both_heeded(reader):
     bench = reader.bench
     reader.click((5, 5, 5))
@@ -523,6 +573,11 @@ def test_prompts_an_engine_cannot_use_and_engines_that_are_not_there_are_told(re
     reader.controller.use(missing)
     reader.click((5, 5, 5))
     assert reader.told[-1].startswith("the engine 'sam' needs")
+    segmentation = reader.bench.node.GetSegmentation()
+    segmentation.RemoveSegment("own")
+    reader.click((5, 5, 5))
+    assert segmentation.GetNumberOfSegments() == 0  # nothing is begun for it
+    reader.bench.segment("own")
     reader.controller.use(lambda: reader.engine)
     reader.click((5, 5, 5))
     assert same(reader.own, FIRST)

@@ -227,12 +227,13 @@ class Controller:
         return seat, None if seat is None else seat.session.state
 
     def _begin(self, act: Act) -> None:
+        engine = None if act.what == "next" else self.engine  # an engine that cannot be made begins no segment
         if act.what == "next" or (act.what == "add" and (self._first() or self.many and self._on_another(act.prompt))):
             next_lesion(self.hands)
         if act.what == "next":
             self.seats.look()
             return
-        seat = self.seats.of_selected(self.engine)
+        seat = self.seats.of_selected(engine)
         changes = seat.markups.changes()
         seat.link.look()
         if act.what == "markups":
@@ -257,10 +258,10 @@ class Controller:
             notes = seat.link.follow(done.change, self.hands, new=done.new)
         except OncoError:
             seat.link.come_back()
-            seat.show()
+            self.jobs.show(seat)
             raise
         seat.earlier = ()
-        seat.show()
+        self.jobs.show(seat)
         asked = done.new and any(one.prompt.positive for one in seat.session.prompts)
         nothing = (NOTHING,) if asked and not seat.link.truth.voxels else ()
         said = dict.fromkeys(map(as_sentence, (*done.change.notes, *notes, *nothing)))

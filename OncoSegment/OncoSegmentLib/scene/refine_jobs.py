@@ -65,6 +65,10 @@ class Jobs:
         """True when an act of that kind waits for its turn."""
         return any(one.what == what for one in self._waiting)
 
+    def show(self, seat: Seat) -> None:
+        """The prompts of a seat as markups; those that a reader moved meanwhile stay until their turn."""
+        seat.show(leave_changed=self.waits("markups"))
+
     def do(self, act: Act) -> None:
         """An act for its turn: at once when nothing runs."""
         if len(self._waiting) >= MOST_WAITING:
@@ -123,6 +127,8 @@ class Jobs:
             running.seat.link.forget_redo()
             running.job.cancel()
             running.job.close()
+            if running.seat.link.there:
+                running.seat.show()
 
     # Inside.
 
@@ -141,7 +147,7 @@ class Jobs:
             return
         except OncoError:
             seat.link.forget_redo()  # what was done halfway was taken back
-            seat.show()
+            self.show(seat)
             raise
         try:
             job = started(seat.session, question)
@@ -149,6 +155,8 @@ class Jobs:
             script.close()
             raise
         self._running, self.status = Running(act, seat, script, job), None
+        if act.what == "add":
+            seat.show(leave_changed=self.waits("markups"), coming=act.prompt)
 
     def _poll_sitting(self) -> None:
         """An engine that could not be made ready says why to the first click."""
@@ -203,7 +211,7 @@ class Jobs:
         running.script.close()
         running.seat.link.forget_redo()
         if running.seat.link.there and self.seats.selected is running.seat:
-            running.seat.show()
+            self.show(running.seat)
 
     def _once_more(self, running: Running) -> None:
         """A click on a segment that was edited meanwhile is asked again, with the edit; any other answer is not used."""

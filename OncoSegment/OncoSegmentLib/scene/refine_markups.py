@@ -44,10 +44,10 @@ class PromptMarkups:
 
     def __init__(self, node, segment_id: str, volume, on_change: Callable[[], None] = lambda: None) -> None:
         self.scene, self.node, self.segment_id, self.volume = node.GetScene(), node, segment_id, volume
-        self._on_change, self._busy = on_change, False
+        self._on_change, self._busy, self._held = on_change, False, False
         self._shown: dict[int, Prompt] = {}
         self._observed: list[tuple] = []
-        self._heard = weakly(self._someone_changed)
+        self._heard, self._grabbed = weakly(self._someone_changed), weakly(self._someone_grabbed)
         self._removal = self.scene.AddObserver(self.scene.NodeRemovedEvent, self._heard)
         for one in self.nodes:
             self._observe(one)
@@ -57,16 +57,22 @@ class PromptMarkups:
         """All markups of this segment that are in the scene."""
         return markups_of(self.scene, self.node, self.segment_id)
 
-    def show(self, prompts: Sequence[Placed]) -> None:
-        """Shows exactly these prompts, each where it lies."""
+    def show(self, prompts: Sequence[Placed], *, leave_changed: bool = False) -> None:
+        """Shows exactly these prompts, each where it lies.
+
+        leave_changed: what a reader moved or deleted since stays as it is, and `changes` goes on to tell of it. So does
+        whatever he holds with the pointer now.
+        """
         wanted = {one.id: one.prompt for one in prompts}
+        left = {number for number, _prompt in self.changes()} if leave_changed or self._held else set()
         self._busy = True
         try:
             for number in [one for one, prompt in self._read().items() if not same_place(prompt, wanted.get(one))]:
-                self._take_away(number)
+                if number not in left:
+                    self._take_away(number)
             there = self._read()
             for number, prompt in wanted.items():
-                if number not in there:
+                if number not in there and number not in left:
                     self._put(number, prompt)
             for node in self.nodes:
                 node.SetAndObserveTransformNodeID(self.volume.GetTransformNodeID())
@@ -143,10 +149,14 @@ class PromptMarkups:
                 self.scene.RemoveNode(node)
 
     def _observe(self, node) -> None:
-        events = (node.PointEndInteractionEvent, node.PointRemovedEvent)
-        self._observed.append((node, [node.AddObserver(event, self._heard) for event in events]))
+        ends = [node.AddObserver(event, self._heard) for event in (node.PointEndInteractionEvent, node.PointRemovedEvent)]
+        self._observed.append((node, [node.AddObserver(node.PointStartInteractionEvent, self._grabbed), *ends]))
+
+    def _someone_grabbed(self) -> None:
+        self._held = True
 
     def _someone_changed(self) -> None:
+        self._held = False
         if not self._busy and self._shown and self.changes():
             self._on_change()
 

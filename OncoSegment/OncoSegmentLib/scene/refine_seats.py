@@ -42,10 +42,14 @@ class Seat:
         """Of the segment."""
         return self.link.session
 
-    def show(self) -> None:
-        """Brings the markups to the session's prompts. Those that came with the scene stay until the first new one."""
+    def show(self, *, leave_changed: bool = False, coming: Prompt | None = None) -> None:
+        """Brings the markups to the session's prompts. Those that came with the scene stay until the first new one.
+
+        leave_changed: see `PromptMarkups.show`. coming: a prompt that is being answered, so that a reader sees where it was.
+        """
         if self.session.prompts or not self.earlier:
-            self.markups.show(self.session.prompts)
+            more = () if coming is None else (Placed(self.session.next_id, coming),)
+            self.markups.show((*self.session.prompts, *more), leave_changed=leave_changed)
 
     def others(self, protect: bool):
         """What the session must protect now, `UNCHANGED` when it knows: an act that failed did not tell it."""
