@@ -120,7 +120,9 @@ class PromptMarkups:
             return
         name = f"Prompt {number}: {prompt.kind} {SIDES[prompt.positive]}"
         node = self._new(class_of(prompt), name, prompt.positive, json.dumps({"id": number, **as_dict(prompt)}))
+        modifying = node.StartModify()
         draw(node, prompt)
+        node.EndModify(modifying)  # all views draw it once, not at each step
         self._observe(node)
 
     def _points(self, positive: bool):
@@ -133,9 +135,11 @@ class PromptMarkups:
 
     def _new(self, class_name: str, name: str, positive: bool, told: str):
         node = new_markup(self.scene, class_name, name, COLORS[positive], positive)
+        modifying = node.StartModify()
         node.SetAttribute(SEGMENT, self.segment_id)
         node.SetAttribute(PROMPT, told)
         node.SetNodeReferenceID(TARGET, self.node.GetID())
+        node.EndModify(modifying)
         return node
 
     def _take_away(self, number: int) -> None:

@@ -145,6 +145,7 @@ def new_markup(scene, class_name: str, name: str, color, positive: bool) -> slic
     scene.AddNode(node)
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
+    modifying = display.StartModify()
     display.SetColor(*color)
     display.SetSelectedColor(*color)
     display.SetGlyphTypeFromString(GLYPHS[positive])
@@ -153,4 +154,5 @@ def new_markup(scene, class_name: str, name: str, color, positive: bool) -> slic
     display.SetInteractionHandleScale(HANDLE_SCALE)
     display.SetPointLabelsVisibility(False)
     display.SetPropertiesLabelVisibility(False)
+    display.EndModify(modifying)
     return node
