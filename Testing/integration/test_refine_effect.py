@@ -207,6 +207,20 @@ def test_keys_hold_while_the_effect_is_active_only(window):
     assert segmentation.GetNumberOfSegments() == 2
 
 
+def test_the_last_prompt_goes_unless_another_one_was_selected(window):
+    for x, y in ((2, 2), (5, 6), (10, 6)):
+        window.click(x, y)
+    panel = window.python.panel
+    panel.list.focus()
+    panel.buttons["remove"].click()
+    window.settle()
+    assert texts(panel) == ["1: + click inside", "2: + click inside"]
+    panel.list.setCurrentRow(0)
+    panel.buttons["remove"].click()
+    window.settle()
+    assert texts(panel) == ["2: + click inside"]
+
+
 def test_clicks_elsewhere_are_the_next_lesion_when_the_reader_says_so(window):
     window.python.panel.manyBox.checked = True
     window.click(2, 2)

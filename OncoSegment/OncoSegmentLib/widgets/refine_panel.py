@@ -64,9 +64,9 @@ class RefinePanel:
 
     @property
     def chosen(self) -> int | None:
-        """Id of the prompt that is chosen in the list."""
+        """Id of the prompt that is selected in the list. One is current there as soon as the keyboard is, chosen by nobody."""
         at = self.list.currentRow
-        return self._ids[at] if 0 <= at < len(self._ids) else None
+        return self._ids[at] if 0 <= at < len(self._ids) and self.list.item(at).isSelected() else None
 
     def limit(self, normal_ras=None) -> Limit:
         """Where answers may change the segment."""
@@ -173,7 +173,8 @@ class RefinePanel:
         form.addRow(self.noticeLabel)
         form.addRow(_("Draw:"), self._row(self.kindBox, self.widthBox))
         form.addRow(_("Limit:"), self._row(self.limitBox, self.reachBox, self.roiBox))
-        form.addRow(self._row(self.protectBox, self.manyBox))
+        form.addRow(self.protectBox)
+        form.addRow(self.manyBox)  # beside each other they would keep the panel wide
         form.addRow(self._row(self.buttons["next"], self.buttons["undo"], self.buttons["redo"]))
         form.addRow(_("Size:"), self.numbersLabel)
         form.addRow(self.progressPlace)
