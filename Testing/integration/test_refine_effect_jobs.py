@@ -103,7 +103,7 @@ def test_an_engine_that_was_warmed_up_has_the_image_and_clicks_wait_for_it(desk)
     finish(controller)
     assert not controller.watched
     assert np.array_equal(bench.mask("own"), BLOCKS[0])
-    assert told[-1][0].split()[-1] == "1"  # the engine that sat down answered: one, and asked once
+    assert told[-1][0].split()[-1] == "1."  # the engine that sat down answered: one, and asked once
     controller.warm_up()
     controller.stop()
     assert not controller.watched
