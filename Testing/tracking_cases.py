@@ -17,7 +17,7 @@ REGION_MM = np.array((150.0, 120.0, 120.0))
 """Where lesions lie: about a liver, or a half of a brain."""
 
 SPACINGS_MM = ((1.0, 1.0, 1.0), (0.8, 0.8, 3.0), (0.7, 0.7, 5.0))
-MARGIN_MM = 25.0
+MARGIN_MM = 20.0
 
 @dataclass(frozen=True)
 class Ball:
@@ -185,7 +185,7 @@ def grid_of(random) -> tuple[np.ndarray, tuple[int, int, int]]:
     spacing = np.array(SPACINGS_MM[random.integers(len(SPACINGS_MM))])
     matrix = np.eye(4)
     matrix[:3, :3] = rotation(tuple(direction(random)), random.uniform(0, 8)) * spacing
-    count = np.ceil((REGION_MM + 2 * MARGIN_MM + 30) / spacing).astype(int)
+    count = np.ceil((REGION_MM + 2 * MARGIN_MM) / spacing).astype(int)
     matrix[:3, 3] = REGION_MM / 2 - matrix[:3, :3] @ ((count - 1) / 2)
     return matrix, tuple(int(side) for side in count[::-1])
 
@@ -208,12 +208,14 @@ def drawn(found: list[Ball], pose: LinearTransform, grid: np.ndarray, shape: tup
 
 def named(mask: np.ndarray, grid: np.ndarray, at: int) -> tuple[Lesion, ...]:
     """Its components of two voxels or more."""
-    return lesions_of_mask(mask, grid, at, least_voxels=2)
+    return lesions_of_mask(mask, grid, at, least_voxels=2, diameters=False)
 
 
 def owners(lesion: Lesion, shown: list[Ball], pose: LinearTransform) -> frozenset[int]:
     """Which true lesions a component shows: those of whose volume at least a fifth of it consists, or that lie in it."""
     points = pose.inverse().moved(lesion.voxels_ijk @ lesion.ijk_to_ras[:3, :3].T + lesion.ijk_to_ras[:3, 3])
-    inside = [((points - one.center_mm) / one.half_axes_mm).__pow__(2).sum(axis=1) <= 1 for one in shown]
+    low, high = points.min(axis=0) - 20, points.max(axis=0) + 20
+    shown = [one for one in shown if (one.center_mm > low).all() and (one.center_mm < high).all()]
+    inside = [(((points - one.center_mm) / one.half_axes_mm) ** 2).sum(axis=1) <= 1 for one in shown]
     held = lesion.holds(pose.moved(np.array([one.center_mm for one in shown])))
     return frozenset(one.lesion for one, part, center in zip(shown, inside, held) if center or part.mean() > 0.2)

@@ -120,17 +120,11 @@ def pair_of(earlier: Lesion, later: Lesion, way: Way, settings: MatchSettings) -
     """Compares two lesions of two dates."""
     distance = float(np.linalg.norm(way.moved(earlier.centroid_ras_mm[None])[0] - later.centroid_ras_mm))
     reach = distance / (earlier.radius_mm + later.radius_mm + way.error_mm)
-    near = distance <= extent_mm(earlier) + extent_mm(later)
+    near = distance <= earlier.extent_mm + later.extent_mm
     overlap = overlap_of_smaller(earlier, later, way) if near else 0.0
     volume = abs(np.log(later.volume_ml / earlier.volume_ml))
     terms = settings.overlap_weight * (1 - overlap), settings.distance_weight * reach, settings.volume_weight * volume
     return Pair(overlap, distance, reach, float(sum(terms)))
-
-
-def extent_mm(lesion: Lesion) -> float:
-    """Farthest that a voxel of the lesion reaches from its centroid, a voxel's diagonal added."""
-    away = lesion.voxels_ijk - lesion.voxels_ijk.mean(axis=0)
-    return float(np.linalg.norm(away * lesion.spacing_mm, axis=1).max() + np.linalg.norm(lesion.spacing_mm))
 
 
 def overlap_of_smaller(earlier: Lesion, later: Lesion, way: Way) -> float:

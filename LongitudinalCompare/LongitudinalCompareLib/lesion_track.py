@@ -68,7 +68,7 @@ class Lesion:
         if self.mask.shape != tuple(span.stop - span.start for span in self.box) or not self.mask.any():
             raise InputError(f"the mask of lesion {self.key} is empty or not of the size of its box")
 
-    @property
+    @cached_property
     def volume_ml(self) -> float:
         """Number of voxels times the volume of one."""
         return int(np.count_nonzero(self.mask)) * voxel_volume_ml(self.ijk_to_ras)
@@ -92,6 +92,12 @@ class Lesion:
     def centroid_ras_mm(self) -> np.ndarray:
         """`[3]`: mean of its voxel centers."""
         return self.ijk_to_ras[:3, :3] @ self.voxels_ijk.mean(axis=0) + self.ijk_to_ras[:3, 3]
+
+    @cached_property
+    def extent_mm(self) -> float:
+        """Farthest that a voxel reaches from the centroid, a voxel's diagonal added."""
+        away = (self.voxels_ijk - self.voxels_ijk.mean(axis=0)) * self.spacing_mm
+        return float(np.sqrt((away**2).sum(axis=1).max()) + np.linalg.norm(self.spacing_mm))
 
     @cached_property
     def place(self) -> tuple:

@@ -50,26 +50,32 @@ def lesions_of(
 
 
 def lesions_of_mask(
-    mask: np.ndarray, ijk_to_ras: np.ndarray, timepoint: int, name: str = "Lesion", least_voxels: int = 1
+    mask: np.ndarray,
+    ijk_to_ras: np.ndarray,
+    timepoint: int,
+    name: str = "Lesion",
+    *,
+    least_voxels: int = 1,
+    diameters: bool = True,
 ) -> tuple[Lesion, ...]:
-    """The 26-connected components of `mask[k, j, i]`, called "Lesion 1", "Lesion 2", ..., the largest first."""
+    """The 26-connected components of `mask[k, j, i]`, called "Lesion 1", "Lesion 2", ..., the largest first.
+
+    diameters: whether they are measured; the volume always is.
+    """
     pieces, _specks = components(mask, least_voxels)
     pieces.sort(key=lambda one: (-one.voxels, [span.start for span in one.box]))
     keys = [LesionKey(timepoint, f"{name} {number}") for number in range(1, len(pieces) + 1)]
-    return tuple(lesion_from(key, piece, ijk_to_ras, mask.shape) for key, piece in zip(keys, pieces))
+    pairs = zip(keys, pieces)
+    return tuple(lesion_from(key, piece, ijk_to_ras, mask.shape, diameters=diameters) for key, piece in pairs)
 
 
-def lesion_from(key: LesionKey, piece: Piece, ijk_to_ras: np.ndarray, shape_kji: tuple[int, int, int], **more) -> Lesion:
-    """A lesion with its volume and diameters."""
-    return Lesion(key, piece.box, piece.mask, ijk_to_ras, shape_kji, measured(piece, ijk_to_ras), **more)
-
-
-def measured(piece: Piece, ijk_to_ras: np.ndarray) -> dict[str, Measurement]:
-    """`volume_ml`, `longest_diameter_mm` and `short_axis_mm` of a piece."""
-    diameters = in_plane_diameters(piece.mask, ijk_to_ras)
-    volume_ml = piece.voxels * voxel_volume_ml(ijk_to_ras)
-    return {
-        "volume_ml": Measurement(volume_ml, "ml", VOXEL_COUNT, VOLUME),
-        "longest_diameter_mm": Measurement(diameters.longest.length_mm, "mm", LONGEST, LONG_AXIS),
-        "short_axis_mm": Measurement(diameters.perpendicular.length_mm, "mm", SHORT, SHORT_AXIS),
-    }
+def lesion_from(
+    key: LesionKey, piece: Piece, ijk_to_ras: np.ndarray, shape_kji: tuple[int, int, int], *, diameters: bool = True, **more
+) -> Lesion:
+    """A lesion with its volume and, unless told otherwise, its diameters."""
+    found = {"volume_ml": Measurement(piece.voxels * voxel_volume_ml(ijk_to_ras), "ml", VOXEL_COUNT, VOLUME)}
+    if diameters:
+        lines = in_plane_diameters(piece.mask, ijk_to_ras)
+        found["longest_diameter_mm"] = Measurement(lines.longest.length_mm, "mm", LONGEST, LONG_AXIS)
+        found["short_axis_mm"] = Measurement(lines.perpendicular.length_mm, "mm", SHORT, SHORT_AXIS)
+    return Lesion(key, piece.box, piece.mask, ijk_to_ras, shape_kji, found, **more)

@@ -72,10 +72,11 @@ def real_lines(folder, full: bool):
         yield real_line(folder.name, f"off by {error_mm} mm", right, made, true)
     if full:
         ours = register_rigid(*scans).transform
-        centers = np.array([one.centroid_ras_mm for one in lesions_of_mask(truth.voxels > 0, truth.ijk_to_ras, 0)])
+        lesions = lesions_of_mask(truth.voxels > 0, truth.ijk_to_ras, 0, diameters=False)
+        centers = np.array([one.centroid_ras_mm for one in lesions])
         off = np.linalg.norm(ours.moved(poses[0].moved(centers)) - poses[1].moved(centers), axis=1)
         got, wanted = linked(found, scans, ours)
-        how = f"by our rigid registration of both FLAIR scans ({off.mean():.1f} mm mean, {off.max():.1f} most from the data's own)"
+        how = f"by our rigid registration of the FLAIR scans ({off.mean():.1f} mm mean, {off.max():.1f} most off the data's own)"
         yield real_line(folder.name, how, len(got & wanted), len(got), len(wanted))
 
 
@@ -108,7 +109,7 @@ def shift(vector_mm) -> LinearTransform:
 def on_grid(truth, scan, pose: LinearTransform) -> list[tuple[int, np.ndarray]]:
     """Each component of the change mask on the native grid of a scan: its number, and its voxels as `[n, 3]` (k, j, i)."""
     shape, found = np.array(scan.shape_kji), []
-    for number, lesion in enumerate(lesions_of_mask(truth.voxels > 0, truth.ijk_to_ras, 0)):
+    for number, lesion in enumerate(lesions_of_mask(truth.voxels > 0, truth.ijk_to_ras, 0, diameters=False)):
         points = pose.moved(lesion.voxels_ijk @ lesion.ijk_to_ras[:3, :3].T + lesion.ijk_to_ras[:3, 3])
         home = np.linalg.inv(scan.ijk_to_ras)
         ijk = points @ home[:3, :3].T + home[:3, 3]
@@ -128,7 +129,7 @@ def linked(found, scans, transform: LinearTransform):
         numbers = np.full(scan.shape_kji, -1, np.int32)
         for number, places in parts:
             numbers[tuple(places.T)] = number
-        lesions = lesions_of_mask(numbers >= 0, scan.ijk_to_ras, at)
+        lesions = lesions_of_mask(numbers >= 0, scan.ijk_to_ras, at, diameters=False)
         owners.append({one.key: set(numbers[one.box][one.mask].tolist()) for one in lesions})
         dates.append(DatedLesions(lesions, scan.ijk_to_ras, scan.shape_kji, transform if at else None))
     got = {(link.earlier, link.later) for link in track_lesions(dates, "benchmark").links}
