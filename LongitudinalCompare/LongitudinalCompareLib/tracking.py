@@ -17,7 +17,7 @@ import numpy as np
 
 from LongitudinalCompareLib import lesion_track as words
 from LongitudinalCompareLib.assignment import Pairs, merged_and_split, one_to_one
-from LongitudinalCompareLib.lesion_pairs import DEFAULT_ERROR_MM, MatchSettings, PointTransform, Way, pair_of, way_between
+from LongitudinalCompareLib.lesion_pairs import DEFAULT_ERROR_MM, MatchSettings, Pair, PointTransform, Way, pair_of, way_between
 from LongitudinalCompareLib.lesion_track import Lesion, LesionKey, LesionTrack, Link, Tracking, TrackState
 from LongitudinalCompareLib.tracking_edits import Decisions, Edit, decisions_at
 from OncoLib.errors import InputError
@@ -113,11 +113,12 @@ class _Track:
 
 @dataclass(eq=False)
 class _Date:
-    """One date being matched: rows are lesions of earlier dates, columns those of this one."""
+    """One date being matched: rows are lesions of earlier dates, each with its track (a merged one has a row for each of its
+    tracks); columns are those of this date."""
 
     at: int
     rows: list[Lesion]
-    owners: list[list[_Track]]
+    owners: list[_Track]
     columns: list[Lesion]
     refused: set[int]
     pairs: Pairs
@@ -125,7 +126,7 @@ class _Date:
     links: list[tuple[int, int]] = field(default_factory=list)
 
     def rows_of(self, track: _Track) -> list[int]:
-        return [row for row, owners in enumerate(self.owners) if track in owners]
+        return [row for row, owner in enumerate(self.owners) if track is owner]
 
     def columns_of(self, track: _Track) -> list[int]:
         rows = self.rows_of(track)
@@ -154,19 +155,12 @@ class _Work:
                 self._begin(lesion, column, date)
 
     def _prepared(self, at: int) -> _Date:
-        rows, owners = [], []
-        for track in self.tracks:
-            for lesion in track.reference(self.settings.against):
-                known = [row for row, one in enumerate(rows) if one.key == lesion.key]
-                if known:
-                    owners[known[0]].append(track)
-                else:
-                    rows.append(lesion)
-                    owners.append([track])
-        order = sorted(range(len(rows)), key=lambda row: (rows[row].key.timepoint, rows[row].place))
-        rows, owners = [rows[row] for row in order], [owners[row] for row in order]
+        against = self.settings.against
+        items = [(lesion, track) for track in self.tracks for lesion in track.reference(against)]
+        items.sort(key=lambda item: (item[0].key.timepoint, item[0].place, item[1].uid))
+        rows, owners = [lesion for lesion, _ in items], [track for _, track in items]
         columns = sorted(self.dates[at].lesions, key=lambda one: one.place)
-        found = {key: [row for row, own in enumerate(owners) if any(one.has(key) for one in own)] for key in self._keys()}
+        found = {key: [row for row, owner in enumerate(owners) if owner.has(key)] for key in self._keys()}
         decided, notes = decisions_at(at, self.edits, lambda key: found.get(key, []), [one.key for one in columns])
         self.notes += notes
         refused = {row for key in self.dates[at].refused for row in found.get(key, [])}
@@ -177,21 +171,31 @@ class _Work:
 
     def _pairs(self, rows: list[Lesion], columns: list[Lesion], at: int) -> Pairs:
         ways = {row.key.timepoint: self._way(row.key.timepoint, at) for row in rows}
-        return {
-            (y, x): pair_of(row, column, ways[row.key.timepoint], self.settings)
-            for y, row in enumerate(rows)
-            for x, column in enumerate(columns)
-        }
+        judged: dict[tuple[LesionKey, LesionKey], Pair] = {}
+        for row in rows:
+            for column in columns:
+                if (row.key, column.key) not in judged:
+                    judged[row.key, column.key] = pair_of(row, column, ways[row.key.timepoint], self.settings)
+        return {(y, x): judged[row.key, column.key] for y, row in enumerate(rows) for x, column in enumerate(columns)}
 
     def _way(self, start: int, end: int) -> Way:
         return way_between([one.from_baseline for one in self.dates], [one.error_mm for one in self.dates], start, end)
 
     def _linked(self, date: _Date) -> list[tuple[int, int]]:
-        """All pairs of row and column: the reader's, then one to one, then merged and split."""
-        rows = [row for row in range(len(date.rows)) if row not in date.decided.rows | date.refused]
+        """All pairs of row and column: the reader's, then one to one, then merged and split.
+
+        Rows of one lesion, of tracks that merged in it, go together unless the reader decided about one of them.
+        """
+        free = [row for row in range(len(date.rows)) if row not in date.decided.rows | date.refused]
+        of_lesion: dict[LesionKey, list[int]] = {}
+        for row in free:
+            of_lesion.setdefault(date.rows[row].key, []).append(row)
+        rows = [same[0] for same in of_lesion.values()]
         columns = [column for column in range(len(date.columns)) if column not in date.decided.columns]
         matched = one_to_one(date.pairs, rows, columns, self.settings)
-        return sorted({*date.decided.pairs, *matched, *merged_and_split(date.pairs, matched, rows, columns, self.settings)})
+        found = matched + merged_and_split(date.pairs, matched, rows, columns, self.settings)
+        together = [(same, column) for row, column in found for same in of_lesion[date.rows[row].key]]
+        return sorted({*date.decided.pairs, *together})
 
     def _continue(self, track: _Track, date: _Date) -> None:
         """One more state of a track that was seen before."""
@@ -261,7 +265,7 @@ class _Work:
         for row in sorted(date.refused - date.decided.rows):
             pair, lesions = date.pairs[row, column], (date.rows[row], date.columns[column])
             if pair.overlap > 0 or pair.distance_mm <= sum(one.radius_mm for one in lesions) + self.settings.reach_mm:
-                found += [MAY_BE.format(name=repr(one.name)) for one in date.owners[row]]
+                found.append(MAY_BE.format(name=repr(date.owners[row].name)))
         return found
 
     def _expected(self, lesions: list[Lesion], at: int) -> tuple[float, float, float] | None:

@@ -77,6 +77,15 @@ def test_merge_and_split_by_the_reader():
     assert statuses(found) == {"a": ("baseline", "split"), "b": ("baseline", "resolved")}
 
 
+def test_one_of_two_merged_lesions_can_be_said_to_be_gone():
+    centers = [(20, 30, 30), (34, 30, 30)]
+    dates = [dated(0, {"a": (centers[0], 6), "b": (centers[1], 5)}), dated(1, {"m": (centers, 9)}), dated(2, {"n": (centers, 9)})]
+    found = track_lesions(dates, "study", [gone(key(0, "a"), 2)])
+    assert statuses(found) == {"a": ("baseline", "merged", "resolved"), "b": ("baseline", "merged", "persistent")}
+    found = track_lesions(dates, "study", [gone(key(1, "m"), 2)])
+    assert [one[2] for one in statuses(found).values()] == ["resolved", "resolved", "new"]
+
+
 def test_a_link_settles_a_refused_alignment():
     found = tracked({"x": A}, link(key(0, "a"), key(1, "x")), refused=frozenset({key(0, "a")}))
     assert statuses(found) == {"a": ("baseline", "persistent"), "b": ("baseline", "resolved")}
@@ -170,9 +179,9 @@ def test_nothing_automatic_joins_what_the_reader_decided():
     assert statuses(found) == {"a": ("baseline", "persistent"), "b": ("baseline", "resolved")}
 
 
-def test_what_could_not_be_compared_has_no_numbers_but_a_link():
-    far = np.array([500.0, 0.0, 0.0])
-    dates = [dated(0, {"a": A}), dated(1, {"x": (far, 3)}, grid=shifted_grid(490.0))]
+def test_a_link_across_the_body_tells_how_far_it_goes():
+    far = np.array([500.0, 20.0, 20.0])
+    dates = [dated(0, {"a": A}), dated(1, {"x": (far, 3)}, grid=shifted_grid(480.0))]
     found = track_lesions(dates, "study", [link(key(0, "a"), key(1, "x"))])
     assert found.links[0].overlap == 0.0
     assert found.links[0].distance_mm == pytest.approx(np.linalg.norm(far - (15, 15, 15)))
