@@ -33,13 +33,17 @@ would take the missing part for nothing."""
 
 @dataclass(frozen=True)
 class Change:
-    """log: ln(V2/V1). half_width: of its interval. days: between both. components, left_out: as in `uncertainty.Interval`."""
+    """log: ln(V2/V1). half_width: of its interval. days: between both. components, left_out: as in `uncertainty.Interval`.
+
+    complete: the repeatability of both dates went in.
+    """
 
     log: float
     half_width: float
     days: float
     components: tuple[Component, ...]
     left_out: tuple[str, ...]
+    complete: bool
     setting: Setting
 
     @property
@@ -51,11 +55,6 @@ class Change:
     def limit_percent(self) -> tuple[float, float]:
         """What an unchanged lesion can seem to change by: low and high."""
         return 100 * float(np.expm1(-self.half_width)), 100 * float(np.expm1(self.half_width))
-
-    @property
-    def complete(self) -> bool:
-        """True when the repeatability of both dates went in."""
-        return sum(one.name == REPEATABILITY for one in self.components) == 2
 
     @property
     def verdict(self) -> str:
@@ -95,13 +94,22 @@ def change_of(earlier: Size, later: Size, days: float, setting: Setting) -> Chan
     """
     if not (np.isfinite(days) and days > 0):
         raise InputError(f"the later date is {days:g} days after the earlier one; wanted more than 0")
-    components, left_out = [], []
-    for part, missing in (scan_part(earlier, setting), scan_part(later, setting), raters_of(earlier, later, setting)):
-        components += part
-        left_out += missing
-    components += [grid_part(earlier, setting), grid_part(later, setting)]
+    scans, unknown = scans_of(earlier, later, setting)
+    raters, left_out = raters_of(earlier, later, setting)
+    components = (*scans, *raters, grid_part(earlier, setting), grid_part(later, setting))
     half = half_width_ln(components, setting.confidence)
-    return Change(later.log - earlier.log, half, float(days), tuple(components), tuple(dict.fromkeys(left_out)), setting)
+    missing = tuple(dict.fromkeys(unknown + left_out))
+    return Change(later.log - earlier.log, half, float(days), components, missing, not unknown, setting)
+
+
+def scans_of(earlier: Size, later: Size, setting: Setting) -> tuple[list[Component], list[str]]:
+    """The repeatability of both dates. From one source it is one component with that source's degrees of freedom: if the
+    published limits are too narrow, they are so at both dates."""
+    (first, unknown), (second, more) = scan_part(earlier, setting), scan_part(later, setting)
+    if first and second and first[0].source == second[0].source:
+        sd = float(np.hypot(first[0].sd_ln, second[0].sd_ln))
+        return [Component(REPEATABILITY, sd, f"both dates: {first[0].source}", first[0].degrees)], []
+    return first + second, unknown + more
 
 
 def raters_of(earlier: Size, later: Size, setting: Setting) -> tuple[list[Component], list[str]]:

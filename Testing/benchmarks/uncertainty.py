@@ -21,7 +21,7 @@ class World:
     """How errors really are. experts: their number; shared: correlation of their errors at one date; habit: share of their own
     part that stays the same at both dates. leaks: chance that a mask leaks, to 1.6 times the volume. skew: of the scan's error
     (that of a gamma distribution), tails: degrees of freedom of its t distribution (0: normal). study: patients from whom the
-    published limits are known (0: exactly). spacing_mm: of the voxels."""
+    published limits are known (0: exactly). spacing_mm: of the voxels. known: whether there is a published repeatability."""
 
     name: str
     experts: int = 3
@@ -32,6 +32,7 @@ class World:
     tails: int = 0
     study: int = 0
     spacing_mm: tuple[float, float, float] = (0.7, 0.7, 1.0)
+    known: bool = True
 
 
 WORLDS = (
@@ -45,6 +46,7 @@ WORLDS = (
     World("published limits from 20 patients", study=20),
     World("5 mm slices", spacing_mm=(0.7, 0.7, 5.0)),
     World("correlated by 0.7, leaks, skew, limits from 20 patients", shared=0.7, leaks=0.1, skew=1.4, study=20),
+    World("no published repeatability, as the interval says", known=False),
 )
 
 
@@ -75,12 +77,13 @@ def judged(share: float) -> str:
 def coverage(world: World, count: int, correlation: float, seed: int = 0) -> tuple[float, float]:
     """Share of intervals that hold the truth: of sizes, and of changes."""
     random = np.random.default_rng(seed)
-    setting = Setting(VOLUME, "CT", "lung", "solid", correlation)
+    place = ("CT", "lung", "solid") if world.known else ("MR", "brain", "")
+    setting = Setting(VOLUME, *place, correlation)
     hits = np.zeros((count, 2), bool)
     for number in range(count):
         truth = np.log(random.uniform(0.8, 12.0)) + np.array([0.0, random.normal(0, 0.4)])
         truth[1] = np.clip(truth[1], np.log(0.7), np.log(30.0))
-        sizes = measured(random, world, truth, setting)
+        sizes = measured(random, world, truth)
         found = interval_of(sizes[0], setting)
         change = change_of(*sizes, 90.0, setting)
         hits[number] = (
@@ -90,7 +93,7 @@ def coverage(world: World, count: int, correlation: float, seed: int = 0) -> tup
     return tuple(hits.mean(axis=0))
 
 
-def measured(random, world: World, truth: np.ndarray, setting: Setting) -> list[Size]:
+def measured(random, world: World, truth: np.ndarray) -> list[Size]:
     """Both dates as they would be measured; truth: logs of the volumes in ml."""
     own = (1 - world.shared) * RATER_SD**2
     habits = random.normal(0, np.sqrt(world.habit * own), world.experts)

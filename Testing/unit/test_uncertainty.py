@@ -172,7 +172,7 @@ def test_a_change_within_the_limits_is_told_as_such_with_the_limit():
     assert found.verdict == WITHIN and found.doubling_days is None
     low, high = found.limit_percent
     assert (1 + low / 100) * (1 + high / 100) == pytest.approx(1.0)
-    assert high == pytest.approx(100 * np.expm1(half_width_ln([Component("a", 0.0979, "", 19)] * 2)), abs=0.5)
+    assert high == pytest.approx(100 * np.expm1(2.093 * np.sqrt(2) * 0.0979), abs=0.3)  # t with 19 degrees of freedom
     assert found.sentence == f"+20 % is within measurement error (95 % limits {low:+.0f} to {high:+.0f} %)"
 
 
