@@ -66,11 +66,13 @@ class Change:
     @property
     def sentence(self) -> str:
         """The answer with the limit that was used."""
-        low, high = self.limit_percent
-        limit = f"{100 * self.setting.confidence:g} % limits {low:+.0f} to {high:+.0f} %"
-        if self.verdict == UNKNOWN:
-            return f"{self.percent[0]:+.0f} %: {UNKNOWN}, so it cannot be told from measurement error; what is known: {limit}"
-        return f"{self.percent[0]:+.0f} % is {self.verdict} ({limit})"
+        low, high = (f"{one:+.0f}" if abs(one) >= 1 else f"{one:+.1f}" for one in self.limit_percent)
+        limit = f"{100 * self.setting.confidence:g} % limits {low} to {high} %"
+        change = f"{self.percent[0]:+.0f} %"
+        if self.verdict != UNKNOWN:
+            return f"{change} is {self.verdict} ({limit})"
+        known = ", ".join(dict.fromkeys(one.name for one in self.components))
+        return f"{change}: {UNKNOWN}, so whether it is measurement error is not known; what is known ({known}) gives {limit}"
 
     @property
     def sgr_percent_per_day(self) -> tuple[float, float, float]:

@@ -51,8 +51,9 @@ REPEATABILITY, EXPERTS, GRID, READER = "repeatability", "experts", "grid", "read
 
 @dataclass(frozen=True)
 class Setting:
-    """What is known of lesion and scan. quantity: one of `QUANTITIES`. modality: DICOM's. organ: finding site in words. kind:
-    "solid", "subsolid" (lung nodules) or "" for not known. correlation: of raters' errors, see `intervals`."""
+    """What is known of lesion and scan. quantity: one of `QUANTITIES`. modality: DICOM's. organ: the one that holds it in words,
+    not one that is near. kind: "solid", "subsolid" (lung nodules) or "" for not known. correlation: of raters' errors, see
+    `intervals`."""
 
     quantity: str = VOLUME
     modality: str = ""
