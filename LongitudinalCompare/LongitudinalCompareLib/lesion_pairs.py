@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from math import log
 from typing import Protocol
 
 import numpy as np
@@ -116,15 +117,22 @@ def _inverse(transform: PointTransform | None) -> Callable | None:
     return None if turned is None else turned().moved
 
 
-def pair_of(earlier: Lesion, later: Lesion, way: Way, settings: MatchSettings) -> Pair:
-    """Compares two lesions of two dates."""
-    distance = float(np.linalg.norm(way.moved(earlier.centroid_ras_mm[None])[0] - later.centroid_ras_mm))
-    reach = distance / (earlier.radius_mm + later.radius_mm + way.error_mm)
-    near = distance <= earlier.extent_mm + later.extent_mm
+def pair_of(earlier: Lesion, later: Lesion, way: Way, settings: MatchSettings, distance_mm: float | None = None) -> Pair:
+    """Compares two lesions of two dates. distance_mm: of the moved centroid, where it is known already."""
+    if distance_mm is None:
+        distance_mm = float(distances_mm(earlier, [later], way)[0])
+    reach = distance_mm / (earlier.radius_mm + later.radius_mm + way.error_mm)
+    near = distance_mm <= earlier.extent_mm + later.extent_mm
     overlap = overlap_of_smaller(earlier, later, way) if near else 0.0
-    volume = abs(np.log(later.volume_ml / earlier.volume_ml))
-    terms = settings.overlap_weight * (1 - overlap), settings.distance_weight * reach, settings.volume_weight * volume
-    return Pair(overlap, distance, reach, float(sum(terms)))
+    volume = abs(log(later.volume_ml / earlier.volume_ml))
+    cost = settings.overlap_weight * (1 - overlap) + settings.distance_weight * reach + settings.volume_weight * volume
+    return Pair(overlap, distance_mm, reach, cost)
+
+
+def distances_mm(earlier: Lesion, later: Sequence[Lesion], way: Way) -> np.ndarray:
+    """`[n]`: from the moved centroid of one lesion to those of others."""
+    centers = np.array([one.centroid_ras_mm for one in later]).reshape(-1, 3)
+    return np.linalg.norm(centers - way.moved(earlier.centroid_ras_mm[None]), axis=1)
 
 
 def overlap_of_smaller(earlier: Lesion, later: Lesion, way: Way) -> float:

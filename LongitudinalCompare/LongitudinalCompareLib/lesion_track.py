@@ -73,7 +73,7 @@ class Lesion:
         """Number of voxels times the volume of one."""
         return int(np.count_nonzero(self.mask)) * voxel_volume_ml(self.ijk_to_ras)
 
-    @property
+    @cached_property
     def radius_mm(self) -> float:
         """Radius of the ball of the same volume."""
         return float((3000.0 * self.volume_ml / (4.0 * np.pi)) ** (1 / 3))

@@ -17,43 +17,17 @@ import numpy as np
 
 from LongitudinalCompareLib import lesion_track as words
 from LongitudinalCompareLib.assignment import Pairs, merged_and_split, one_to_one
-from LongitudinalCompareLib.lesion_pairs import DEFAULT_ERROR_MM, MatchSettings, Pair, PointTransform, Way, pair_of, way_between
+from LongitudinalCompareLib.dated_lesions import DatedLesions, check_dates
+from LongitudinalCompareLib.lesion_pairs import MatchSettings, Pair, Way, distances_mm, pair_of, way_between
 from LongitudinalCompareLib.lesion_track import Lesion, LesionKey, LesionTrack, Link, Tracking, TrackState
 from LongitudinalCompareLib.tracking_edits import Decisions, Edit, decisions_at
 from OncoLib.errors import InputError
-from OncoLib.image import checked_geometry
 from OncoLib.progress import CancelToken, Progress, silent
 
 SEEN_AGAIN = "seen again after it was resolved"
 NOT_IN_EARLIER = "its place was not in the field of view of date {date}"
 PARTLY_OUTSIDE = "it lies partly outside of the field of view of this date"
 MAY_BE = "may be lesion {name}, whose alignment is refused here"
-
-
-@dataclass(frozen=True, eq=False)
-class DatedLesions:
-    """The lesions of one date and how it is reached.
-
-    ijk_to_ras, shape_kji: grid of the scan, which is its field of view. from_baseline: carries points of the first date's RAS
-    into this one's, mm; None where both are one frame. error_mm: how far that may be off, one standard deviation or a measured
-    landmark error. refused: lesions of earlier dates at whose place the alignment with this date is refused.
-    """
-
-    lesions: tuple[Lesion, ...]
-    ijk_to_ras: np.ndarray
-    shape_kji: tuple[int, int, int]
-    from_baseline: PointTransform | None = None
-    error_mm: float = DEFAULT_ERROR_MM
-    refused: frozenset[LesionKey] = frozenset()
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "ijk_to_ras", checked_geometry(self.ijk_to_ras))
-        if not (np.isfinite(self.error_mm) and self.error_mm >= 0):
-            raise InputError(f"the error of a registration is {self.error_mm} mm; wanted 0 or more")
-
-    def in_field(self, points_ras_mm: np.ndarray) -> np.ndarray:
-        """Boolean `[n]`: which points of this date's RAS its scan shows."""
-        return words.inside_grid(points_ras_mm, self.ijk_to_ras, self.shape_kji)
 
 
 def track_lesions(
@@ -80,17 +54,6 @@ def track_lesions(
         work.add(at)
     progress(1.0, "Matching the lesions")
     return work.result()
-
-
-def check_dates(dates: Sequence[DatedLesions]) -> None:
-    """Raises InputError unless there is a date and each lesion belongs to its date under a name of its own."""
-    if not dates:
-        raise InputError("there is no date to track lesions over; wanted one or more")
-    for at, date in enumerate(dates):
-        keys = [one.key for one in date.lesions]
-        strange = [key for key in keys if key.timepoint != at or keys.count(key) > 1]
-        if strange:
-            raise InputError(f"lesion {strange[0]} stands under date {at + 1}, or twice; wanted each once under its own date")
 
 
 @dataclass(eq=False)
@@ -123,14 +86,20 @@ class _Date:
     refused: set[int]
     pairs: Pairs
     decided: Decisions
-    links: list[tuple[int, int]] = field(default_factory=list)
+    links: set[tuple[int, int]] = field(default_factory=set)
+    rows_of: dict[str, list[int]] = field(default_factory=dict)
+    columns_of: dict[str, list[int]] = field(default_factory=dict)
+    tracks_of: dict[int, set[str]] = field(default_factory=dict)
 
-    def rows_of(self, track: _Track) -> list[int]:
-        return [row for row, owner in enumerate(self.owners) if track is owner]
-
-    def columns_of(self, track: _Track) -> list[int]:
-        rows = self.rows_of(track)
-        return sorted({column for row, column in self.links if row in rows})
+    def settle(self, links: list[tuple[int, int]]) -> None:
+        """Keeps the links, and who has which: rows and columns by UID of the track, UIDs by column."""
+        self.links = set(links)
+        for row, owner in enumerate(self.owners):
+            self.rows_of.setdefault(owner.uid, []).append(row)
+        for row, column in links:
+            uid = self.owners[row].uid
+            self.columns_of[uid] = sorted({column, *self.columns_of.get(uid, [])})
+            self.tracks_of.setdefault(column, set()).add(uid)
 
 
 class _Work:
@@ -146,12 +115,11 @@ class _Work:
     def add(self, at: int) -> None:
         """Matches one date and writes its states."""
         date = self._prepared(at)
-        date.links = self._linked(date)
+        date.settle(self._linked(date))
         for track in self.tracks:
             self._continue(track, date)
-        taken = {column for _, column in date.links}
         for column, lesion in enumerate(date.columns):
-            if column not in taken:
+            if column not in date.tracks_of:
                 self._begin(lesion, column, date)
 
     def _prepared(self, at: int) -> _Date:
@@ -160,23 +128,24 @@ class _Work:
         items.sort(key=lambda item: (item[0].key.timepoint, item[0].place, item[1].uid))
         rows, owners = [lesion for lesion, _ in items], [track for _, track in items]
         columns = sorted(self.dates[at].lesions, key=lambda one: one.place)
-        found = {key: [row for row, owner in enumerate(owners) if owner.has(key)] for key in self._keys()}
-        decided, notes = decisions_at(at, self.edits, lambda key: found.get(key, []), [one.key for one in columns])
-        self.notes += notes
-        refused = {row for key in self.dates[at].refused for row in found.get(key, [])}
-        return _Date(at, rows, owners, columns, refused, self._pairs(rows, columns, at), decided)
 
-    def _keys(self) -> set[LesionKey]:
-        return {one.key for date in self.dates for one in date.lesions}
+        def rows_of(key: LesionKey) -> list[int]:
+            return [row for row, owner in enumerate(owners) if owner.has(key)]
+
+        decided, notes = decisions_at(at, self.edits, rows_of, [one.key for one in columns])
+        self.notes += notes
+        refused = {row for key in self.dates[at].refused for row in rows_of(key)}
+        return _Date(at, rows, owners, columns, refused, self._pairs(rows, columns, at), decided)
 
     def _pairs(self, rows: list[Lesion], columns: list[Lesion], at: int) -> Pairs:
         ways = {row.key.timepoint: self._way(row.key.timepoint, at) for row in rows}
-        judged: dict[tuple[LesionKey, LesionKey], Pair] = {}
+        judged: dict[LesionKey, list[Pair]] = {}
         for row in rows:
-            for column in columns:
-                if (row.key, column.key) not in judged:
-                    judged[row.key, column.key] = pair_of(row, column, ways[row.key.timepoint], self.settings)
-        return {(y, x): judged[row.key, column.key] for y, row in enumerate(rows) for x, column in enumerate(columns)}
+            if row.key not in judged:
+                way = ways[row.key.timepoint]
+                apart = zip(columns, distances_mm(row, columns, way).tolist())
+                judged[row.key] = [pair_of(row, column, way, self.settings, distance) for column, distance in apart]
+        return {(y, x): pair for y, row in enumerate(rows) for x, pair in enumerate(judged[row.key])}
 
     def _way(self, start: int, end: int) -> Way:
         return way_between([one.from_baseline for one in self.dates], [one.error_mm for one in self.dates], start, end)
@@ -199,20 +168,20 @@ class _Work:
 
     def _continue(self, track: _Track, date: _Date) -> None:
         """One more state of a track that was seen before."""
-        rows, columns = date.rows_of(track), date.columns_of(track)
+        rows, columns = date.rows_of[track.uid], date.columns_of.get(track.uid, [])
         expected = self._expected([date.rows[row] for row in rows], date.at)
         if not columns:
             track.states.append(self._unseen(rows, expected, date))
             return
         lesions = tuple(date.columns[column] for column in columns)
-        others = [one for one in self.tracks if one is not track and set(date.columns_of(one)) & set(columns)]
+        others = set().union(*[date.tracks_of[column] for column in columns]) - {track.uid}
         status = words.MERGED if others else words.SPLIT if len(columns) > 1 else words.PERSISTENT
         made_by = words.CONFIRMED if any(row in rows for row, _ in date.decided.pairs) else words.MATCHED
         flags = [SEEN_AGAIN] if track.states[-1].status == words.RESOLVED else []
         flags += [PARTLY_OUTSIDE] if any(self._partly_outside(date.rows[row], date.at) for row in rows) else []
-        uids = tuple(sorted(one.uid for one in others))
-        track.states.append(TrackState(status, lesions, made_by, expected, uids, tuple(flags)))
-        track.links += [self._link(pair, date) for pair in date.links if pair[0] in rows]
+        track.states.append(TrackState(status, lesions, made_by, expected, tuple(sorted(others)), tuple(flags)))
+        pairs = [(row, column) for row in rows for column in columns if (row, column) in date.links]
+        track.links += [self._link(pair, date) for pair in pairs]
         track.seen = lesions
 
     def _unseen(self, rows: list[int], expected, date: _Date) -> TrackState:
