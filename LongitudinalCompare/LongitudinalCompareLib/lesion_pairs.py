@@ -38,7 +38,7 @@ class PointTransform(Protocol):
 
 @dataclass(frozen=True)
 class MatchSettings:
-    """What a match is judged by; all of them our choice, set on simulated patients other than those of the benchmark.
+    """What a match is judged by; all our choice, `unmatched_cost` set on simulated patients that the benchmark leaves out.
 
     cost = overlap_weight * (1 - overlap of the smaller) + distance_weight * distance of the centroids / (r1 + r2 + error of the
     registration) + volume_weight * |ln V2/V1|. Radii are those of balls of the same volume.
