@@ -50,11 +50,13 @@ def main() -> int:
         surfaces,
         thresholds,
         total_segmentator,
+        tracking,
         transfer,
+        uncertainty,
         warm,
     )
 
-    numbers = (nodes, thresholds, startup, accuracy, measures, surfaces, lesions, registration)
+    numbers = (nodes, thresholds, startup, accuracy, measures, surfaces, lesions, registration, tracking, uncertainty)
     networks = (total_segmentator, network_share, large_pages, network_ways, nnunet_export, panel, warm)
     clicks = (refine, refine_sam, refine_nninteractive)
     for module in (*numbers, *networks, *clicks, engine, scheduler, transfer, models_install):
