@@ -48,8 +48,24 @@ class LinearTransform:
         """From the moving image to the fixed one."""
         return LinearTransform(np.linalg.inv(self.fixed_to_moving_ras), self.kind)
 
+    @property
+    def linear(self) -> LinearTransform:
+        """Itself; of a transform that is more than a matrix, the part that is one."""
+        return self
+
+    def jacobian(self, points_ras_mm: np.ndarray) -> np.ndarray:
+        """Volume factor `[n]` at points `[n, 3]`, the same everywhere: how much larger the moving image shows what lies there."""
+        return np.full(len(points_ras_mm), np.linalg.det(self.fixed_to_moving_ras[:3, :3]))
+
     def then(self, further: LinearTransform) -> LinearTransform:
-        """This one first: from A to B and then from B to C is from A to C. The kind is the less strict one."""
+        """This one first: from A to B and then from B to C is from A to C. The kind is the less strict one.
+
+        further: one that is no matrix gives a chain of both, see `warp`.
+        """
+        if not isinstance(further, LinearTransform):
+            from OncoLib.registration.warp import chained
+
+            return chained(self, further)
         kind = max(self.kind, further.kind, key=KINDS.index)
         return LinearTransform(further.fixed_to_moving_ras @ self.fixed_to_moving_ras, kind)
 
