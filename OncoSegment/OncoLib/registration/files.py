@@ -15,9 +15,9 @@ import SimpleITK as sitk
 from OncoLib import audit
 from OncoLib.errors import InputError, OutputError
 from OncoLib.image import RAS_TO_LPS, Image
-from OncoLib.image_convert import ras_of_sitk, to_sitk
+from OncoLib.image_convert import ras_of_sitk
 from OncoLib.image_files import quiet_stderr
-from OncoLib.registration.resampling import to_lps
+from OncoLib.registration.resampling import FLIP, to_itk
 from OncoLib.registration.transform import RIGID_TOLERANCE, LinearTransform
 from OncoLib.registration.warp import Transform, WarpedTransform, run_out
 from OncoLib.segmentation_files import RESEARCH_USE, write_json
@@ -26,8 +26,6 @@ from OncoLib.staged import staged_files
 FORMAT = "oncosegment.transform/1"
 SUFFIX = ".h5"
 DIRECTION = "takes points of the fixed image to the moving image; in the .h5 in LPS as ITK has it, in this file in RAS, mm"
-FLIP = np.array([-1.0, -1.0, 1.0])
-"""Between RAS and LPS, both ways."""
 
 
 def kind_of(matrix: np.ndarray) -> str:
@@ -37,16 +35,6 @@ def kind_of(matrix: np.ndarray) -> str:
     if np.abs(product - np.eye(3)).max() <= RIGID_TOLERANCE:
         return "rigid"
     return "similarity" if np.abs(product - scale * np.eye(3)).max() <= RIGID_TOLERANCE * scale else "affine"
-
-
-def to_itk(transform: Transform) -> sitk.Transform:
-    """The same as ITK applies it, LPS to LPS. InputError for an inverse warp or a chain: those have no single field."""
-    if isinstance(transform, LinearTransform):
-        return to_lps(transform)
-    if not isinstance(transform, WarpedTransform):
-        raise InputError("only a matrix, or a field of displacements with one, can be written as a transform file")
-    field = to_sitk(transform.displacement_mm * FLIP, transform.ijk_to_ras)
-    return sitk.CompositeTransform([to_lps(transform.linear), sitk.DisplacementFieldTransform(field)])
 
 
 def from_itk(transform: sitk.Transform) -> Transform:
