@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import slicer
 
+from LongitudinalCompareLib.alignment import RegionAlignment, put_together
+from LongitudinalCompareLib.pair_outcome import PairOutcome
 from OncoLib.image import Image
+from OncoLib.phantom.brain import BrainAcquisition, scan_brain
+from OncoLib.registration.transform import LinearTransform
 from OncoLib.scene.segmentations import add_segmentation
 from OncoLib.scene.volumes import add_volume, ijk_to_ras_of
 from OncoLib.segmentation import Provenance, Segment, Segmentation
@@ -47,3 +53,38 @@ def add_marked(scene, volume, structure_id: str = "lesion", name: str = "Marked"
     segment = Segment(1, name, of.entry, of.color, structure=of.id)
     made = Segmentation((layer,), ijk_to_ras_of(volume), (segment,), Provenance("hand", ""), name=name)
     return add_segmentation(scene, made, volume=volume)
+
+
+def brain_pair(spacing_mm: float = 4.0):
+    """Two dates of the reference patient's brain, the head lying otherwise at the second one; each with its tumor alone."""
+    poses = ({}, {"shift_mm": (6.0, -4.0, 9.0), "turn_degrees": (4.0, -3.0, 6.0)})
+    found = []
+    for seed, pose in enumerate(poses):
+        acquisition = BrainAcquisition(spacing_mm=(spacing_mm,) * 3, samples=(1, 1, 1), **pose)
+        scan = scan_brain(acquisition, sequences=("T1c",), seed=seed)["T1c"]
+        tumor = tuple(one for one in scan.truth.segments if one.name == "Whole tumor")
+        found.append((scan.image, replace(scan.truth, segments=tumor), acquisition.pose))
+    return found
+
+
+def add_brain_pair(scene, **options):
+    """Both dates in a scene; returns volumes, segmentation nodes and poses."""
+    pair = brain_pair(**options)
+    volumes = [
+        add_scan(scene, f"T1c {at + 1}", date=date, patient="7", image=image)
+        for at, (date, (image, _truth, _pose)) in enumerate(zip(("20240301", "20240610"), pair))
+    ]
+    nodes = [add_segmentation(scene, truth, volume=volume) for volume, (_image, truth, _pose) in zip(volumes, pair)]
+    return volumes, nodes, [pose for _image, _truth, pose in pair]
+
+
+def outcome(follow_up: int, verdicts: dict[str, str], center=(1.0, 2.0, 3.0), shift=(0.0, 0.0, 0.0)) -> PairOutcome:
+    """An outcome with verdicts by lesion; the transform is a shift in mm."""
+    matrix = np.eye(4)
+    matrix[:3, 3] = shift
+    moved = tuple(np.add(center, shift))
+    regions = [
+        RegionAlignment(name, center, moved, verdict, () if verdict == "good" else (f"{name} is off.",), {"shift_mm": 1.25})
+        for name, verdict in verdicts.items()
+    ]
+    return PairOutcome(follow_up, LinearTransform(matrix), put_together(regions))

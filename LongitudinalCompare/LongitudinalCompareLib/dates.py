@@ -31,7 +31,8 @@ def typed_date(text: str) -> datetime:
             return datetime.strptime(" ".join(text.split()), form)
         except ValueError:
             continue
-    raise InputError(f"{text.strip() or 'nothing'!r} is no date; wanted year-month-day such as 2024-03-01, and a time if you like")
+    told = text.strip() or "nothing"
+    raise InputError(f"{told!r} is no date; wanted year-month-day such as 2024-03-01, and a time if you like")
 
 
 def date_text(date: datetime) -> str:

@@ -148,7 +148,7 @@ def checkerboard(pair: Pair, tiles: int = TILES) -> np.ndarray:
 
 
 def swipe(pair: Pair, share: float) -> np.ndarray:
-    """RGB uint8: the fixed image to the left of a line, the moved one to the right. share: 0..1 of the width; the line is seen."""
+    """RGB uint8: the fixed image left of a line, which is seen, the moved one right of it. share: 0..1 of the width."""
     first, second = shades(pair)
     edge = round(float(np.clip(share, 0, 1)) * pair.fixed.shape[1])
     picture = np.where((np.arange(pair.fixed.shape[1]) < edge)[None, :, None], first, second)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from stubs.recording import QObject
 
 
@@ -114,12 +116,27 @@ class QFile:
         return self.exists()
 
 
+class QImage:
+    """Pixels `[row, column, 3]`, from the top; Slicer's converter fills it."""
+
+    def __init__(self) -> None:
+        self.pixels: np.ndarray | None = None
+
+
 class QPixmap:
-    """A picture of one color."""
+    """A picture of one color, or of an image."""
 
     def __init__(self, width: int, height: int) -> None:
         self.size = (width, height)
         self.color: QColor | None = None
+        self.pixels: np.ndarray | None = None
+
+    @staticmethod
+    def fromImage(image: QImage) -> QPixmap:
+        """The same pixels."""
+        found = QPixmap(*image.pixels.shape[1::-1])
+        found.pixels = image.pixels
+        return found
 
     def fill(self, color: QColor) -> None:
         """Every pixel."""

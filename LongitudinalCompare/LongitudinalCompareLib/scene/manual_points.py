@@ -119,4 +119,5 @@ def begin_placing(scene, node, on_placed: Callable[[], None]) -> Callable[[], No
 
 def singleton(scene, class_name: str):
     """The scene's one node of a class, made where Slicer did not."""
-    return scene.GetSingletonNode("Singleton", class_name) or (nodes_of_class(scene, class_name) or [scene.AddNewNodeByClass(class_name)])[0]
+    found = nodes_of_class(scene, class_name)
+    return found[0] if found else scene.AddNewNodeByClass(class_name)

@@ -1,0 +1,47 @@
+"""What registering one follow-up gave: the transform, and the verdict as a whole and at each lesion, the worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from LongitudinalCompareLib.alignment import Alignment
+from LongitudinalCompareLib.alignment_verdict import GOOD, VERDICTS
+
+WHOLE = ""
+"""Name of the verdict on a pair as a whole."""
+
+
+@dataclass(frozen=True, eq=False)
+class PairOutcome:
+    """follow_up: place of the timepoint in the list, 1 or more; 0 is the baseline. transform: the baseline's RAS to the
+    follow-up's, mm. facts: how it was found, JSON-ready.
+    """
+
+    follow_up: int
+    transform: object
+    alignment: Alignment
+    facts: dict = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all verdicts: as a whole, then at each lesion."""
+        return (WHOLE, *(one.name for one in self.alignment.regions))
+
+    def verdict(self, name: str) -> tuple[str, tuple[str, ...]]:
+        """"good", "check" or "refuse", and why."""
+        one = self.alignment if name == WHOLE else self.alignment.region(name)
+        return one.overall if name == WHOLE else one.verdict, one.reasons
+
+
+def by_urgency(outcomes: Sequence[PairOutcome]) -> list[tuple[int, str]]:
+    """Place in `outcomes` and name of every verdict: pairs that fail as a whole, then lesions, the worst first, then the rest."""
+    every = [(at, name) for at, one in enumerate(outcomes) for name in one.names]
+    return sorted(every, key=lambda entry: urgency(entry[1], outcomes[entry[0]].verdict(entry[1])[0]))
+
+
+def urgency(name: str, verdict: str) -> tuple[int, int]:
+    """Smaller comes first; equal ones keep the order of dates and lesions."""
+    if name == WHOLE:
+        return (2 if verdict == GOOD else 0, 0)
+    return (1, -VERDICTS.index(verdict))
