@@ -48,12 +48,12 @@ def tags_of(node, database, known: dict, names: Sequence[str] = TAGS) -> dict[st
 
     known: keeps them; of these names only.
     """
-    from pydicom.datadict import tag_for_keyword
-
     uid = (node.GetAttribute(INSTANCES) or "").split(" ")[0]
     if not uid or database is None:
         return {}
     if uid not in known:
+        from pydicom.datadict import tag_for_keyword
+
         numbers = {name: tag_for_keyword(name) for name in names}
         found = {name: database.instanceValue(uid, f"{tag >> 16:04X},{tag & 0xFFFF:04X}") for name, tag in numbers.items()}
         known[uid] = {name: value for name, value in found.items() if value}
