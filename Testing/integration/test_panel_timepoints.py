@@ -189,11 +189,12 @@ def test_the_worst_comes_first_and_every_verdict_is_a_word(judged):
         ["Lesion 1", "2024-03-01", "? Check", "1.2"],
         ["Lesion 1", "2024-02-01", "✓ Good", "1.2"],
     ]
-    colors = [ui.verdictTable.item(row, 2).look["background"].color().rgb for row in range(6)]
+    colors = [ui.verdictTable.cellWidget(row, 2).styleSheet for row in range(6)]
+    assert [ui.verdictTable.cellWidget(row, 2).text for row in (0, 2, 5)] == ["? Check", "✕ Refused", "✓ Good"]
     assert len(set(colors)) == 3 and colors[0] == colors[1] == colors[4]
     assert rows_of(ui.verdictTable, (4,))[2] == ["Lesion 2 is off."]
     ui.verdictTable.selectRow(2)
-    assert ui.reasonLabel.text == "Lesion 2 is off.\nimages fit best 1.2 mm off"
+    assert ui.reasonLabel.text == "Lesion 2 is off.\nImages fit best 1.2 mm off"
 
 
 def test_a_click_takes_the_views_to_the_lesion(slicer_stubs, judged):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from stubs.qt_core import Qt
+from stubs.qt_core import QSize, Qt
 from stubs.qt_widgets import QWidget
 
 
@@ -23,7 +23,9 @@ class QHeaderView(QWidget):
     """The header of a table."""
 
     Interactive, Stretch, Fixed, ResizeToContents = 0, 1, 2, 3
-    properties = {"stretchLastSection": False, "defaultSectionSize": 100, "highlightSections": True}
+    properties = {"stretchLastSection": False, "defaultSectionSize": 100, "highlightSections": True,
+                  "sizeHint": QSize(100, 25)}
+    read_only = ("sizeHint",)
 
     def __init__(self, *arguments) -> None:
         self._modes: dict[int | None, int] = {}

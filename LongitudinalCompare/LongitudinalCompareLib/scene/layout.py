@@ -16,6 +16,7 @@ import slicer
 from OncoLib.errors import InputError
 from OncoLib.scene.host import require_main_thread
 from OncoLib.scene.nodes import nodes_of_class
+from OncoLib.scene.volumes import modality_of
 
 LEAST, MOST = 2, 4
 FIRST_LAYOUT = 8160
@@ -72,7 +73,7 @@ def show_side_by_side(scene, columns: Sequence[Column]) -> list:
     Raises InputError for fewer than two or more than four dates, or a volume that is no longer there.
     """
     require_main_thread("arranging views")
-    text = description(len(columns))
+    text, first_time = description(len(columns)), not is_shown(scene)
     if any(one.volume is None or one.volume.GetScene() is not scene for one in columns):
         raise InputError("a volume of these dates was removed from the scene; choose it again")
     arrange(scene, FIRST_LAYOUT + len(columns), text)
@@ -81,7 +82,10 @@ def show_side_by_side(scene, columns: Sequence[Column]) -> list:
         for view in pair:
             fill(scene, view, column)
     share_segmentations(scene, columns, views)
+    if first_time:
+        show_outlines(columns)
     flat = [view for pair in views for view in pair]
+    same_window([one.volume for one in columns])
     fit(flat, columns[0].volume)
     for view in flat:
         composite_of(scene, view).SetLinkedControl(True)  # at the end: a linked view hands its volume on
@@ -150,6 +154,39 @@ def share_segmentations(scene, columns: Sequence[Column], views: Sequence[Sequen
         display = None if column.segmentation is None else column.segmentation.GetDisplayNode()
         if display is not None:
             display.SetViewNodeIDs([*others, *(view.GetID() for view in pair)])
+
+
+def show_outlines(columns: Sequence[Column]) -> None:
+    """Segments as outlines, so that the lesion below is seen; once, for the reader may want them filled."""
+    for one in columns:
+        display = None if one.segmentation is None else one.segmentation.GetDisplayNode()
+        if display is not None:
+            display.SetVisibility2DFill(False)
+
+
+def same_window(volumes: Sequence) -> None:
+    """CT of every date in the baseline's window: one gray is one HU. The values of MR have no scale of their own."""
+    shown = volumes[0].GetDisplayNode()
+    if shown is None or any(modality_of(one) != "CT" or one.GetDisplayNode() is None for one in volumes):
+        return
+    for one in volumes[1:]:
+        one.GetDisplayNode().SetAutoWindowLevel(False)
+        one.GetDisplayNode().SetWindowLevel(shown.GetWindow(), shown.GetLevel())
+
+
+def view_ids(scene, place: int) -> list[str]:
+    """Ids of the views of one date."""
+    return [slice_view(scene, place, plane).GetID() for plane in PLANES]
+
+
+def place_under_pointer(scene) -> int | None:
+    """The date in whose view the pointer is, from 0; None where it is in no view of ours, or nobody knows."""
+    for node in nodes_of_class(scene, "vtkMRMLCrosshairNode"):
+        view = node.GetCursorPositionXYZ([0.0, 0.0, 0.0])
+        for place in range(MOST):
+            if view is not None and view.GetLayoutName() in {tag_of(place, plane) for plane in PLANES}:
+                return place
+    return None
 
 
 def all_tags() -> set[str]:

@@ -42,6 +42,7 @@ def make_point_node(scene, volume, lesion: str):
         scene.AddNode(node)
         node.CreateDefaultDisplayNodes()
         node.GetDisplayNode().SetSelectedColor(COLOR)
+        node.GetDisplayNode().SetPointLabelsVisibility(False)  # over the lesion it would hide what is marked
         node.SetNodeReferenceID(VOLUME, volume.GetID())
         node.SetMaximumNumberOfControlPoints(1)
     node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
@@ -83,10 +84,13 @@ def between(first, second, ras_mm: Sequence[float]) -> np.ndarray:
     return np.array(transform.TransformPoint(*(float(part) for part in ras_mm)))
 
 
-def begin_placing(scene, node, on_placed: Callable[[], None]) -> Callable[[], None]:
+def begin_placing(
+    scene, node, on_placed: Callable[[], None], refused: Callable[[], bool] = lambda: False
+) -> Callable[[], None]:
     """The next click in a view sets the point, then `on_placed`; returns what ends it before.
 
-    A point that was set stays until the new one is: it is moved there.
+    A point that was set comes back when no new one is. refused(): True for a click that does not count, such as one in the view
+    of another date; the next one may.
     """
     require_main_thread("placing a point")
     kept = [node.GetNthControlPointPosition(at) for at in range(node.GetNumberOfDefinedControlPoints())]
@@ -102,15 +106,21 @@ def begin_placing(scene, node, on_placed: Callable[[], None]) -> Callable[[], No
             node.RemoveObserver(tags.pop())
         if interaction.GetCurrentInteractionMode() == interaction.Place:
             interaction.SetCurrentInteractionMode(interaction.ViewTransform)
+        keep_or_restore()
+
+    def keep_or_restore() -> None:
         if node.GetScene() is not None and not node.GetNumberOfDefinedControlPoints():
             node.RemoveAllControlPoints()  # the one that follows the pointer, too
             for place in kept:
                 node.AddControlPoint(vtk.vtkVector3d(*place), "")
 
     def placed(_caller, _event) -> None:
-        if node.GetNumberOfDefinedControlPoints():
+        if node.GetNumberOfDefinedControlPoints() and not refused():
             stop()
             on_placed()
+        elif node.GetNumberOfDefinedControlPoints():
+            node.RemoveAllControlPoints()
+            interaction.SetCurrentInteractionMode(interaction.Place)
 
     tags.append(node.AddObserver(node.PointPositionDefinedEvent, placed))
     interaction.SetCurrentInteractionMode(interaction.Place)

@@ -11,8 +11,7 @@ from slicer.i18n import tr as _
 from LongitudinalCompareLib.alignment import transform_at, with_manual_point
 from LongitudinalCompareLib.alignment_verdict import CHECK, GOOD, REFUSE
 from LongitudinalCompareLib.pair_outcome import WHOLE, PairOutcome, by_urgency
-from LongitudinalCompareLib.scene import manual_points
-from LongitudinalCompareLib.scene.layout import jump
+from LongitudinalCompareLib.scene import layout, manual_points
 from LongitudinalCompareLib.scene.pair_images import PairImages
 from LongitudinalCompareLib.widgets.pair_view import PairView
 from OncoLib.scene.segment_statistics import labels_state
@@ -20,6 +19,9 @@ from OncoLib.widgets import tables
 
 LESION, DATE, VERDICT, ERROR, REASON = range(5)
 MANUAL = "manual"
+MOST_ROWS = 8
+"""That are seen without scrolling."""
+
 COLORS = {GOOD: (46, 125, 50), CHECK: (161, 92, 0), REFUSE: (183, 28, 28), MANUAL: (21, 101, 192)}
 """Behind white words: contrast 5.1, 5.2, 6.6 and 5.7 to 1 (WCAG 2.1, 1.4.3 wants 4.5)."""
 
@@ -70,6 +72,7 @@ class AlignmentSection:
         for at in range(len(self.entries)):
             self._show_row(at)
         table.resizeColumnsToContents()
+        tables.fit_height(table, MOST_ROWS)
         self.ui.alignmentCollapsibleButton.setVisible(True)
         if self.entries:
             table.selectRow(0)
@@ -112,8 +115,15 @@ class AlignmentSection:
             self._tell(told, problem=True)
         images, region = self._images[self.entries[at][0]], self.region(at)
         self.view.show(images, self._transform(at), region, (self._dates[0].date, self.date(at).date))
-        if region is not None and images.there:
-            jump(slicer.mrmlScene, manual_points.to_world(self._dates[0].volume, region.center_ras_mm))
+        self.jump()
+
+    def jump(self) -> None:
+        """Takes the views to the chosen lesion."""
+        at = self.selected
+        region = None if at is None else self.region(at)
+        if region is not None and self._images[self.entries[at][0]].there:
+            place = manual_points.to_world(self._dates[0].volume, region.center_ras_mm)
+            layout.jump(slicer.mrmlScene, place)
 
     def onManualPoint(self) -> None:
         """The next click in a view of the later date is where the lesion lies; a second press gives up."""
@@ -125,9 +135,23 @@ class AlignmentSection:
         if volume.GetScene() is None:
             self._tell(_("The scan of that date was removed from the scene; register again"), problem=True)
             return
-        node = manual_points.make_point_node(slicer.mrmlScene, volume, self.entries[at][1])
-        self._stop = manual_points.begin_placing(slicer.mrmlScene, node, lambda: self._placed(at))
+        node, later = manual_points.make_point_node(slicer.mrmlScene, volume, self.entries[at][1]), self.outcome(at).follow_up
+        if later < layout.MOST:
+            node.GetDisplayNode().SetViewNodeIDs(layout.view_ids(slicer.mrmlScene, later))
+
+        def elsewhere() -> bool:
+            return self._elsewhere(at)
+
+        self._stop = manual_points.begin_placing(slicer.mrmlScene, node, lambda: self._placed(at), elsewhere)
         self._show_choice()
+
+    def _elsewhere(self, at: int) -> bool:
+        """True for a click in the view of another date, which is told."""
+        seen = layout.place_under_pointer(slicer.mrmlScene)
+        wrong = seen is not None and seen != self.outcome(at).follow_up
+        if wrong:
+            self._tell(_("That was a view of another date; click in a view of {date}").format(date=self.date(at).date), problem=True)
+        return wrong
 
     def _placed(self, at: int) -> None:
         self._stop = None
@@ -175,9 +199,11 @@ class AlignmentSection:
         tables.put(table, at, ERROR, number_text(numbers.get("shift_mm")), numbers_text(numbers))
         tables.put(table, at, REASON, self._why(at))
         table.item(at, ERROR).setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
-        item = table.item(at, VERDICT)
-        item.setBackground(qt.QBrush(qt.QColor(*COLORS[verdict])))
-        item.setForeground(qt.QBrush(qt.QColor(255, 255, 255)))
+        badge = qt.QLabel(verdict_titles()[verdict])  # a cell of its own color: that of a chosen row would cover it
+        badge.setAlignment(qt.Qt.AlignCenter)
+        badge.setStyleSheet("background-color: rgb({}, {}, {}); color: white; padding: 0 6px;".format(*COLORS[verdict]))
+        table.setCellWidget(at, VERDICT, badge)
+        table.resizeColumnToContents(VERDICT)
 
     def _why(self, at: int) -> str:
         verdict, reasons = self.outcome(at).verdict(self.entries[at][1])
@@ -219,9 +245,10 @@ def numbers_text(numbers: dict) -> str:
         "likeness": _("likeness {value}"),
         "nmi": _("mutual information {value}"),
     }
-    told = []
+    told: list[str] = []
     for name, text in titles.items():
         value = numbers.get(name)
         if value is not None and math.isfinite(value):
             told.append(text.format(value=f"{value:.1f}" if name.endswith("_mm") else f"{value:.2f}"))
-    return ", ".join(told)
+    line = ", ".join(told)
+    return line[:1].upper() + line[1:]

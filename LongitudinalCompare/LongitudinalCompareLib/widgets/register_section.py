@@ -151,6 +151,8 @@ class RegisterSection:
         if len(dates) <= layout.MOST:
             self._arrange(dates)
         self.alignment.show(dates, outcomes)
+        # Views that are new learn the extent of their volumes from Qt's next events, and forget the slice they were sent to.
+        qt.QTimer.singleShot(0, self.alignment.jump)
         self.progress.tell(summary(dates, outcomes))
 
     def onSideBySide(self) -> None:

@@ -16,6 +16,8 @@ from OncoLib.widgets import tables
 from OncoSegmentLib.widgets.channel_chooser import open_database
 
 USED, DATE, VOLUME, SEGMENTATION = range(4)
+MOST_ROWS = 6
+"""That are seen without scrolling."""
 
 
 @dataclass
@@ -188,6 +190,7 @@ class TimepointTable:
             self._filling = filling
         self._show_order()
         table.resizeColumnsToContents()
+        tables.fit_height(table, MOST_ROWS)
         self._show_buttons()
 
     def _fill_row(self, at: int, row: Row) -> None:
