@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 
 from OncoLib.errors import InputError
@@ -38,3 +39,18 @@ def typed_date(text: str) -> datetime:
 def date_text(date: datetime) -> str:
     """`2024-03-01`, with the time unless it is midnight."""
     return date.strftime("%Y-%m-%d" if (date.hour, date.minute) == (0, 0) else "%Y-%m-%d %H:%M")
+
+
+DAY, MONTH = len("2024-03-01"), len("2024-03")
+
+
+def view_labels(dates: Sequence[str]) -> list[str]:
+    """Dates as the bars of the views show them: without the time where days differ, and without the day when more than two
+    bars, which are narrower, have different months: a date that is cut off would be read as another one.
+    """
+    lengths = [DAY] if len(dates) <= 2 else [MONTH, DAY]
+    for length in lengths:
+        short = [date[:length] for date in dates]
+        if len(set(short)) == len(dates):
+            return short
+    return list(dates)

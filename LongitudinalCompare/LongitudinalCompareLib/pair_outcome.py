@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from LongitudinalCompareLib.alignment import Alignment
-from LongitudinalCompareLib.alignment_verdict import GOOD, VERDICTS
+from LongitudinalCompareLib.alignment_verdict import REFUSE, VERDICTS
 
 WHOLE = ""
 """Name of the verdict on a pair as a whole."""
@@ -35,7 +35,7 @@ class PairOutcome:
 
 
 def by_urgency(outcomes: Sequence[PairOutcome]) -> list[tuple[int, str]]:
-    """Place in `outcomes` and name of every verdict: pairs that fail as a whole, then lesions, the worst first, then the rest."""
+    """Place in `outcomes` and name of every verdict: pairs refused as a whole, then lesions, the worst first, then the rest."""
     every = [(at, name) for at, one in enumerate(outcomes) for name in one.names]
     return sorted(every, key=lambda entry: urgency(entry[1], outcomes[entry[0]].verdict(entry[1])[0]))
 
@@ -43,5 +43,5 @@ def by_urgency(outcomes: Sequence[PairOutcome]) -> list[tuple[int, str]]:
 def urgency(name: str, verdict: str) -> tuple[int, int]:
     """Smaller comes first; equal ones keep the order of dates and lesions."""
     if name == WHOLE:
-        return (2 if verdict == GOOD else 0, 0)
+        return (0 if verdict == REFUSE else 2, 0)
     return (1, -VERDICTS.index(verdict))

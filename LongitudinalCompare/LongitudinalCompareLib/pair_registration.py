@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from LongitudinalCompareLib.alignment import alignment
-from LongitudinalCompareLib.lesion_regions import regions_of
+from LongitudinalCompareLib.lesion_regions import lesions_of, regions_of
 from LongitudinalCompareLib.pair_outcome import PairOutcome
 from OncoLib.image import Image
 from OncoLib.progress import CancelToken, Progress, part_of, silent
-from OncoLib.registration.simple_itk import register_rigid
+from OncoLib.registration.engine import DETERMINISTIC, FAST, Choice, register
+from OncoLib.registration.presets import AUTO, preset_for
 from OncoLib.segmentation import Segmentation
 
 FORTH, BACK = 0.45, 0.85
@@ -19,12 +22,21 @@ FORTH, BACK = 0.45, 0.85
 
 @dataclass(frozen=True)
 class Wanted:
-    """How to register. See `OncoLib.registration`."""
+    """How to register, see `OncoLib.registration.engine.Choice`. preset: an id, or "auto" for the one that fits the baseline.
+
+    worker_path: folders that come first for an engine that has packages of its own.
+    """
 
     engine: str = "simpleitk"
     kind: str = "rigid"
-    preset: str = "auto"
+    preset: str = AUTO
     deterministic: bool = False
+    worker_path: tuple[str, ...] = ()
+
+    def choice(self, fixed: Image) -> Choice:
+        """For a baseline. Raises InputError for what does not go together, such as a preset of another modality."""
+        mode = DETERMINISTIC if self.deterministic else FAST
+        return Choice(preset_for(fixed, self.preset)[0], self.kind, self.engine, mode, worker_path=self.worker_path)
 
 
 def register_dates(
@@ -39,19 +51,27 @@ def register_dates(
 
     Each pair is registered both ways, for the way back is a part of the verdict. Raises what the engine and `alignment` raise.
     """
-    cancel = cancel or CancelToken()
+    cancel, choice, last = cancel or CancelToken(), wanted.choice(images[0]), len(images) - 1
     found = []
     for at in range(1, len(images)):
-        share = part_of(progress, (at - 1) / (len(images) - 1), at / (len(images) - 1))
-        found.append(register_one(images, segmentations, at, wanted, share, cancel))
+        share = numbered(part_of(progress, (at - 1) / last, at / last), at, last)
+        found.append(register_one(images, segmentations, at, choice, share, cancel))
     return tuple(found)
 
 
-def register_one(images, segmentations, at: int, wanted: Wanted, progress: Progress, cancel: CancelToken) -> PairOutcome:
+def numbered(progress: Progress, at: int, count: int) -> Progress:
+    """Says which of several pairs it is about."""
+    return progress if count == 1 else lambda fraction, message: progress(fraction, f"{at} of {count}: {message}")
+
+
+def register_one(images, segmentations, at: int, choice: Choice, progress: Progress, cancel: CancelToken) -> PairOutcome:
     """One follow-up."""
     fixed, moving = images[0], images[at]
-    forth = register_rigid(fixed, moving, progress=part_of(progress, 0.0, FORTH), cancel=cancel)
-    back = register_rigid(moving, fixed, progress=part_of(progress, FORTH, BACK), cancel=cancel)
+    lesions = [lesion_mask(one) for one in (segmentations[0], segmentations[at])]
+    forth = register(
+        fixed, moving, choice, exclude=lesions[0], progress=part_of(progress, 0.0, FORTH), cancel=cancel
+    )
+    back = register(moving, fixed, choice, exclude=lesions[1], progress=part_of(progress, FORTH, BACK), cancel=cancel)
     judged = alignment(
         fixed,
         moving,
@@ -64,3 +84,11 @@ def register_one(images, segmentations, at: int, wanted: Wanted, progress: Progr
         cancel=cancel,
     )
     return PairOutcome(at, forth.transform, judged, forth.as_dict())
+
+
+def lesion_mask(segmentation: Segmentation | None) -> np.ndarray | None:
+    """All lesions together, bool `[k, j, i]`: a deformation must not be led by what changes. None without a segmentation."""
+    if segmentation is None:
+        return None
+    masks = [segmentation.mask(one) for one in lesions_of(segmentation)]
+    return np.logical_or.reduce(masks) if masks else None

@@ -146,10 +146,9 @@ def test_a_pair_is_registered_judged_and_shown_in_one_frame(slicer_stubs, panel)
     finish(slicer_stubs, section)
     assert section.progress.sentence.startswith("Registered to 2024-03-01."), section.progress.sentence
     assert ui.alignmentCollapsibleButton.visible
-    assert rows_of(ui.verdictTable, (0, 1, 2)) == [
-        ["Whole tumor", "2024-06-10", "✓ Good"],
-        ["Whole image", "2024-06-10", "✓ Good"],
-    ]
+    lesion, whole = rows_of(ui.verdictTable, (0, 1, 2, 3))
+    assert lesion[:2] == ["Whole tumor", "2024-06-10"] and whole[:2] == ["Whole image", "2024-06-10"]
+    assert lesion[2] == whole[2] and lesion[2] != "✕ Refused" and float(lesion[3]) < 2.0
     inside = np.array([[30.0, 10.0, 20.0], [-40.0, -30.0, 10.0], [0.0, 50.0, 30.0], [0.0, 0.0, -20.0]])
     first, second = (inside @ pose[:3, :3].T + pose[:3, 3] for pose in poses)
     shown = np.array([manual_points.to_world(volumes[1], one) for one in second])
@@ -182,24 +181,24 @@ def judged(slicer_stubs, panel):
 def test_the_worst_comes_first_and_every_verdict_is_a_word(judged):
     _section, ui, _volumes = judged
     assert rows_of(ui.verdictTable, (0, 1, 2, 3)) == [
-        ["Whole image", "2024-02-01", "? Check", ""],
-        ["Whole image", "2024-03-01", "? Check", ""],
         ["Lesion 2", "2024-02-01", "✕ Refused", "1.2"],
         ["Lesion 2", "2024-03-01", "✕ Refused", "1.2"],
         ["Lesion 1", "2024-03-01", "? Check", "1.2"],
         ["Lesion 1", "2024-02-01", "✓ Good", "1.2"],
+        ["Whole image", "2024-02-01", "? Check", ""],
+        ["Whole image", "2024-03-01", "? Check", ""],
     ]
     colors = [ui.verdictTable.cellWidget(row, 2).styleSheet for row in range(6)]
-    assert [ui.verdictTable.cellWidget(row, 2).text for row in (0, 2, 5)] == ["? Check", "✕ Refused", "✓ Good"]
-    assert len(set(colors)) == 3 and colors[0] == colors[1] == colors[4]
-    assert rows_of(ui.verdictTable, (4,))[2] == ["Lesion 2 is off."]
-    ui.verdictTable.selectRow(2)
+    assert [ui.verdictTable.cellWidget(row, 2).text for row in (0, 2, 3)] == ["✕ Refused", "? Check", "✓ Good"]
+    assert len(set(colors)) == 3 and colors[2] == colors[4] == colors[5]
+    assert rows_of(ui.verdictTable, (4,))[0] == ["Lesion 2 is off."]
+    ui.verdictTable.selectRow(0)
     assert ui.reasonLabel.text == "Lesion 2 is off.\nImages fit best 1.2 mm off"
 
 
 def test_a_click_takes_the_views_to_the_lesion(slicer_stubs, judged):
     _section, ui, _volumes = judged
-    ui.verdictTable.selectRow(2)
+    ui.verdictTable.selectRow(1)
     for place in range(3):
         matrix = slicer_stubs.scene.GetSingletonNode(layout.tag_of(place, "Coronal"), "vtkMRMLSliceNode").GetSliceToRAS()
         assert [matrix.GetElement(axis, 3) for axis in range(3)] == [1.0, 2.0, 3.0]
@@ -207,7 +206,7 @@ def test_a_click_takes_the_views_to_the_lesion(slicer_stubs, judged):
 
 def test_the_picture_follows_the_choice_of_mode_plane_and_line(judged):
     _section, ui, _volumes = judged
-    ui.verdictTable.selectRow(2)
+    ui.verdictTable.selectRow(0)
     assert ui.pictureLabel.visible and not ui.swipeSlider.visible
     assert "2024-01-01" in ui.pictureNoteLabel.text and "2024-02-01" in ui.pictureNoteLabel.text
     ui.pictureModeSelector.setCurrentText("Swipe")
@@ -236,36 +235,36 @@ def test_a_point_by_hand_stands_beside_the_verdict_and_can_be_taken_away(slicer_
     shift.SetMatrixTransformToParent(matrix)
     scene.AddNode(shift)
     volumes[1].SetAndObserveTransformNodeID(shift.GetID())
-    ui.verdictTable.selectRow(2)
+    ui.verdictTable.selectRow(0)
     ui.manualPointButton.click()
     assert "Click where Lesion 2 lies, in a view of 2024-02-01" in ui.reasonLabel.text
     interaction = manual_points.singleton(scene, "vtkMRMLInteractionNode")
     assert interaction.GetCurrentInteractionMode() == interaction.Place
     place(manual_points.point_node(scene, volumes[1], "Lesion 2"), (4.0, 5.0, 6.0))
     assert interaction.GetCurrentInteractionMode() != interaction.Place
-    assert rows_of(ui.verdictTable, (2,))[2] == ["✎ Manual"] and "✕ Refused" in ui.verdictTable.item(2, 4).text()
-    assert rows_of(ui.verdictTable, (2,))[3] == ["✕ Refused"], "of the other date nothing was said"
-    assert section.alignment.point(2).tolist() == [14.0, 5.0, 6.0], "in the follow-up's own frame: 10 mm further right"
-    region = section.alignment.judgement(2).region("Lesion 2")
+    assert rows_of(ui.verdictTable, (2,))[0] == ["✎ Manual"] and "✕ Refused" in ui.verdictTable.item(0, 4).text()
+    assert rows_of(ui.verdictTable, (2,))[1] == ["✕ Refused"], "of the other date nothing was said"
+    assert section.alignment.point(0).tolist() == [14.0, 5.0, 6.0], "in the follow-up's own frame: 10 mm further right"
+    region = section.alignment.judgement(0).region("Lesion 2")
     assert region.placed_by == "manual" and region.moved_ras_mm == (14.0, 5.0, 6.0) and not region.automatic_change_allowed
     assert "set by hand" in section.progress.sentence
     ui.removePointButton.click()
-    assert rows_of(ui.verdictTable, (2,))[2] == ["✕ Refused"] and not ui.removePointButton.enabled
+    assert rows_of(ui.verdictTable, (2,))[0] == ["✕ Refused"] and not ui.removePointButton.enabled
     assert manual_points.point_node(scene, volumes[1], "Lesion 2") is None
 
 
 def test_a_point_that_is_given_up_leaves_what_was_there(slicer_stubs, judged):
     section, ui, volumes = judged
-    ui.verdictTable.selectRow(2)
+    ui.verdictTable.selectRow(0)
     manual_points.set_point(slicer_stubs.scene, volumes[1], "Lesion 2", (4.0, 5.0, 6.0))
     ui.manualPointButton.click()
     assert ui.manualPointButton.text == "Give up the point"
     ui.manualPointButton.click()
-    assert section.alignment.point(2).tolist() == [4.0, 5.0, 6.0] and ui.manualPointButton.text == "Set the point by hand"
+    assert section.alignment.point(0).tolist() == [4.0, 5.0, 6.0] and ui.manualPointButton.text == "Set the point by hand"
     ui.manualPointButton.click()
     ui.verdictTable.selectRow(3)
-    assert section.alignment.point(2).tolist() == [4.0, 5.0, 6.0]
-    ui.verdictTable.selectRow(0)
+    assert section.alignment.point(0).tolist() == [4.0, 5.0, 6.0]
+    ui.verdictTable.selectRow(4)
     assert not ui.manualPointButton.enabled, "there is no point for the image as a whole"
 
 

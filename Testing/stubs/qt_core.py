@@ -23,6 +23,7 @@ class Qt:
     NoArrow, UpArrow, DownArrow, LeftArrow, RightArrow = 0, 1, 2, 3, 4
     RichText, PlainText = 1, 0
     TextSelectableByMouse = 1
+    ScrollBarAsNeeded, ScrollBarAlwaysOff, ScrollBarAlwaysOn = 0, 1, 2
     ElideLeft, ElideRight, ElideMiddle, ElideNone = 0, 1, 2, 3
     ShiftModifier, ControlModifier = 0x02000000, 0x04000000
 

@@ -16,6 +16,7 @@ class QAbstractItemView(QWidget):
     NoSelection, SingleSelection, ExtendedSelection = 0, 1, 3
     properties = {"editTriggers": None, "selectionBehavior": None, "selectionMode": None, "alternatingRowColors": False,
                   "sortingEnabled": False, "showGrid": True, "wordWrap": True, "textElideMode": 1, "horizontalScrollMode": None,
+                  "horizontalScrollBarPolicy": 0,
                   "verticalScrollMode": None}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from LongitudinalCompareLib.dates import date_of_dicom, date_text, typed_date
+from LongitudinalCompareLib.dates import date_of_dicom, date_text, typed_date, view_labels
 from OncoLib.errors import InputError
 
 
@@ -42,3 +42,16 @@ def test_dates_that_are_typed(typed, wanted):
 def test_what_could_be_two_dates_is_refused(typed):
     with pytest.raises(InputError, match="is no date; wanted year-month-day"):
         typed_date(typed)
+
+
+@pytest.mark.parametrize(
+    ("dates", "labels"),
+    [
+        (["2024-03-01", "2024-06-10 14:30"], ["2024-03-01", "2024-06-10"]),
+        (["2024-03-01", "2024-06-10", "2024-09-12"], ["2024-03", "2024-06", "2024-09"]),
+        (["2024-03-01", "2024-03-10", "2024-09-12"], ["2024-03-01", "2024-03-10", "2024-09-12"]),
+        (["2024-03-01 09:00", "2024-03-01 14:30"], ["2024-03-01 09:00", "2024-03-01 14:30"]),
+    ],
+)
+def test_labels_of_views_are_as_short_as_they_tell_dates_apart(dates, labels):
+    assert view_labels(dates) == labels

@@ -179,16 +179,6 @@ def view_ids(scene, place: int) -> list[str]:
     return [slice_view(scene, place, plane).GetID() for plane in PLANES]
 
 
-def place_under_pointer(scene) -> int | None:
-    """The date in whose view the pointer is, from 0; None where it is in no view of ours, or nobody knows."""
-    for node in nodes_of_class(scene, "vtkMRMLCrosshairNode"):
-        view = node.GetCursorPositionXYZ([0.0, 0.0, 0.0])
-        for place in range(MOST):
-            if view is not None and view.GetLayoutName() in {tag_of(place, plane) for plane in PLANES}:
-                return place
-    return None
-
-
 def all_tags() -> set[str]:
     """Names of all views that any of our layouts has."""
     return {tag_of(place, plane) for place in range(MOST) for plane in PLANES}

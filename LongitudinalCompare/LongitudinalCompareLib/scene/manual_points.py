@@ -84,13 +84,10 @@ def between(first, second, ras_mm: Sequence[float]) -> np.ndarray:
     return np.array(transform.TransformPoint(*(float(part) for part in ras_mm)))
 
 
-def begin_placing(
-    scene, node, on_placed: Callable[[], None], refused: Callable[[], bool] = lambda: False
-) -> Callable[[], None]:
-    """The next click in a view sets the point, then `on_placed`; returns what ends it before.
+def begin_placing(scene, node, on_placed: Callable[[], None]) -> Callable[[], None]:
+    """The next click in a view that shows the node sets the point, then `on_placed`; returns what ends it before.
 
-    A point that was set comes back when no new one is. refused(): True for a click that does not count, such as one in the view
-    of another date; the next one may.
+    A point that was set comes back when no new one is.
     """
     require_main_thread("placing a point")
     kept = [node.GetNthControlPointPosition(at) for at in range(node.GetNumberOfDefinedControlPoints())]
@@ -106,21 +103,15 @@ def begin_placing(
             node.RemoveObserver(tags.pop())
         if interaction.GetCurrentInteractionMode() == interaction.Place:
             interaction.SetCurrentInteractionMode(interaction.ViewTransform)
-        keep_or_restore()
-
-    def keep_or_restore() -> None:
         if node.GetScene() is not None and not node.GetNumberOfDefinedControlPoints():
             node.RemoveAllControlPoints()  # the one that follows the pointer, too
             for place in kept:
                 node.AddControlPoint(vtk.vtkVector3d(*place), "")
 
     def placed(_caller, _event) -> None:
-        if node.GetNumberOfDefinedControlPoints() and not refused():
+        if node.GetNumberOfDefinedControlPoints():
             stop()
             on_placed()
-        elif node.GetNumberOfDefinedControlPoints():
-            node.RemoveAllControlPoints()
-            interaction.SetCurrentInteractionMode(interaction.Place)
 
     tags.append(node.AddObserver(node.PointPositionDefinedEvent, placed))
     interaction.SetCurrentInteractionMode(interaction.Place)

@@ -19,8 +19,8 @@ from OncoLib.widgets import tables
 
 LESION, DATE, VERDICT, ERROR, REASON = range(5)
 MANUAL = "manual"
-MOST_ROWS = 8
-"""That are seen without scrolling."""
+MOST_ROWS, VERDICT_WIDTH = 8, 90
+"""Rows that are seen without scrolling; pixels."""
 
 COLORS = {GOOD: (46, 125, 50), CHECK: (161, 92, 0), REFUSE: (183, 28, 28), MANUAL: (21, 101, 192)}
 """Behind white words: contrast 5.1, 5.2, 6.6 and 5.7 to 1 (WCAG 2.1, 1.4.3 wants 4.5)."""
@@ -34,17 +34,19 @@ def verdict_titles() -> dict[str, str]:
 class AlignmentSection:
     """Reads and fills `verdictTable`, `reasonLabel`, `manualPointButton`, `removePointButton` and the parts of `PairView`.
 
-    tell(sentence, problem=False) shows a sentence. **Main thread only.**
+    tell(sentence, problem=False) shows a sentence. arrange() shows the registered dates side by side. **Main thread only.**
     """
 
-    def __init__(self, ui, tell) -> None:
-        self.ui, self._tell = ui, tell
+    def __init__(self, ui, tell, arrange) -> None:
+        self.ui, self._tell, self._arrange = ui, tell, arrange
         self.view = PairView(ui, tell)
         self._dates, self._outcomes, self._images = [], [], []
         self._state, self._stop = [], None
         self.entries: list[tuple[int, str]] = []
         tables.set_up(ui.verdictTable, [_("Lesion"), _("Date"), _("Verdict"), _("Off by\nmm"), _("Why")])
         tables.compact(ui.verdictTable)
+        ui.verdictTable.setTextElideMode(qt.Qt.ElideRight)
+        ui.verdictTable.setHorizontalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOff)  # the whole reason stands below the table
         ui.verdictTable.setSelectionMode(qt.QAbstractItemView.SingleSelection)
         ui.verdictTable.connect("itemSelectionChanged()", self.onSelected)
         ui.manualPointButton.connect("clicked(bool)", self.onManualPoint)
@@ -71,7 +73,9 @@ class AlignmentSection:
         table.setRowCount(len(self.entries))
         for at in range(len(self.entries)):
             self._show_row(at)
-        table.resizeColumnsToContents()
+        for column in (LESION, DATE, ERROR):
+            table.resizeColumnToContents(column)
+        table.setColumnWidth(VERDICT, VERDICT_WIDTH)
         tables.fit_height(table, MOST_ROWS)
         self.ui.alignmentCollapsibleButton.setVisible(True)
         if self.entries:
@@ -137,21 +141,12 @@ class AlignmentSection:
             return
         node, later = manual_points.make_point_node(slicer.mrmlScene, volume, self.entries[at][1]), self.outcome(at).follow_up
         if later < layout.MOST:
+            if not layout.is_shown(slicer.mrmlScene):
+                self._arrange()
+            # In the views of another date the same place is another one in the patient: a click there does not count.
             node.GetDisplayNode().SetViewNodeIDs(layout.view_ids(slicer.mrmlScene, later))
-
-        def elsewhere() -> bool:
-            return self._elsewhere(at)
-
-        self._stop = manual_points.begin_placing(slicer.mrmlScene, node, lambda: self._placed(at), elsewhere)
+        self._stop = manual_points.begin_placing(slicer.mrmlScene, node, lambda: self._placed(at))
         self._show_choice()
-
-    def _elsewhere(self, at: int) -> bool:
-        """True for a click in the view of another date, which is told."""
-        seen = layout.place_under_pointer(slicer.mrmlScene)
-        wrong = seen is not None and seen != self.outcome(at).follow_up
-        if wrong:
-            self._tell(_("That was a view of another date; click in a view of {date}").format(date=self.date(at).date), problem=True)
-        return wrong
 
     def _placed(self, at: int) -> None:
         self._stop = None
@@ -199,11 +194,11 @@ class AlignmentSection:
         tables.put(table, at, ERROR, number_text(numbers.get("shift_mm")), numbers_text(numbers))
         tables.put(table, at, REASON, self._why(at))
         table.item(at, ERROR).setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
-        badge = qt.QLabel(verdict_titles()[verdict])  # a cell of its own color: that of a chosen row would cover it
+        badge = table.cellWidget(at, VERDICT) or qt.QLabel()  # a cell of its own color: that of a chosen row would cover it
+        badge.text = verdict_titles()[verdict]
         badge.setAlignment(qt.Qt.AlignCenter)
-        badge.setStyleSheet("background-color: rgb({}, {}, {}); color: white; padding: 0 6px;".format(*COLORS[verdict]))
+        badge.setStyleSheet("background-color: rgb({}, {}, {}); color: white;".format(*COLORS[verdict]))
         table.setCellWidget(at, VERDICT, badge)
-        table.resizeColumnToContents(VERDICT)
 
     def _why(self, at: int) -> str:
         verdict, reasons = self.outcome(at).verdict(self.entries[at][1])

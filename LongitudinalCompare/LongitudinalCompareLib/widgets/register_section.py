@@ -8,6 +8,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from LongitudinalCompareLib.dates import view_labels
 from LongitudinalCompareLib.pair_outcome import WHOLE
 from LongitudinalCompareLib.pair_registration import Wanted, register_dates
 from LongitudinalCompareLib.scene import layout, registered
@@ -49,7 +50,7 @@ class RegisterSection:
         self.progress = JobProgress(ui.registerProgressPlace)
         self.progress.cancelButton.toolTip = _("Stop registering; nothing of it is kept.")
         self._registered, self._pending, self._closed = [], False, False
-        self.alignment = AlignmentSection(ui, self.progress.tell)
+        self.alignment = AlignmentSection(ui, self.progress.tell, lambda: self._arrange(self._registered))
         self.timepoints = TimepointTable(ui, self.update)
         self._fill_choices()
         ui.registerButton.connect("clicked(bool)", self.onRegister)
@@ -160,7 +161,8 @@ class RegisterSection:
         self._arrange(self.timepoints.chosen)
 
     def _arrange(self, dates: list) -> None:
-        columns = [layout.Column(one.volume, one.date or one.volume.GetName(), one.segmentation) for one in dates]
+        labels = view_labels([one.date or one.volume.GetName() for one in dates])
+        columns = [layout.Column(one.volume, label, one.segmentation) for one, label in zip(dates, labels)]
         try:
             layout.show_side_by_side(slicer.mrmlScene, columns)
         except OncoError as error:

@@ -189,7 +189,7 @@ class TimepointTable:
         finally:
             self._filling = filling
         self._show_order()
-        table.resizeColumnsToContents()
+        tables.share_width(table, (VOLUME, SEGMENTATION))
         tables.fit_height(table, MOST_ROWS)
         self._show_buttons()
 
@@ -201,12 +201,22 @@ class TimepointTable:
         table.setItem(at, USED, used)
         table.setItem(at, DATE, qt.QTableWidgetItem(row.date or row.typed))
         self._show_date(at)
-        scans = names_in(proposal.volumes, proposal.volume)
-        scans.connect("currentIndexChanged(int)", lambda index: self.onVolume(at, index))
-        table.setCellWidget(at, VOLUME, scans)
-        made = names_in((None, *proposal.segmentations), proposal.segmentation)
-        made.connect("currentIndexChanged(int)", lambda index: self.onSegmentation(at, index))
-        table.setCellWidget(at, SEGMENTATION, made)
+        self._fill_names(at, VOLUME, proposal.volumes, proposal.volume, self.onVolume)
+        self._fill_names(at, SEGMENTATION, (None, *proposal.segmentations), proposal.segmentation, self.onSegmentation)
+
+    def _fill_names(self, at: int, column: int, nodes, chosen, on_choice) -> None:
+        """A list of names; the name alone where there is nothing to choose."""
+        names = [_("none") if node is None else node.GetName() for node in nodes]
+        tables.put(self.ui.timepointTable, at, column, names[0] if len(names) == 1 else "", names[list(nodes).index(chosen)])
+        self.ui.timepointTable.item(at, column).setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable)
+        if len(names) == 1:
+            return
+        box = qt.QComboBox()
+        box.addItems(names)
+        box.currentIndex = list(nodes).index(chosen)
+        box.toolTip = box.currentText
+        box.connect("currentIndexChanged(int)", lambda index: on_choice(at, index))
+        self.ui.timepointTable.setCellWidget(at, column, box)
 
     def _show_date(self, at: int) -> None:
         """In the form of all dates; one that is none is told in the tip."""
@@ -234,17 +244,6 @@ class TimepointTable:
         self.ui.moveUpButton.enabled = at is not None and at > 0
         self.ui.moveDownButton.enabled = at is not None and at < len(self.rows) - 1
         self.ui.sortButton.enabled = len(self.rows) > 1
-
-
-def names_in(nodes, chosen):
-    """A list of nodes by their names; None is none."""
-    box = qt.QComboBox()
-    for node in nodes:
-        box.addItem(_("none") if node is None else node.GetName())
-    box.currentIndex = list(nodes).index(chosen)
-    box.enabled = len(nodes) > 1
-    box.toolTip = box.currentText
-    return box
 
 
 def merged(old: Proposal, new: Proposal) -> Proposal:
