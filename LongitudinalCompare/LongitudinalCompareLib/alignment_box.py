@@ -123,7 +123,9 @@ class Blurred:
     def around(cls, image: Image, points_ras: np.ndarray, *, blur_mm: float = BLUR_MM) -> Blurred:
         """The part that holds what it shows of points `[n, 3]`, blurred to `blur_mm` where its voxels are finer."""
         to_ijk, counts = np.linalg.inv(image.ijk_to_ras), np.array(image.shape_kji)
-        kji = (points_ras @ to_ijk[:3, :3].T + to_ijk[:3, 3])[:, ::-1]
+        ends = np.stack([points_ras.min(axis=0), points_ras.max(axis=0)])
+        corners = np.array([(x, y, z) for x in ends[:, 0] for y in ends[:, 1] for z in ends[:, 2]])
+        kji = (corners @ to_ijk[:3, :3].T + to_ijk[:3, 3])[:, ::-1]
         spacing = np.array(image.spacing_kji_mm)
         sigma = np.sqrt(np.maximum(blur_mm**2 - (VOXEL_BLUR * spacing) ** 2, 0)) / spacing
         near = np.ceil(3 * sigma).astype(int) + 1
@@ -140,9 +142,11 @@ class Blurred:
         What it does not show takes the value of its nearest voxel.
         """
         shape = points_ras.shape[:-1]
-        kji = (points_ras.reshape(-1, 3) @ self.to_ijk[:3, :3].T + self.to_ijk[:3, 3])[:, ::-1]
-        inside = ((kji >= -0.5) & (kji <= np.array(self.shape_kji) - 0.5)).all(axis=1)
-        values = ndimage.map_coordinates(self.values, (kji - self.low).T, order=1, mode="nearest", output=np.float32)
+        kji = (self.to_ijk[2::-1, :3] @ points_ras.reshape(-1, 3).T) + self.to_ijk[2::-1, 3:]
+        inside = np.ones(kji.shape[1], bool)
+        for row, count in zip(kji, self.shape_kji):  # a tenth of the time of one array with `all(axis=...)`
+            inside &= (row >= -0.5) & (row <= count - 0.5)
+        values = ndimage.map_coordinates(self.values, kji - self.low[:, None], order=1, mode="nearest", output=np.float32)
         return values.reshape(shape), inside.reshape(shape)
 
 

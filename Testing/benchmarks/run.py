@@ -31,6 +31,7 @@ def main() -> int:
     ask_for_large_pages()  # as the worker processes do, in which experts run
     from benchmarks import (
         accuracy,
+        alignment,
         engine,
         large_pages,
         lesions,
@@ -54,7 +55,7 @@ def main() -> int:
         warm,
     )
 
-    numbers = (nodes, thresholds, startup, accuracy, measures, surfaces, lesions, registration)
+    numbers = (nodes, thresholds, startup, accuracy, measures, surfaces, lesions, registration, alignment)
     networks = (total_segmentator, network_share, large_pages, network_ways, nnunet_export, panel, warm)
     clicks = (refine, refine_sam, refine_nninteractive)
     for module in (*numbers, *networks, *clicks, engine, scheduler, transfer, models_install):
