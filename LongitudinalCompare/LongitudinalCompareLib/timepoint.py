@@ -68,7 +68,10 @@ class Timepoint:
 
     def as_dict(self) -> dict:
         """For files: no identifiers."""
-        channels = [{"name": name, "modality": image.modality, "files_sha256": self.sha256.get(name, "")} for name, image in self.images.items()]
+        channels = [
+            {"name": name, "modality": image.modality, "files_sha256": self.sha256.get(name, "")}
+            for name, image in self.images.items()
+        ]
         return {"date": self.date, "time": self.time, "channels": channels, "segmentation": self.segmentation is not None,
                 "notes": list(self.notes)}  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""One way to register a pair with any engine: copies are prepared, a rigid stage comes first, the chosen engine goes on from there.
+"""One way to register a pair with any engine: copies, a rigid stage first, the chosen engine from there.
 
 SimpleITK comes along. ANTs, elastix and greedy are packages of their own that bring other versions of NumPy, or have crashed
 in tests of ours: they run in a process of their own, see `external`, and get the moving image already turned by the rigid

@@ -63,7 +63,7 @@ PRESETS = {
         Preset("ct-chest", "chest, CT", "CT", 3.0, (12.0, 6.0), clip=CHEST, body_mask=True),
         Preset("ct-abdomen", "abdomen, CT", "CT", 3.0, (12.0, 6.0), clip=SOFT, body_mask=True),
         Preset("ct-pelvis", "pelvis, CT", "CT", 3.0, (12.0, 6.0), clip=(-160.0, 500.0), body_mask=True),
-        Preset("ct-spine", "spine, CT", "CT", 2.0, (8.0, 4.0), clip=BONE, body_mask=True, kinds=("rigid", "similarity", "affine")),
+        Preset("ct-spine", "spine, CT", "CT", 2.0, (8.0, 4.0), clip=BONE, body_mask=True, kinds=KINDS[:3]),
         Preset("ct-torso", "whole torso, CT", "CT", 3.0, (12.0, 6.0), clip=SOFT, body_mask=True),
         Preset("any", "anything else", "", 2.0, (8.0, 4.0), turns=True),
     )

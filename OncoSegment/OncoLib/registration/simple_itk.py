@@ -231,7 +231,7 @@ def center_of(image: sitk.Image) -> tuple[float, ...]:
 
 
 def method_for(fixed: sitk.Image, settings: Settings, mask: sitk.Image | None = None) -> sitk.ImageRegistrationMethod:
-    """ITK's registration with our metric, on as many samples as the settings allow. mask: only these voxels of the fixed image."""
+    """ITK's registration with our metric, on as many samples as the settings allow. mask: of voxels of the fixed image."""
     method = sitk.ImageRegistrationMethod()
     method.SetNumberOfThreads(settings.threads)
     method.SetMetricAsMattesMutualInformation(settings.bins)

@@ -148,7 +148,8 @@ def deformed(
     """A B-spline after the rigid one, as a field; the rigid one where the spline breaks the limits or brings nothing."""
     pair = tuple(to_sitk(one.voxels.astype(np.float32), one.ijk_to_ras) for one in (fixed, moving))
     mask, many = left_over(exclude, fixed), replace(settings, samples=SPLINE_SAMPLES)
-    told = {**rigid.parameters, "kind": "deformable", "mesh_mm": mesh_mm, "excluded_voxels": 0 if exclude is None else int(exclude.sum())}
+    excluded = 0 if exclude is None else int(exclude.sum())
+    told = {**rigid.parameters, "kind": "deformable", "mesh_mm": mesh_mm, "excluded_voxels": excluded}
     spline = spline_end(pair, rigid.transform, many, mesh_mm, mask, progress, cancel)
     warp = None if spline is None else field_of(spline, pair[0], rigid.transform)
     return believed(fixed, moving, rigid, warp, pair, many, mask, told)
