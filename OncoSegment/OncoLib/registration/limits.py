@@ -28,5 +28,6 @@ def limited(transform: Transform, fixed: Image) -> tuple[Transform, tuple[str, .
     low, high = jacobian_range(transform, fixed)
     if JACOBIAN_LIMITS[0] <= low and high <= JACOBIAN_LIMITS[1]:
         return transform, ()
-    told = f"the deformation changed volumes by factors of {low:.2f} to {high:.2f}, beyond {JACOBIAN_LIMITS[0]} to {JACOBIAN_LIMITS[1]}"
+    least, most = JACOBIAN_LIMITS
+    told = f"the deformation changed volumes by factors of {low:.2f} to {high:.2f}, beyond {least:g} to {most:g}"
     return transform.linear, (f"{told}, and was left out; the {transform.linear.kind} part is used",)

@@ -1,4 +1,4 @@
-"""Copies of scans that are registered in their place: averaged, clipped, without couch, without bias. Nothing is measured on them."""
+"""Copies of scans that are registered in their place: averaged, clipped, without couch or bias. Nothing is measured on them."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Preset:
     clip: tuple[float, float] | None = None
     body_mask: bool = False
     bias: bool = False
-    mesh_mm: float = 40.0
+    mesh_mm: float = 80.0
     turns: bool = False
     most_degrees: float = 30.0
     kinds: tuple[str, ...] = KINDS
@@ -56,14 +56,14 @@ SOFT, CHEST, BONE = (-160.0, 240.0), (-1000.0, 240.0), (-100.0, 1000.0)
 PRESETS = {
     one.id: one
     for one in (
-        Preset("mr-brain", "brain, MR", "MR", 1.5, (8.0, 4.0), bias=True, mesh_mm=25.0, turns=True),
+        Preset("mr-brain", "brain, MR", "MR", 1.5, (8.0, 4.0), bias=True, mesh_mm=50.0, turns=True),
         Preset("mr-body", "trunk or spine, MR", "MR", 2.0, (10.0, 5.0), bias=True),
-        Preset("ct-brain", "brain, CT", "CT", 1.5, (8.0, 4.0), clip=(-100.0, 300.0), mesh_mm=25.0, turns=True),
-        Preset("ct-head-neck", "head and neck, CT", "CT", 2.0, (8.0, 4.0), clip=(-160.0, 400.0), body_mask=True, mesh_mm=30.0),
+        Preset("ct-brain", "brain, CT", "CT", 1.5, (8.0, 4.0), clip=(-100.0, 300.0), mesh_mm=50.0, turns=True),
+        Preset("ct-head-neck", "head and neck, CT", "CT", 2.0, (8.0, 4.0), clip=(-160.0, 400.0), body_mask=True, mesh_mm=60.0),
         Preset("ct-chest", "chest, CT", "CT", 3.0, (12.0, 6.0), clip=CHEST, body_mask=True),
         Preset("ct-abdomen", "abdomen, CT", "CT", 3.0, (12.0, 6.0), clip=SOFT, body_mask=True),
         Preset("ct-pelvis", "pelvis, CT", "CT", 3.0, (12.0, 6.0), clip=(-160.0, 500.0), body_mask=True),
-        Preset("ct-spine", "spine, CT", "CT", 2.0, (8.0, 4.0), clip=BONE, body_mask=True, kinds=("rigid", "similarity", "affine")),
+        Preset("ct-spine", "spine, CT", "CT", 2.0, (8.0, 4.0), clip=BONE, body_mask=True, kinds=KINDS[:3]),
         Preset("ct-torso", "whole torso, CT", "CT", 3.0, (12.0, 6.0), clip=SOFT, body_mask=True),
         Preset("any", "anything else", "", 2.0, (8.0, 4.0), turns=True),
     )

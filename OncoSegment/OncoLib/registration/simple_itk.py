@@ -230,12 +230,14 @@ def center_of(image: sitk.Image) -> tuple[float, ...]:
     return image.TransformContinuousIndexToPhysicalPoint([(size - 1) / 2 for size in image.GetSize()])
 
 
-def method_for(fixed: sitk.Image, settings: Settings) -> sitk.ImageRegistrationMethod:
-    """ITK's registration with our metric, on as many samples as the settings allow."""
+def method_for(fixed: sitk.Image, settings: Settings, mask: sitk.Image | None = None) -> sitk.ImageRegistrationMethod:
+    """ITK's registration with our metric, on as many samples as the settings allow. mask: of voxels of the fixed image."""
     method = sitk.ImageRegistrationMethod()
     method.SetNumberOfThreads(settings.threads)
     method.SetMetricAsMattesMutualInformation(settings.bins)
     method.SetInterpolator(sitk.sitkLinear)
+    if mask is not None:
+        method.SetMetricFixedMask(mask)
     share = settings.samples / max(1, fixed.GetNumberOfPixels())
     if share < 1.0:
         method.SetMetricSamplingStrategy(method.RANDOM)
@@ -243,10 +245,10 @@ def method_for(fixed: sitk.Image, settings: Settings) -> sitk.ImageRegistrationM
     return method
 
 
-def optimized(pair, start: LinearTransform, settings: Settings, cancel: CancelToken) -> LinearTransform | None:
+def optimized(pair, start: LinearTransform, settings: Settings, cancel: CancelToken, mask=None) -> LinearTransform | None:
     """Where the search from this start ends; None when the images lose each other."""
     fixed, moving = pair
-    method = method_for(fixed, settings)
+    method = method_for(fixed, settings, mask)
     method.SetOptimizerAsPowell(
         numberOfIterations=10, maximumLineIterations=20, stepLength=max(fixed.GetSpacing()) / 4, stepTolerance=0.02,
         valueTolerance=1e-4,
@@ -267,9 +269,9 @@ def radius_of(image: sitk.Image) -> float:
     return float(np.mean(np.array(image.GetSize()) * image.GetSpacing())) / 2
 
 
-def metric_at(pair, transform: LinearTransform, settings: Settings) -> float:
+def metric_at(pair, transform: LinearTransform, settings: Settings, mask=None) -> float:
     """Mutual information in nats, higher is more alike; NaN where the images do not overlap."""
-    method = method_for(pair[0], settings)
+    method = method_for(pair[0], settings, mask)
     method.SetInitialTransform(rigid_around(transform, center_of(pair[0])))
     try:
         return -float(method.MetricEvaluate(*pair))
