@@ -1,12 +1,16 @@
-"""What registering one follow-up gave: the transform, and the verdict as a whole and at each lesion, the worst first."""
+"""What a reader sees of a registered pair: the transform, and the verdict as a whole and at each lesion, the worst first."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from LongitudinalCompareLib.alignment import Alignment
+from LongitudinalCompareLib.alignment import Alignment, put_together
 from LongitudinalCompareLib.alignment_verdict import REFUSE, VERDICTS
+from LongitudinalCompareLib.registration import lesions_mask, register_dates
+from LongitudinalCompareLib.timepoint import Timepoint
+from OncoLib.progress import CancelToken, Progress, silent
+from OncoLib.registration.engine import Choice
 
 WHOLE = ""
 """Name of the verdict on a pair as a whole."""
@@ -15,7 +19,7 @@ WHOLE = ""
 @dataclass(frozen=True, eq=False)
 class PairOutcome:
     """follow_up: place of the timepoint in the list, 1 or more; 0 is the baseline. transform: the baseline's RAS to the
-    follow-up's, mm. facts: how it was found, JSON-ready.
+    follow-up's, mm. facts: how it was found, JSON-ready. Without the images, which the scene has.
     """
 
     follow_up: int
@@ -32,6 +36,21 @@ class PairOutcome:
         """"good", "check" or "refuse", and why."""
         one = self.alignment if name == WHOLE else self.alignment.region(name)
         return one.overall if name == WHOLE else one.verdict, one.reasons
+
+
+def outcomes_of(
+    timepoints: Sequence[Timepoint], choice: Choice, *, progress: Progress = silent, cancel: CancelToken | None = None
+) -> tuple[PairOutcome, ...]:
+    """Every later date registered to the first one, both ways; a deformation is not led by the baseline's lesions.
+
+    A job of the panel: what comes back is small. Raises what `register_dates` raises.
+    """
+    exclude = lesions_mask(timepoints[0].segmentation)
+    pairs = register_dates(timepoints, choice, exclude=exclude, progress=progress, cancel=cancel)
+    return tuple(
+        PairOutcome(at, one.registration.transform, one.verdict or put_together(()), one.registration.as_dict())
+        for at, one in enumerate(pairs, 1)
+    )
 
 
 def by_urgency(outcomes: Sequence[PairOutcome]) -> list[tuple[int, str]]:

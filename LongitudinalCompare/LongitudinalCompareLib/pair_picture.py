@@ -15,7 +15,8 @@ import scipy.ndimage as ndimage
 from OncoLib.errors import InputError
 from OncoLib.image import Image
 from OncoLib.outline import outline_of
-from OncoLib.picture import BACKGROUND, PLANES, WINDOW_HU, gray
+from OncoLib.picture import BACKGROUND, PLANES, gray
+from OncoLib.registration.picture import COOLER, WARMER, window_of
 
 SIDE_PIXELS = 320
 LEAST_SIDE_MM, MOST_SIDE_MM, ROOM = 60.0, 240.0, 5.0
@@ -26,9 +27,6 @@ TILES = 6
 
 FIXED_COLOR, MOVING_COLOR = (255, 200, 40), (60, 190, 255)
 """Outlines of the first and of the second date; they differ in brightness too."""
-
-PERCENTS = (1.0, 99.0)
-"""Values between these percentiles of what is seen are shown, where an image is no CT."""
 
 AXES = {"axial": ((-1, 0, 0), (0, -1, 0)), "coronal": ((-1, 0, 0), (0, 0, -1)), "sagittal": ((0, -1, 0), (0, 0, -1))}
 """RAS directions to the right and down on the screen."""
@@ -70,7 +68,7 @@ def pair_at(
     points = plane_points(center_ras_mm, plane, step, pixels)
     there = transform.moved(points.reshape(-1, 3)).reshape(points.shape)
     values = sampled(fixed.voxels, fixed.ijk_to_ras, points), sampled(moving.voxels, moving.ijk_to_ras, there)
-    windows = tuple(window_of(image, found) for image, found in zip((fixed, moving), values))
+    windows = window_of(fixed), window_of(moving)
     masks = [(sampled_mask(mask, fixed.ijk_to_ras, points), FIXED_COLOR) for mask in fixed_masks]
     masks += [(sampled_mask(mask, moving.ijk_to_ras, there), MOVING_COLOR) for mask in moving_masks]
     return Pair(*values, windows, step, tuple(masks))
@@ -119,17 +117,6 @@ def sampled_mask(mask: np.ndarray, ijk_to_ras: np.ndarray, points: np.ndarray) -
     return np.nan_to_num(sampled(mask, ijk_to_ras, points)) >= 0.5
 
 
-def window_of(image: Image, values: np.ndarray) -> tuple[float, float]:
-    """Soft tissue for CT, else the span of most values that are seen."""
-    if image.modality == "CT" or image.units == "HU":
-        return WINDOW_HU
-    finite = values[np.isfinite(values)]
-    if not finite.size:
-        return (0.0, 1.0)
-    low, high = np.percentile(finite, PERCENTS)
-    return float((low + high) / 2), float(max(high - low, 1e-6))
-
-
 def shades(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
     """RGB float of both images; the background's color where an image shows nothing."""
     found = []
@@ -141,8 +128,11 @@ def shades(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
 
 
 def checkerboard(pair: Pair, tiles: int = TILES) -> np.ndarray:
-    """RGB uint8: squares of the fixed image and of the moved one in turn; the one at the upper left is the fixed image."""
-    first, second = shades(pair)
+    """RGB uint8: squares of the fixed image, in a warm tint, and of the moved one, in a cool tint, in turn.
+
+    The one at the upper left is the fixed image.
+    """
+    first, second = (picture * tint for picture, tint in zip(shades(pair), (WARMER, COOLER)))
     rows, columns = (np.arange(size) * tiles // size for size in pair.fixed.shape)
     return np.where(((rows[:, None] + columns) % 2 == 0)[..., None], first, second).astype(np.uint8)
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from helpers_timepoints import add_marked, add_scan
-from LongitudinalCompareLib.scene.proposals import patients_differ, patients_unknown, proposals
+from LongitudinalCompareLib.scene.proposals import date_of_dicom, patients_differ, patients_unknown, proposals
 from OncoLib.scene.host import new_host
 from OncoLib.scene.volumes import MAP_ATTRIBUTE
 
@@ -27,7 +27,7 @@ def test_scans_of_one_study_are_one_date_and_the_oldest_comes_first(scene):
     add_scan(scene, "T1 post contrast", date="20240301", time="093015", patient="7")
     add_scan(scene, "T1 +C later", date="20240610", patient="7")
     assert named(proposals(scene)) == [
-        ("2024-03-01 09:30", ["T1 pre", "T1 post contrast"], "T1 pre"),
+        ("2024-03-01 09:30:15", ["T1 pre", "T1 post contrast"], "T1 pre"),
         ("2024-06-10", ["FLAIR later", "T1 +C later"], "FLAIR later"),
     ]
 
@@ -72,9 +72,9 @@ def test_the_day_of_acquisition_counts_before_that_of_the_study(scene):
 
     known = {}
     database = SimpleNamespace(instanceValue=value)
-    assert proposals(scene, database, known)[0].date == "2024-02-29 23:59"
+    assert proposals(scene, database, known)[0].date == "2024-02-29 23:59:00"
     count = len(asked)
-    assert proposals(scene, database, known)[0].date == "2024-02-29 23:59" and len(asked) == count
+    assert proposals(scene, database, known)[0].date == "2024-02-29 23:59:00" and len(asked) == count
 
 
 @pytest.mark.parametrize(
@@ -93,3 +93,20 @@ def test_another_patient_is_noticed(scene, second, differ, unknown):
     add_scan(scene, "second", **second)
     found = proposals(scene)
     assert len(found) == 2 and (patients_differ(found), patients_unknown(found)) == (differ, unknown)
+
+
+@pytest.mark.parametrize(
+    ("date", "time", "wanted"),
+    [
+        ("20240229", "", "2024-02-29"),
+        ("20240229", "143000.000000", "2024-02-29 14:30:00"),
+        ("2024.02.29", "14:30:00", "2024-02-29 14:30:00"),  # ACR-NEMA, which PS3.5 still lets readers meet
+        ("20240229", "14", "2024-02-29"),
+        ("20230229", "", ""),
+        ("", "143000", ""),
+        ("20240229", "9999", "2024-02-29"),
+    ],
+)
+def test_dates_of_dicom(date, time, wanted):
+    """DA and TM of PS3.5 6.2."""
+    assert date_of_dicom(date, time) == wanted

@@ -88,8 +88,10 @@ def flat_pair(fixed_value=100.0, moving_value=-100.0):
 def test_a_checkerboard_takes_squares_in_turn():
     picture = checkerboard(flat_pair(), tiles=4)
     assert picture.shape == (60, 60, 3) and picture.dtype == np.uint8
-    assert picture[::15, ::15, 0].tolist() == [[165, 38] * 2, [38, 165] * 2] * 2
-    assert (picture[..., 0] == 165).sum() == 1800
+    red, blue = picture[..., 0], picture[..., 2]  # the tints take 26 % of red from the second, 28 % of blue from the first
+    assert red[::15, ::15].tolist() == [[165, 28] * 2, [28, 165] * 2] * 2
+    assert blue[0, :30].tolist() == [119] * 15 + [38] * 15
+    assert (red == 165).sum() == 1800
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])

@@ -28,6 +28,8 @@ GROUP = 816
 PLANES = {"Axial": "#F34A33", "Coronal": "#6EB04B"}
 """From the top; the colors are those of Slicer's red and green view."""
 
+DAY, MONTH = len("2024-03-01"), len("2024-03")
+
 MARGIN = 1.05
 """Room around the baseline when the views are fitted to it."""
 
@@ -65,6 +67,18 @@ def column_xml(place: int) -> str:
         "</view></item>"
         for plane, color in PLANES.items()
     )
+
+
+def view_labels(dates: Sequence[str]) -> list[str]:
+    """Dates as the bars of the views show them: without the time where days differ, and without the day when more than two
+    bars, which are narrower, have different months: a date that is cut off would be read as another one.
+    """
+    lengths = [DAY] if len(dates) <= 2 else [MONTH, DAY]
+    for length in lengths:
+        short = [date[:length] for date in dates]
+        if len(set(short)) == len(dates):
+            return short
+    return list(dates)
 
 
 def show_side_by_side(scene, columns: Sequence[Column]) -> list:

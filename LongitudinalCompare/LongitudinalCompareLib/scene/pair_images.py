@@ -6,14 +6,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from LongitudinalCompareLib.alignment import RegionAlignment
-from LongitudinalCompareLib.lesion_regions import lesions_of
+from LongitudinalCompareLib.alignment import Region, RegionAlignment
 from LongitudinalCompareLib.pair_picture import Pair, pair_at
+from LongitudinalCompareLib.registration import lesions_mask, regions_of
 from OncoLib.errors import InputError
 from OncoLib.scene.segment_statistics import labels_state
 from OncoLib.scene.segmentations import segmentation_of
 from OncoLib.scene.volumes import image_of
-from OncoLib.segmentation import Segmentation
 
 WHOLE_RADIUS_MM = 48.0
 """The image as a whole is shown as large as a picture can be."""
@@ -33,37 +32,37 @@ class PairImages:
         nodes = (*self._volumes, *self._segmentations)
         return all(node is None or node.GetScene() is not None for node in nodes)
 
-    def masks(self, at: int, name: str = "") -> tuple[np.ndarray, ...]:
-        """Boolean `[k, j, i]`: of one segment by its name, or of all lesions together; none without a segmentation."""
-        node = self._segmentations[at]
-        if node is None:
-            return ()
-        segmentation = self._read(node, labels_state(node))
-        lesions = lesions_of(segmentation)
-        wanted = [one for one in lesions if one.name == name] if name else lesions
-        return (np.logical_or.reduce([segmentation.mask(one) for one in wanted]),) if wanted else ()
+    def lesions(self, at: int) -> tuple[np.ndarray, ...]:
+        """Boolean `[k, j, i]` of all lesions of a date together; none without a segmentation."""
+        found = self._all(at)[0]
+        return () if found is None else (found,)
 
-    def pair(self, transform, plane: str, region: RegionAlignment | None = None) -> Pair:
+    def region(self, name: str) -> Region | None:
+        """A lesion of the baseline; None when it is gone."""
+        return next((one for one in self._all(0)[1] if one.name == name), None)
+
+    def _all(self, at: int) -> tuple[np.ndarray | None, tuple[Region, ...]]:
+        node = self._segmentations[at]
+        return (None, ()) if node is None else self._read(node, labels_state(node))
+
+    def pair(self, transform, plane: str, judged: RegionAlignment | None = None) -> Pair:
         """The picture's data at a lesion, or of the image as a whole. InputError when a node left the scene."""
         if not self.there:
             raise InputError("a scan or segmentation of this pair was removed from the scene; register again")
         fixed, moving = (image_of(node) for node in self._volumes)
-        masks = self.masks(0, "" if region is None else region.name)
-        center = middle_of(fixed) if region is None else region.center_ras_mm
-        radius = WHOLE_RADIUS_MM if region is None or not masks else radius_of(masks[0], fixed.voxel_volume_ml)
+        region = None if judged is None else self.region(judged.name)
+        masks = self.lesions(0) if region is None else (region.mask,)
+        center = middle_of(fixed) if judged is None else judged.center_ras_mm
+        radius = WHOLE_RADIUS_MM if region is None else region.radius_mm
         return pair_at(
-            fixed, moving, transform, center, plane=plane, radius_mm=radius, fixed_masks=masks, moving_masks=self.masks(1)
+            fixed, moving, transform, center, plane=plane, radius_mm=radius, fixed_masks=masks, moving_masks=self.lesions(1)
         )
 
 
-def read(node, _state) -> Segmentation:
-    """The node's labels as they are now."""
-    return segmentation_of(node, may_be_empty=True)
-
-
-def radius_of(mask: np.ndarray, voxel_ml: float) -> float:
-    """Of the ball of the same volume, in mm."""
-    return float((3 * max(np.count_nonzero(mask), 1) * voxel_ml * 1000 / (4 * np.pi)) ** (1 / 3))
+def read(node, _state) -> tuple[np.ndarray | None, tuple[Region, ...]]:
+    """All lesions of a node together, and one by one."""
+    found = segmentation_of(node, may_be_empty=True)
+    return lesions_mask(found), regions_of(found, found)
 
 
 def middle_of(image) -> tuple[float, float, float]:

@@ -5,12 +5,14 @@ Nothing is decided here: the reader sees the proposal as rows, and changes it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import slicer
 
-from LongitudinalCompareLib.dates import date_of_dicom
+from LongitudinalCompareLib.timepoint import day_and_time
+from OncoLib.errors import InputError
 from OncoLib.scene.nodes import nodes_of_class
 from OncoLib.scene.segmentations import entry_from, tag_value
 from OncoLib.terminology import is_lesion
@@ -18,7 +20,7 @@ from OncoSegmentLib.multiparametric.names import guess
 from OncoSegmentLib.scene.channel_volumes import SCALAR, is_scan, tags_of
 
 CONSTANTS = slicer.vtkMRMLSubjectHierarchyConstants
-DATES = (("AcquisitionDate", "AcquisitionTime"), ("StudyDate", "StudyTime"))
+DATES = (("AcquisitionDate", "AcquisitionTime"), ("SeriesDate", "SeriesTime"), ("StudyDate", "StudyTime"))
 """Tags of an instance, the ones that count first."""
 
 TAGS = tuple(name for pair in DATES for name in pair)
@@ -29,7 +31,7 @@ class Proposal:
     """One date: nodes of the scene, read again when they are used.
 
     volumes: the scans of the date, its channels. volume: the one that is registered and shown. segmentations: those made on
-    any of them. segmentation: the chosen one, or None. date: `2024-03-01 14:30`, or "" for the reader to type. patient: what
+    any of them. segmentation: the chosen one, or None. date: `2024-03-01 14:30:00`, or "" for the reader to type. patient: what
     tells whose it is, for comparison only, never shown; empty where the scene does not say.
     """
 
@@ -113,6 +115,20 @@ def date_of(hierarchy, volume, database, known: dict) -> str:
     study = study_of(hierarchy, volume)
     names = (CONSTANTS.GetDICOMStudyDateAttributeName(), CONSTANTS.GetDICOMStudyTimeAttributeName())
     return date_of_dicom(*(hierarchy.GetItemAttribute(study, name) for name in names)) if study else ""
+
+
+def date_of_dicom(date: str, time: str = "") -> str:
+    """`2024-03-01 14:30:00` of a DICOM date and time (value representations DA and TM, PS3.5 6.2); "" for what is no date.
+
+    The time is left out where it is none.
+    """
+    clock = re.match(r"\d{6}|\d{4}", (time or "").replace(":", ""))
+    for text in (f"{date}T{clock[0]}" if clock else "", date or ""):
+        try:
+            return " ".join(filter(None, day_and_time(text.replace(".", ""))))
+        except InputError:
+            continue
+    return ""
 
 
 def patient_of(hierarchy, volume) -> tuple[str, ...]:

@@ -5,36 +5,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from LongitudinalCompareLib.lesion_regions import regions_of
 from LongitudinalCompareLib.pair_outcome import PairOutcome
 from LongitudinalCompareLib.scene.transform_nodes import OURS, publish_transform
+from LongitudinalCompareLib.timepoint import Timepoint, day_and_time
 from OncoLib.errors import InputError
-from OncoLib.image import Image
 from OncoLib.scene.host import require_main_thread
 from OncoLib.scene.segment_statistics import labels_state
 from OncoLib.scene.segmentations import segmentation_of
 from OncoLib.scene.volumes import image_of
-from OncoLib.segmentation import Segmentation
 from OncoSegmentLib.engine.jobs import NAMELESS, without_identity
 
 
-def prepare(dates: Sequence) -> tuple[tuple[Image, ...], tuple[Segmentation | None, ...]]:
-    """Images and segmentations of the dates, without what tells whose they are. dates: have `volume` and `segmentation`.
+def prepare(dates: Sequence) -> tuple[Timepoint, ...]:
+    """The dates without what tells whose they are, in the order given. dates: have `volume`, `segmentation` and `date`.
 
-    Each image is in its scan's own frame, whatever transform of ours it is shown under. Raises InputError for a scan that a
-    transform of somebody else moves, GeometryError for a segmentation that does not lie on its scan's grid.
+    Each image is in its scan's own frame, whatever transform of ours it is shown under. Raises InputError for scans of two
+    modalities and for a scan that a transform of somebody else moves, GeometryError for a segmentation that does not lie on
+    its scan's grid.
     """
-    images, segmentations = [], []
     check_frames(dates)
+    found = []
     for one in dates:
         image = without_identity(image_of(one.volume))
-        found = None if one.segmentation is None else segmentation_of(one.segmentation, may_be_empty=True)
-        if found is not None:
-            found.require_grid_of(image)
-        images.append(image)
-        segmentations.append(found and replace(found, name=NAMELESS))
-    regions_of(segmentations[0])  # two lesions of one name are told before, not after minutes
-    return tuple(images), tuple(segmentations)
+        labels = None if one.segmentation is None else segmentation_of(one.segmentation, may_be_empty=True)
+        found.append(Timepoint({"image": image}, *day_and_time(one.date), labels and replace(labels, name=NAMELESS)))
+    known = sorted({one.image.modality for one in found if one.image.modality})
+    if len(known) > 1:
+        raise InputError(f"the dates have different modalities ({', '.join(known)}); wanted one for all")
+    return tuple(found)
 
 
 def check_frames(dates: Sequence) -> None:

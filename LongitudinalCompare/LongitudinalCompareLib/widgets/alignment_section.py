@@ -83,8 +83,9 @@ class AlignmentSection:
 
     @property
     def selected(self) -> int | None:
-        """The chosen row."""
-        return next((item.row() for item in self.ui.verdictTable.selectedItems()), None)
+        """The chosen row; None while there is none, or the table is emptied."""
+        found = next((item.row() for item in self.ui.verdictTable.selectedItems()), None)
+        return found if found is not None and found < len(self.entries) else None
 
     def outcome(self, at: int) -> PairOutcome:
         """Of the pair that a row is about."""
@@ -209,7 +210,7 @@ class AlignmentSection:
     def _show_choice(self) -> None:
         """Reason and buttons of the chosen row."""
         ui, at = self.ui, self.selected
-        there = at is not None and at < len(self.entries)
+        there = at is not None
         lesion = there and self.entries[at][1] != WHOLE
         ui.manualPointButton.enabled = lesion
         ui.manualPointButton.text = _("Give up the point") if self._stop is not None else _("Set the point by hand")

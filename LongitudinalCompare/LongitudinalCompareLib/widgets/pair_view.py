@@ -76,7 +76,7 @@ class PairView:
     def _note(self, mode: str) -> str:
         first, second = self._dates
         texts = {
-            "checkerboard": _("Upper left square: {first}; the square beside it: {second}."),
+            "checkerboard": _("Warm squares: {first}; cool squares: {second}."),
             "swipe": _("Left of the line: {first}; right of it: {second}."),
             "contours": _("Scan of {second}. Yellow: outline of {first}; blue: outlines of {second}."),
         }

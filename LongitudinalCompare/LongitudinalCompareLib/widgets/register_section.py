@@ -8,20 +8,17 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from LongitudinalCompareLib.dates import view_labels
-from LongitudinalCompareLib.pair_outcome import WHOLE
-from LongitudinalCompareLib.pair_registration import Wanted, register_dates
+from LongitudinalCompareLib.pair_outcome import WHOLE, outcomes_of
 from LongitudinalCompareLib.scene import layout, registered
 from LongitudinalCompareLib.widgets.alignment_section import AlignmentSection, verdict_titles
 from LongitudinalCompareLib.widgets.timepoint_table import TimepointTable
 from OncoLib.errors import OncoError
-from OncoLib.registration.presets import AUTO, KINDS, PRESETS
+from OncoLib.image import Image
+from OncoLib.registration.engine import DETERMINISTIC, ENGINES, FAST, Choice
+from OncoLib.registration.presets import AUTO, KINDS, PRESETS, preset_for
 from OncoLib.widgets.job_progress import JobProgress
-
-
-def engine_titles() -> dict[str, str]:
-    """How the list calls each engine."""
-    return {"simpleitk": _("SimpleITK (comes along)")}
+from OncoSegmentLib.engine.paths import worker_path
+from OncoSegmentLib.engine.process import ProcessEngine
 
 
 def kind_titles() -> dict[str, str]:
@@ -76,8 +73,8 @@ class RegisterSection:
 
     def _fill_choices(self) -> None:
         ui = self.ui
-        for name, title in engine_titles().items():
-            ui.engineSelector.addItem(title, name)
+        for one in ENGINES.values():
+            ui.engineSelector.addItem(_("{name} (installed apart)").format(name=one.title) if one.package else one.title, one.id)
         for name in KINDS:
             ui.kindSelector.addItem(kind_titles()[name], name)
         ui.presetSelector.addItem(_("By the scan"), AUTO)
@@ -120,8 +117,8 @@ class RegisterSection:
         dates = [replace(row) for row in self.timepoints.chosen]
         self.clear()
         try:
-            images, segmentations = registered.prepare(dates)
-            job = start(images, segmentations, self.wanted())
+            timepoints = registered.prepare(dates)
+            job = ProcessEngine().submit(outcomes_of, timepoints, self.choice(timepoints[0].image))
         except OncoError as error:
             self.progress.tell(str(error), problem=True)
             return
@@ -129,11 +126,13 @@ class RegisterSection:
         self.progress.watch(job, lambda found: self._on_registered(dates, state, found), lambda _error: self.update())
         self.update()
 
-    def wanted(self) -> Wanted:
-        """The choices of the panel."""
+    def choice(self, baseline: Image) -> Choice:
+        """The choices of the panel, for a baseline. InputError for what does not go together."""
         ui = self.ui
-        chosen = (box.currentData for box in (ui.engineSelector, ui.kindSelector, ui.presetSelector))
-        return Wanted(*chosen, deterministic=ui.deterministicCheckBox.checked)
+        engine, kind, preset = (box.currentData for box in (ui.engineSelector, ui.kindSelector, ui.presetSelector))
+        mode = DETERMINISTIC if ui.deterministicCheckBox.checked else FAST
+        path = worker_path(("registration",)) if ENGINES[engine].package else ()
+        return Choice(preset_for(baseline, preset)[0], kind, engine, mode, worker_path=tuple(path))
 
     def _on_registered(self, dates: list, state: list, outcomes) -> None:
         """Everything is shown, or nothing: of scans that changed meanwhile there is no verdict."""
@@ -161,20 +160,12 @@ class RegisterSection:
         self._arrange(self.timepoints.chosen)
 
     def _arrange(self, dates: list) -> None:
-        labels = view_labels([one.date or one.volume.GetName() for one in dates])
+        labels = layout.view_labels([one.date or one.volume.GetName() for one in dates])
         columns = [layout.Column(one.volume, label, one.segmentation) for one, label in zip(dates, labels)]
         try:
             layout.show_side_by_side(slicer.mrmlScene, columns)
         except OncoError as error:
             self.progress.tell(str(error), problem=True)
-
-
-def start(images, segmentations, wanted: Wanted):
-    """Starts the registration in a process of its own; the isolated packages come in only for the engine that needs them."""
-    from OncoSegmentLib.engine.process import ProcessEngine
-
-    sets = ("registration",) if wanted.engine == "ants" else ()
-    return ProcessEngine(sets=sets).submit(register_dates, images, segmentations, wanted)
 
 
 def summary(dates: list, outcomes) -> str:

@@ -9,8 +9,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from LongitudinalCompareLib.dates import date_text, typed_date
-from LongitudinalCompareLib.scene.proposals import Proposal, patients_differ, patients_unknown, proposals
+from LongitudinalCompareLib.scene.proposals import Proposal, holds_lesion, patients_differ, patients_unknown, proposals
+from LongitudinalCompareLib.timepoint import day_and_time
 from OncoLib.errors import InputError
 from OncoLib.widgets import tables
 from OncoSegmentLib.widgets.channel_chooser import open_database
@@ -42,7 +42,7 @@ class Row:
     def date(self) -> str:
         """In one form; "" while it is none."""
         try:
-            return date_text(typed_date(self.typed))
+            return " ".join(filter(None, day_and_time(self.typed)))
         except InputError:
             return ""
 
@@ -113,7 +113,9 @@ class TimepointTable:
         if len(rows) > 1 and patients_unknown([row.proposal for row in rows]):
             found.append(_("Not every scan says whose it is: make sure that they are of one patient."))
         if rows and rows[0].segmentation is None:
-            found.append(_("The baseline has no segmentation: the alignment is judged as a whole, at no lesion."))
+            found.append(_("The baseline has no segmentation: the alignment is judged at no lesion."))
+        elif rows and not holds_lesion(rows[0].segmentation):
+            found.append(_("No segment of the baseline is coded as a lesion: the alignment is judged at none."))
         return found
 
     # What the reader does.
