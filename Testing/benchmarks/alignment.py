@@ -1,7 +1,7 @@
 """The verdict of alignments on cases whose truth is known: how many true ones pass, how many shifted ones are caught.
 
-Limits were chosen on `alignment_cases.TUNING_SEEDS` and one real patient; what counts is printed for the others. The quick form is
-that of the held-out cases; `--full` adds the tuning ones and more patients.
+Limits were chosen on `alignment_cases.TUNING_SEEDS` and one real patient; what counts is printed for the others. The quick form
+is that of the held-out cases; `--full` adds the tuning ones and more patients.
 """
 
 from __future__ import annotations
