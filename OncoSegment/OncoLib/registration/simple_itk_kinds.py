@@ -125,11 +125,16 @@ def max_kind(kind: str, matrix: np.ndarray) -> str:
 
 
 def metric_of(pair, transform: Transform, settings: Settings, mask: sitk.Image | None = None) -> float:
-    """Mutual information in nats, for any transform that ITK applies; NaN where the images do not overlap."""
-    method = method_for(pair[0], settings, mask)
-    method.SetInitialTransform(to_itk(transform))
+    """Mutual information in nats, for any transform that ITK applies; NaN where the images do not overlap.
+
+    The moving image is resampled first: ITK's metric takes no field of displacements that is not its own to optimize.
+    """
+    fixed, moving = pair
+    shown = sitk.Resample(moving, fixed, to_itk(transform), sitk.sitkLinear, sitk.GetArrayViewFromImage(moving).min().item())
+    method = method_for(fixed, settings, mask)
+    method.SetInitialTransform(sitk.Transform(3, sitk.sitkIdentity))
     try:
-        return -float(method.MetricEvaluate(*pair))
+        return -float(method.MetricEvaluate(fixed, shown))
     except RuntimeError:
         return float("nan")
 
@@ -138,8 +143,12 @@ def left_over(exclude: np.ndarray | None, fixed: Image) -> sitk.Image | None:
     """The mask of what a deformation may be led by: all but what is excluded and `EXCLUDED_MM` around it."""
     if exclude is None:
         return None
-    around = ndimage.distance_transform_edt(~exclude, sampling=fixed.spacing_kji_mm)
-    return to_sitk(around > EXCLUDED_MM, fixed.ijk_to_ras)
+    return to_sitk(around(exclude, fixed) > EXCLUDED_MM, fixed.ijk_to_ras)
+
+
+def around(exclude: np.ndarray, fixed: Image) -> np.ndarray:
+    """Distance of each voxel from what is excluded, in mm."""
+    return ndimage.distance_transform_edt(~exclude, sampling=fixed.spacing_kji_mm)
 
 
 def deformed(
