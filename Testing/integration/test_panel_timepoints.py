@@ -85,6 +85,12 @@ def test_two_patients_are_registered_only_after_the_reader_said_so(slicer_stubs,
     assert "different patients" in ui.registerButton.toolTip
     ui.patientCheckBox.checked = True
     assert ui.registerButton.enabled
+    add_scan(slicer_stubs.scene, "of a third one", date="20240701", patient="9")
+    slicer_stubs.fire_timers()
+    assert not ui.patientCheckBox.checked and not ui.registerButton.enabled, "of the third one nobody said so"
+    ui.patientCheckBox.checked = True
+    check(ui.timepointTable, 2, False)
+    assert ui.patientCheckBox.checked and ui.registerButton.enabled
     slicer_stubs.scene.Clear(False)
     for patient, date in (("7", "20240301"), ("8", "20240610")):
         add_scan(slicer_stubs.scene, f"CT of {date}", date=date, patient=patient)

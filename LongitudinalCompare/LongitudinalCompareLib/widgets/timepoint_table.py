@@ -56,7 +56,7 @@ class TimepointTable:
     def __init__(self, ui, onChange: Callable[[], None]) -> None:
         self.ui, self._onChange = ui, onChange
         self.rows: list[Row] = []
-        self._filling, self._tags = False, {}
+        self._filling, self._tags, self._confirmed = False, {}, set()
         table = ui.timepointTable
         tables.set_up(table, [_("Use"), _("Date"), _("Scan"), _("Segmentation")])
         table.setEditTriggers(qt.QAbstractItemView.AllEditTriggers)
@@ -66,7 +66,7 @@ class TimepointTable:
         ui.moveUpButton.connect("clicked(bool)", lambda: self.onMove(-1))
         ui.moveDownButton.connect("clicked(bool)", lambda: self.onMove(1))
         ui.sortButton.connect("clicked(bool)", lambda: self.onSort())
-        ui.patientCheckBox.connect("toggled(bool)", lambda _on: self._changed())
+        ui.patientCheckBox.connect("toggled(bool)", self.onConfirmed)
         self.refresh()
 
     @property
@@ -82,8 +82,6 @@ class TimepointTable:
             row.proposal = merged(row.proposal, found.pop(row.proposal.volumes[0].GetID()))
         before = [(id(row), row.proposal) for row in self.rows]
         self.rows = kept + [Row(one, True, one.date) for one in found.values()]
-        if not kept:
-            self.ui.patientCheckBox.checked = False
         if before != [(id(row), row.proposal) for row in self.rows] or not self.rows:
             self._fill()
             self._changed()
@@ -119,6 +117,11 @@ class TimepointTable:
         return found
 
     # What the reader does.
+
+    def onConfirmed(self, on: bool) -> None:
+        """The reader says that the checked scans are of one patient: of these, and not of one that comes later."""
+        self._confirmed = {row.proposal.patient for row in self.chosen} if on else set()
+        self._changed()
 
     def onItem(self, item) -> None:
         """A row is used or not, or a date was typed."""
@@ -173,6 +176,8 @@ class TimepointTable:
         if self._filling:
             return
         rows = [row.proposal for row in self.chosen]
+        if not rows or not {row.patient for row in rows} <= self._confirmed:
+            self.ui.patientCheckBox.checked = False
         self.ui.patientCheckBox.setVisible(patients_differ(rows))
         self.ui.timepointNotesLabel.text = "\n".join(self.notes())
         self.ui.timepointNotesLabel.setVisible(bool(self.notes()))
