@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from helpers_timepoints import add_scan
 from LongitudinalCompareLib.scene.manual_points import to_world
-from LongitudinalCompareLib.scene.transform_nodes import OURS, node_of_pair, publish_transform, vtk_transform
+from LongitudinalCompareLib.scene.transform_nodes import OURS, node_of_pair, publish_transform
 from OncoLib.errors import InputError
 from OncoLib.registration.transform import LinearTransform
 from OncoLib.registration.warp import WarpedTransform
@@ -39,7 +39,7 @@ def warped() -> WarpedTransform:
     return WarpedTransform(field, grid, linear())
 
 
-@pytest.mark.parametrize(("make", "tolerance_mm"), [(linear, 1e-9), (warped, 0.01)])
+@pytest.mark.parametrize(("make", "tolerance_mm"), [(linear, 1e-9), (warped, 0.1)])
 def test_a_place_of_the_follow_up_lies_where_the_baseline_has_it(make, tolerance_mm):
     scene, transform = new_host().scene, make()
     fixed, moving = add_scan(scene, "first"), add_scan(scene, "second")
@@ -48,31 +48,28 @@ def test_a_place_of_the_follow_up_lies_where_the_baseline_has_it(make, tolerance
     points = np.random.default_rng(5).uniform(-35, 35, (40, 3))
     assert len(points) and np.linalg.norm(transform.moved(points) - points, axis=1).min() > 1
     shown = np.array([to_world(moving, one) for one in transform.moved(points)])
-    np.testing.assert_allclose(shown, points, atol=tolerance_mm)  # VTK inverts a warp to 0.001 of its own
+    np.testing.assert_allclose(shown, points, atol=tolerance_mm)  # Slicer bends between the field's points
     assert json.loads(node.GetAttribute(OURS)) == {"engine": "tried"}
 
 
-def test_the_field_is_the_same_in_vtk():
-    transform, points = warped(), np.random.default_rng(6).uniform(-80, 80, (60, 3))
-    found = vtk_transform(transform)
-    there = np.array([found.TransformPoint(*one) for one in points])
-    np.testing.assert_allclose(there, transform.moved(points), atol=1e-3)
-
-
-def test_a_pair_keeps_its_node():
+def test_a_pair_has_one_node_and_what_lay_under_it_stays_under_it():
     scene = new_host().scene
     first, second, third = (add_scan(scene, name) for name in "abc")
-    node = publish_transform(scene, linear(), first, second, {})
-    assert publish_transform(scene, warped(), first, second, {}) is node and node_of_pair(scene, first, second) is node
-    assert publish_transform(scene, linear(), first, third, {}) is not node
-    assert len(nodes_of_class(scene, "vtkMRMLTransformNode")) == 2
-    node = publish_transform(scene, linear(), first, second, {})
-    assert node.IsLinear(), "a matrix again after a warp"
+    node = publish_transform(scene, warped(), first, second, {})
+    mark = scene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode")
+    for one in (second, mark):
+        one.SetAndObserveTransformNodeID(node.GetID())
+    again = publish_transform(scene, linear(), first, second, {})
+    assert node_of_pair(scene, first, second) is again and again.GetName() == "b to a" and again.IsLinear()
+    assert [one.GetTransformNodeID() for one in (second, mark)] == [again.GetID()] * 2
+    publish_transform(scene, linear(), first, third, {})
+    assert sorted(one.GetName() for one in nodes_of_class(scene, "vtkMRMLTransformNode")) == ["b to a", "c to a"]
 
 
 def test_what_has_no_single_field_is_refused_and_adds_nothing():
     scene = new_host().scene
     first, second = (add_scan(scene, name) for name in "ab")
+    node = publish_transform(scene, linear(), first, second, {})
     with pytest.raises(InputError, match="only a matrix, or a field of displacements"):
         publish_transform(scene, warped().inverse(), first, second, {})
-    assert nodes_of_class(scene, "vtkMRMLTransformNode") == []
+    assert nodes_of_class(scene, "vtkMRMLTransformNode") == [node]

@@ -1,25 +1,12 @@
-"""A transform as a node under which a follow-up's scan lies in the baseline's frame. **Main thread only.**
-
-Slicer's own node takes points from the node to its parent: from the follow-up to the baseline, against the direction of our
-transforms, which is the node's "from parent".
-"""
+"""The transform node of a pair of scans: one for each pair, however often it is registered. **Main thread only.**"""
 
 from __future__ import annotations
 
 import json
 
-import numpy as np
-import slicer
-import vtk
-from vtk.util.numpy_support import numpy_to_vtk
-
-from OncoLib.errors import InputError
-from OncoLib.image import spacing_of
-from OncoLib.registration.transform import LinearTransform
-from OncoLib.registration.warp import Transform, WarpedTransform
-from OncoLib.scene.host import require_main_thread
+from LongitudinalCompareLib.scene.registrations import add_transform
+from OncoLib.registration.warp import Transform
 from OncoLib.scene.nodes import nodes_of_class
-from OncoLib.scene.volumes import vtk_matrix
 
 OURS = "OncoSegment.Registration"
 """Attribute of the node: how the transform was found, JSON."""
@@ -29,22 +16,29 @@ FIXED, MOVING = "OncoSegment.Registration.Fixed", "OncoSegment.Registration.Movi
 
 
 def publish_transform(scene, transform: Transform, fixed, moving, facts: dict):
-    """The node of a pair of volumes, made when there is none.
+    """The node under which the moving volume lies in the fixed one's frame.
 
-    transform: the fixed volume's RAS to the moving one's, mm. InputError for an inverse warp or a chain of transforms.
+    transform: the fixed volume's RAS to the moving one's, mm. One that was published before is replaced; what lay under it lies
+    under the new one. InputError for a transform that cannot be shown, which leaves everything as it was.
     """
-    require_main_thread("publishing a transform")
-    from_parent = vtk_transform(transform)
-    node = node_of_pair(scene, fixed, moving)
-    if node is None:
-        node = slicer.vtkMRMLTransformNode()
-        node.SetName(f"{moving.GetName()} to {fixed.GetName()}")
-        scene.AddNode(node)
-        node.SetNodeReferenceID(FIXED, fixed.GetID())
-        node.SetNodeReferenceID(MOVING, moving.GetID())
-    node.SetAndObserveTransformFromParent(from_parent)
+    name, old = f"{moving.GetName()} to {fixed.GetName()}", node_of_pair(scene, fixed, moving)
+    node = add_transform(scene, transform, name)
+    node.SetNodeReferenceID(FIXED, fixed.GetID())
+    node.SetNodeReferenceID(MOVING, moving.GetID())
     node.SetAttribute(OURS, json.dumps(facts, sort_keys=True))
+    if old is not None:
+        replace_node(scene, old, node)
     return node
+
+
+def replace_node(scene, old, new) -> None:
+    """What lies under one transform node comes under the other, which takes its name."""
+    for one in nodes_of_class(scene, "vtkMRMLTransformableNode"):
+        if one.GetTransformNodeID() == old.GetID():
+            one.SetAndObserveTransformNodeID(new.GetID())
+    name = old.GetName()
+    scene.RemoveNode(old)
+    new.SetName(name)
 
 
 def node_of_pair(scene, fixed, moving):
@@ -53,36 +47,3 @@ def node_of_pair(scene, fixed, moving):
         if node.GetNodeReference(FIXED) is fixed and node.GetNodeReference(MOVING) is moving:
             return node
     return None
-
-
-def vtk_transform(transform: Transform) -> vtk.vtkAbstractTransform:
-    """The same as VTK applies it, RAS to RAS."""
-    if isinstance(transform, LinearTransform):
-        found = vtk.vtkTransform()
-        found.SetMatrix(vtk_matrix(transform.fixed_to_moving_ras))
-        return found
-    if not isinstance(transform, WarpedTransform):
-        raise InputError("only a matrix, or a field of displacements with one, can be shown in the scene")
-    found = vtk.vtkGeneralTransform()  # what is concatenated last is applied first
-    found.Concatenate(vtk_transform(transform.linear))
-    found.Concatenate(grid_of(transform))
-    return found
-
-
-def grid_of(transform: WarpedTransform) -> slicer.vtkOrientedGridTransform:
-    """The field of displacements, linear between its points as our own is."""
-    field = transform.displacement_mm
-    spacing = spacing_of(transform.ijk_to_ras)
-    image = vtk.vtkImageData()
-    image.SetDimensions(field.shape[2], field.shape[1], field.shape[0])
-    image.SetSpacing(spacing)
-    image.SetOrigin(transform.ijk_to_ras[:3, 3])
-    scalars = numpy_to_vtk(np.ascontiguousarray(field).reshape(-1, 3), deep=True)
-    image.GetPointData().SetScalars(scalars)
-    direction = np.eye(4)
-    direction[:3, :3] = transform.ijk_to_ras[:3, :3] / spacing
-    found = slicer.vtkOrientedGridTransform()
-    found.SetGridDirectionMatrix(vtk_matrix(direction))
-    found.SetDisplacementGridData(image)
-    found.SetInterpolationModeToLinear()
-    return found

@@ -61,6 +61,9 @@ class TimepointTable:
         tables.set_up(table, [_("Use"), _("Date"), _("Scan"), _("Segmentation")])
         table.setEditTriggers(qt.QAbstractItemView.AllEditTriggers)
         table.setSelectionMode(qt.QAbstractItemView.SingleSelection)
+        modes = {DATE: qt.QHeaderView.ResizeToContents, USED: qt.QHeaderView.ResizeToContents}
+        for column in range(SEGMENTATION + 1):
+            table.horizontalHeader().setSectionResizeMode(column, modes.get(column, qt.QHeaderView.Stretch))
         table.connect("itemChanged(QTableWidgetItem*)", self.onItem)
         table.connect("itemSelectionChanged()", self._show_buttons)
         ui.moveUpButton.connect("clicked(bool)", lambda: self.onMove(-1))
@@ -196,7 +199,6 @@ class TimepointTable:
         finally:
             self._filling = filling
         self._show_order()
-        tables.share_width(table, (VOLUME, SEGMENTATION))
         tables.fit_height(table, MOST_ROWS)
         self._show_buttons()
 
