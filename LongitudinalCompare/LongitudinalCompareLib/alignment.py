@@ -111,8 +111,9 @@ def alignment(
 
     transform: points of the fixed scan's RAS to the moving scan's, mm: anything with `.moved(points[n, 3])`, and
     `.jacobian(points)` where it is not linear. backward: what registering the other way round gave, moving to fixed; not the
-    inverse, which always leads back. Segmentations: both dates', for organs and bones; lesions of the follow-up's are left out of its surroundings too. The same input gives the same result;
-    nothing is written. Raises InputError for two regions of one name, GeometryError for a mask of another grid, Cancelled.
+    inverse, which always leads back. Segmentations: both dates', for organs and bones; lesions of the follow-up's are left out of
+    its surroundings too. The same input gives the same result; nothing is written.
+    Raises InputError for two regions of one name, GeometryError for a mask of another grid, Cancelled.
     """
     cancel = cancel or CancelToken()
     names = [one.name for one in regions]

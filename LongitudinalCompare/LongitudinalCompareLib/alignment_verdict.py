@@ -91,6 +91,15 @@ def place(numbers: dict, limits: Limits):
         yield CHECK, f"What lies within {width} fits about as well {aside}: it does not tell the place."
 
 
+def small_shifts(numbers: dict, limits: Limits):
+    """Both measures must fall by any shift of 5 mm along an axis; by 3 mm they need not where a good alignment is off by 1.5."""
+    if not numbers["told"] or numbers["shift_mm"] > limits.shift_check_mm:
+        return  # said already
+    drops = [fall for kind in ("falls", "nmi_falls") for name, fall in numbers[kind].items() if name[1:].startswith("5 mm")]
+    if min(drops) <= 0:
+        yield CHECK, "A shift of 5 mm makes the images no less alike."
+
+
 def turns(numbers: dict, limits: Limits):
     """Whether a small turn betters the likeness."""
     if not numbers["compared"] or numbers["shift_mm"] > limits.shift_check_mm:
@@ -126,7 +135,7 @@ def surfaces(numbers: dict, limits: Limits):
         yield CHECK, f"The surfaces of {names} lie {far:.0f} mm apart near the region."
 
 
-CHECKS = (field_of_view, place, turns, way_back, volume, surfaces)
+CHECKS = (field_of_view, place, small_shifts, turns, way_back, volume, surfaces)
 
 
 def overall(verdicts: list[str], names: list[str]) -> tuple[str, tuple[str, ...]]:
