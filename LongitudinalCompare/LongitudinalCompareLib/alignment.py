@@ -141,7 +141,8 @@ def alignment(
 
 def put_together(regions: Sequence[RegionAlignment], limits: Limits = LIMITS) -> Alignment:
     """With the verdict of the pair."""
-    verdict, reasons = overall([one.verdict for one in regions], [one.name for one in regions])
+    manual = {one.name for one in regions if one.placed_by == MANUAL}
+    verdict, reasons = overall({one.name: one.verdict for one in regions}, manual)
     return Alignment(tuple(regions), verdict, reasons, limits)
 
 

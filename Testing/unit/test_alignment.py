@@ -195,6 +195,9 @@ def test_a_manual_point():
     center = np.zeros((1, 3))
     np.testing.assert_allclose(transform_at(placed, "Lesion", wrong).moved(center), [[1, 2, 3]])
     np.testing.assert_allclose(transform_at(placed, "Other", wrong).moved(center), wrong.moved(center))
+    assert (placed.overall, placed.reasons) == ("refuse", ("Refused: Other.", "Placed by a reader: Lesion."))
+    both = with_manual_point(placed, "Other", (0.0, 0.0, 0.0))
+    assert (both.overall, both.reasons) == ("check", ("Placed by a reader: Lesion, Other.",))
     again = with_manual_point(placed, "Lesion", (4.0, 2.0, 3.0))
     np.testing.assert_allclose(transform_at(again, "Lesion", wrong).moved(center), [[4, 2, 3]])
     with pytest.raises(InputError, match="no region 'Liver'"):
