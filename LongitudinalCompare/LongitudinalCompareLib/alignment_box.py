@@ -14,6 +14,8 @@ import scipy.ndimage as ndimage
 
 from OncoLib.errors import GeometryError, InputError
 from OncoLib.image import Image
+from OncoLib.segmentation import Segmentation
+from OncoLib.terminology import is_lesion
 
 STEP_MM = 2.0
 BLUR_MM = 1.5
@@ -66,7 +68,7 @@ class Region:
 
 @dataclass(frozen=True, eq=False)
 class Changing:
-    """All that may have changed between the dates: the lesions of the fixed scan.
+    """All of a scan that may have changed between the dates: its lesions.
 
     mask: bool `[k, j, i]` on `ijk_to_ras`, or None. balls: `[n, 4]`, center in RAS and radius in mm.
     """
@@ -87,6 +89,17 @@ class Changing:
             union = one.mask.astype(bool) if union is None else union | one.mask.astype(bool)
         balls = [(*one.center_ras, one.radius_mm) for one in regions if one.mask is None]
         return cls(union, fixed.ijk_to_ras, np.array(balls, dtype=float).reshape(-1, 4))
+
+    @classmethod
+    def of_lesions(cls, segmentation: Segmentation | None) -> Changing | None:
+        """Of all segments that are coded as lesions; None without any."""
+        lesions = [one for one in segmentation.segments if is_lesion(one.entry)] if segmentation is not None else []
+        if not lesions:
+            return None
+        union = np.zeros(segmentation.shape_kji, bool)
+        for one in lesions:
+            union |= segmentation.mask(one)
+        return cls(union, segmentation.ijk_to_ras, np.zeros((0, 4)))
 
     def on(self, points: np.ndarray) -> np.ndarray:
         """Where it may have changed: bool, of the shape of the grid `points[z, y, x, 3]` with steps of `STEP_MM`."""

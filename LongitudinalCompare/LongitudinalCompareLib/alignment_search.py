@@ -20,7 +20,7 @@ from LongitudinalCompareLib.alignment_similarity import differences, distance_at
 from OncoLib.image import Image
 
 SEARCH_STEPS = 12
-MARGINS_MM = (12.0, 24.0, 40.0, 60.0)
+MARGINS_MM = (12.0, 24.0, 40.0)
 """How far the box reaches beyond the lesion: tried in this order, until what is in it tells the place."""
 
 MOST_RADIUS_MM = 30.0
@@ -87,11 +87,19 @@ class Search:
 
 
 def searched(
-    fixed: Image, moving: Image, moved: Callable[[np.ndarray], np.ndarray], region: Region, changing: Changing
+    fixed: Image,
+    moving: Image,
+    moved: Callable[[np.ndarray], np.ndarray],
+    region: Region,
+    changing: Changing,
+    later: Changing | None = None,
 ) -> Search:
-    """The test in the first box that tells the place, or in the largest."""
+    """The test in the first box that tells the place, or in the largest.
+
+    changing, later: what is left out of the fixed scan and of the moving one.
+    """
     for margin in MARGINS_MM:
-        box = Box(fixed, moving, moved, region, changing, margin)
+        box = Box(fixed, moving, moved, region, changing, margin, later)
         found = box.search()
         if found.told:
             break
@@ -101,7 +109,7 @@ def searched(
 class Box:
     """Both scans in one box, the moving one with room for the shifts."""
 
-    def __init__(self, fixed, moving, moved, region: Region, changing: Changing, margin_mm: float):
+    def __init__(self, fixed, moving, moved, region: Region, changing: Changing, margin_mm: float, later: Changing | None = None):
         reach = min(region.radius_mm, MOST_RADIUS_MM) + CHANGE_MM + margin_mm
         self.steps = int(np.ceil(reach / STEP_MM))
         self.center, self.moved = np.array(region.center_ras), moved
@@ -112,6 +120,8 @@ class Box:
         there = moved(points.reshape(-1, 3)).reshape(points.shape)
         self.follow_up = Blurred.around(moving, there.reshape(-1, 3))
         self.moving, self.shown = self.follow_up.at(there)
+        if later is not None:
+            self.shown &= ~later.on(there)
         self.fixed = values[self.inner]
         apart = differences(values)
         mean, level = apart.mean(axis=0), noise_of(apart)
@@ -125,8 +135,8 @@ class Box:
 
     def search(self) -> Search:
         """All shifts."""
-        part = self.shown[self.inner] * self.weights
-        seen = float(part.sum() / max(self.weights.sum(), 1.0))
+        self.shared = self.shown[self.inner] * self.weights
+        seen = float(self.shared.sum() / max(self.weights.sum(), 1.0))
         empty = Search(self.steps * STEP_MM, seen, self.structure)
         if seen < LEAST_SEEN or not self.weights.any():
             return empty
@@ -164,7 +174,7 @@ class Box:
                 turn = Rotation.from_rotvec(sign * TURN_DEGREES * np.eye(3)[axis], degrees=True).as_matrix()
                 there = (self.points - self.center) @ turn.T + self.center
                 values, shown = self.follow_up.at(self.moved(there.reshape(-1, 3)).reshape(there.shape))
-                weights = self.weights * shown
+                weights = self.shared * shown
                 apart = ((mind_of(differences(values), self.level) - self.descriptors) ** 2).sum(axis=0)
                 mean = float((apart * weights).sum() / max(weights.sum(), 1.0))
                 found[f"turn {'+' if sign > 0 else '-'}{name}"] = field.likeness_at(np.zeros(3)) - field.likeness(mean)
@@ -173,7 +183,7 @@ class Box:
     def by_nmi(self) -> dict:
         """Normalized mutual information, and its drops; in every second row and column, which is a quarter of the time."""
         part = (slice(None), slice(None, None, 2), slice(None, None, 2))
-        points, fixed, weights, size = self.points[part], self.fixed[part], self.weights[part], {}
+        points, fixed, weights, size = self.points[part], self.fixed[part], self.shared[part], {}
         for name, shift in {"": np.zeros(3), **axis_shifts()}.items():
             there = self.moved((points + shift).reshape(-1, 3)).reshape(points.shape)
             values, shown = self.follow_up.at(there)

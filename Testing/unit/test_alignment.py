@@ -18,6 +18,8 @@ from OncoLib.phantom.solids import rigid
 from OncoLib.progress import CancelToken
 from OncoLib.registration.transform import IDENTITY, LinearTransform
 from OncoLib.resources import resource_path
+from OncoLib.segmentation import Provenance, Segment, Segmentation
+from OncoLib.terminology import structure
 
 FIXED = scene(lesion_mm=8.0, seed=1)
 POSE = rigid((4, -3, 6), (5, 9, -7))
@@ -153,6 +155,23 @@ def test_other_lesions_are_left_out_too():
     assert with_other.numbers["likeness"] > alone.numbers["likeness"]
 
 
+def test_lesions_of_the_follow_up_are_left_out_where_they_are_known():
+    """A large new lesion beside the old one."""
+    kji = np.indices(MOVING.shape_kji).reshape(3, -1)
+    points = kji[::-1].T @ MOVING.ijk_to_ras[:3, :3].T + MOVING.ijk_to_ras[:3, 3]
+    place = (POSE @ (14.0, 4.0, 0.0, 1.0))[:3]
+    mask = (np.linalg.norm(points - place, axis=1) <= 10).reshape(MOVING.shape_kji)
+    item = structure("liver_metastasis")
+    lesion = Segment(1, "New", item.entry, item.color, 0, item.id)
+    later = Segmentation((mask.astype(np.uint8),), MOVING.ijk_to_ras, (lesion,), Provenance("test", "0"))
+    changed = replace(MOVING, voxels=np.where(mask, np.float32(1500), MOVING.voxels))
+    known, unknown = (judged(FIXED, changed, TRUE, moving_segmentation=one) for one in (later, None))
+    # Told of it, the nearest box tells the place; otherwise one further out must.
+    assert known.verdict == "good" and known.numbers["half_box_mm"] < unknown.numbers["half_box_mm"]
+    assert known.numbers["shown_box"] < unknown.numbers["shown_box"] == 1.0
+    assert judged(FIXED, changed, TRUE.then(shift(0, 0, 7)), moving_segmentation=later).verdict == "refuse"
+
+
 def test_a_mask_is_a_region_too():
     kji = np.indices(FIXED.shape_kji).reshape(3, -1)
     points = kji[::-1].T @ FIXED.ijk_to_ras[:3, :3].T + FIXED.ijk_to_ras[:3, 3]
@@ -176,6 +195,9 @@ def test_a_manual_point():
     center = np.zeros((1, 3))
     np.testing.assert_allclose(transform_at(placed, "Lesion", wrong).moved(center), [[1, 2, 3]])
     np.testing.assert_allclose(transform_at(placed, "Other", wrong).moved(center), wrong.moved(center))
+    assert (placed.overall, placed.reasons) == ("refuse", ("Refused: Other.", "Placed by a reader: Lesion."))
+    both = with_manual_point(placed, "Other", (0.0, 0.0, 0.0))
+    assert (both.overall, both.reasons) == ("check", ("Placed by a reader: Lesion, Other.",))
     again = with_manual_point(placed, "Lesion", (4.0, 2.0, 3.0))
     np.testing.assert_allclose(transform_at(again, "Lesion", wrong).moved(center), [[4, 2, 3]])
     with pytest.raises(InputError, match="no region 'Liver'"):
