@@ -1,1 +1,1 @@
-"""Timepoints in the scene: proposed from what is loaded, shown side by side."""
+"""Dates in Slicer's scene."""

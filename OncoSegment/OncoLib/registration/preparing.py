@@ -78,6 +78,7 @@ def body(image: Image, least_hu: float) -> np.ndarray:
         return np.ones(image.shape_kji, bool)
     largest = 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
     found = ndimage.binary_dilation(labels == largest, ball) & dense
+    found = ndimage.binary_dilation(found, iterations=2, mask=dense)  # corners that the opening took
     across = int(np.argmax(np.abs(image.ijk_to_ras[2, :3])))  # holes are filled in slices from head to foot
     slices = np.moveaxis(found, 2 - across, 0)
     for number, one in enumerate(slices):
