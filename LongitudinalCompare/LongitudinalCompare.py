@@ -143,7 +143,21 @@ class LongitudinalCompareWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
 
 
 class LongitudinalCompareLogic(ScriptedLoadableModuleLogic):
-    """Volumes for scripts and for the panel."""
+    """Registrations and volumes for scripts and for the panel."""
+
+    def registerDates(self, dates, kind="rigid", engine="simpleitk", preset="auto"):
+        """Registers later dates to the first one and puts them into its frame; waits until it is done.
+
+        dates: `LongitudinalCompareLib.scene.registered.Date`, the baseline first. Returns the transform nodes and the
+        outcomes (`LongitudinalCompareLib.pair_outcome.PairOutcome`), whose `alignment` is the verdict. Raises InputError.
+        """
+        from LongitudinalCompareLib.scene.registered import register_and_publish
+        from OncoLib.registration.engine import Choice
+        from OncoLib.registration.presets import preset_for
+        from OncoLib.scene.volumes import image_of
+
+        chosen = preset_for(image_of(dates[0].volume), preset)[0]
+        return register_and_publish(slicer.mrmlScene, dates, Choice(chosen, kind, engine))
 
     def volumeTable(self, segmentationNodes):
         """Rows of structure name and one volume in ml a node ("-" where it is not there), as text; and the flags.

@@ -10,6 +10,7 @@ import vtk
 from helpers_panel import finish
 from helpers_timepoints import add_brain_pair, add_marked, add_scan, outcome
 from LongitudinalCompareLib.scene import layout, manual_points
+from LongitudinalCompareLib.scene.registered import Date
 from OncoLib.scene.nodes import nodes_of_class
 
 USED, DATE, SCAN, MADE = range(4)
@@ -161,6 +162,17 @@ def test_a_pair_is_registered_judged_and_shown_in_one_frame(slicer_stubs, panel)
     assert np.linalg.norm(shown - first, axis=1).max() < 2.0, "half a voxel"
     assert volumes[1].GetTransformNodeID() == nodes[1].GetTransformNodeID() and volumes[0].GetTransformNodeID() is None
     assert layout.is_shown(scene) and ui.pictureLabel.visible and ui.pictureLabel.pixmap.size == (320, 320)
+
+
+@pytest.mark.slow
+def test_a_script_registers_without_the_panel(slicer_stubs):
+    scene = slicer_stubs.scene
+    volumes, segmentations, _poses = add_brain_pair(scene)
+    logic = slicer_stubs.load_module("LongitudinalCompare").LongitudinalCompareLogic()
+    dates = [Date(*one) for one in zip(volumes, segmentations, ("2024-03-01", "2024-06-10"))]
+    nodes, outcomes = logic.registerDates(dates)
+    assert [node.GetName() for node in nodes] == ["T1c 2 to T1c 1"] and volumes[1].GetParentTransformNode() is nodes[0]
+    assert [one.name for one in outcomes[0].alignment.regions] == ["Whole tumor"] and outcomes[0].alignment.overall != "refuse"
 
 
 @pytest.fixture

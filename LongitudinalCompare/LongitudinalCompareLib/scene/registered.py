@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from LongitudinalCompareLib.pair_outcome import PairOutcome
+from LongitudinalCompareLib.pair_outcome import PairOutcome, outcomes_of
 from LongitudinalCompareLib.scene.transform_nodes import OURS, publish_transform
 from LongitudinalCompareLib.timepoint import Timepoint, day_and_time
 from OncoLib.errors import InputError
+from OncoLib.registration.engine import Choice
 from OncoLib.scene.host import require_main_thread
 from OncoLib.scene.segment_statistics import labels_state
 from OncoLib.scene.segmentations import segmentation_of
 from OncoLib.scene.volumes import image_of
 from OncoSegmentLib.engine.jobs import NAMELESS, without_identity
+
+
+@dataclass(frozen=True)
+class Date:
+    """One date of a script: a scan, its segmentation node or None, and when, such as `2024-03-01`."""
+
+    volume: object
+    segmentation: object
+    date: str
+
+
+def register_and_publish(scene, dates: Sequence, choice: Choice) -> tuple[list, tuple[PairOutcome, ...]]:
+    """All three steps at once, in this process, for scripts: transform nodes and outcomes, one a later date."""
+    outcomes = outcomes_of(prepare(dates), choice)
+    return publish(scene, dates, outcomes), outcomes
 
 
 def prepare(dates: Sequence) -> tuple[Timepoint, ...]:

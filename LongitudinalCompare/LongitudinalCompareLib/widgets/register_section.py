@@ -115,7 +115,6 @@ class RegisterSection:
     def onRegister(self) -> None:
         """Registers the checked dates in a process of its own."""
         dates = [replace(row) for row in self.timepoints.chosen]
-        self.clear()
         try:
             timepoints = registered.prepare(dates)
             job = ProcessEngine().submit(outcomes_of, timepoints, self.choice(timepoints[0].image))
@@ -123,6 +122,7 @@ class RegisterSection:
             self.progress.tell(str(error), problem=True)
             return
         state = registered.state_of(dates)
+        # The verdicts that are there stay until new ones take their place: transforms do, too.
         self.progress.watch(job, lambda found: self._on_registered(dates, state, found), lambda _error: self.update())
         self.update()
 
