@@ -78,7 +78,9 @@ def add_brain_pair(scene, **options):
     return volumes, nodes, [pose for _image, _truth, pose in pair]
 
 
-def outcome(follow_up: int, verdicts: dict[str, str], center=(1.0, 2.0, 3.0), shift=(0.0, 0.0, 0.0)) -> PairOutcome:
+def outcome(
+    follow_up: int, verdicts: dict[str, str], center=(1.0, 2.0, 3.0), shift=(0.0, 0.0, 0.0), **facts
+) -> PairOutcome:
     """An outcome with verdicts by lesion; the transform is a shift in mm."""
     matrix = np.eye(4)
     matrix[:3, 3] = shift
@@ -87,4 +89,4 @@ def outcome(follow_up: int, verdicts: dict[str, str], center=(1.0, 2.0, 3.0), sh
         RegionAlignment(name, center, moved, verdict, () if verdict == "good" else (f"{name} is off.",), {"shift_mm": 1.25})
         for name, verdict in verdicts.items()
     ]
-    return PairOutcome(follow_up, LinearTransform(matrix), put_together(regions))
+    return PairOutcome(follow_up, LinearTransform(matrix), put_together(regions), facts)

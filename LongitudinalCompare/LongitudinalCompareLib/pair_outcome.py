@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from LongitudinalCompareLib.alignment import Alignment, put_together
-from LongitudinalCompareLib.alignment_verdict import REFUSE, VERDICTS
+from LongitudinalCompareLib.alignment_verdict import CHECK, GOOD, REFUSE, VERDICTS
 from LongitudinalCompareLib.registration import lesions_mask, register_dates
 from LongitudinalCompareLib.timepoint import Timepoint
 from OncoLib.progress import CancelToken, Progress, silent
@@ -32,10 +32,20 @@ class PairOutcome:
         """Of all verdicts: as a whole, then at each lesion."""
         return (WHOLE, *(one.name for one in self.alignment.regions))
 
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What the registration itself says against its result, and which kind it kept instead of the one that was asked for."""
+        kept = self.facts.get("parameters", {}).get("kept", "")
+        told = [*self.facts.get("doubts", ()), *([f"kept {kept}"] if kept else [])]
+        return tuple(f"{one[:1].upper()}{one[1:]}." for one in told)
+
     def verdict(self, name: str) -> tuple[str, tuple[str, ...]]:
-        """"good", "check" or "refuse", and why."""
-        one = self.alignment if name == WHOLE else self.alignment.region(name)
-        return one.overall if name == WHOLE else one.verdict, one.reasons
+        """"good", "check" or "refuse", and why. As a whole, a registration with a doubt is not good unseen."""
+        if name != WHOLE:
+            one = self.alignment.region(name)
+            return one.verdict, one.reasons
+        doubted = self.alignment.overall == GOOD and self.facts.get("doubts")
+        return CHECK if doubted else self.alignment.overall, (*self.alignment.reasons, *self.doubts)
 
 
 def outcomes_of(
