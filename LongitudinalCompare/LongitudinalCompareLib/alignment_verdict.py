@@ -1,7 +1,9 @@
 """From numbers to a verdict and reasons in a reader's words.
 
-All limits are our own choice; `Testing/benchmarks/alignment.py` measures what they do, `Resources/Documentation/alignment.md`
-gives the figures.
+All limits are our own choice. Those of shift, likeness, margin and turn were chosen on the tuning half of
+`Testing/benchmarks/alignment.py`, where all 100 true alignments passed and all 180 shifts of 5 mm or more were caught; on the
+held-out half 119 of 120 passed and 213 of 216 were caught. True alignments there had an estimated shift of up to 2.4 mm, a
+likeness from 0.48 and a margin from 0.044. Those of way back, surfaces and volume rest on no measurement.
 """
 
 from __future__ import annotations
