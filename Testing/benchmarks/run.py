@@ -45,6 +45,7 @@ def main() -> int:
         refine_nninteractive,
         refine_sam,
         registration,
+        registration_dates,
         scheduler,
         startup,
         surfaces,
@@ -54,7 +55,7 @@ def main() -> int:
         warm,
     )
 
-    numbers = (nodes, thresholds, startup, accuracy, measures, surfaces, lesions, registration)
+    numbers = (nodes, thresholds, startup, accuracy, measures, surfaces, lesions, registration, registration_dates)
     networks = (total_segmentator, network_share, large_pages, network_ways, nnunet_export, panel, warm)
     clicks = (refine, refine_sam, refine_nninteractive)
     for module in (*numbers, *networks, *clicks, engine, scheduler, transfer, models_install):
