@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import scipy.ndimage as ndimage
+import SimpleITK as sitk
 
 from LongitudinalCompareLib.alignment_box import Region
 from OncoLib.errors import InputError
@@ -30,6 +31,7 @@ from OncoLib.registration.transform import LinearTransform
 TUNING_SEEDS, HELD_OUT_SEEDS = tuple(range(1, 9)), tuple(range(101, 113))
 """Patients on which limits were chosen, and those that were not looked at for it."""
 
+HOSTS = {"lung": "lung", "liver": "liver", "vertebra": "bone"}
 TUNING_REAL, HELD_OUT_REAL = "patient01", "patient12"
 HALF_MM = 70.0
 """Half of the box of the patient that is scanned around a lesion."""
@@ -37,6 +39,8 @@ HALF_MM = 70.0
 SPACINGS_MM = ((1.5, 1.5, 1.0), (1.3, 1.3, 2.0), (1.5, 1.5, 3.0), (0.9, 0.9, 5.0), (2.0, 2.0, 5.0))
 RESIDUAL_MM = 1.0
 """Half of the true alignments are off by up to this in each direction, as those of a good registration are."""
+
+BEND_MM, LOCAL_MM, LOCAL_REACH_MM = 2.0, 8.0, 25.0
 
 RIGHT, WRONG, OUTSIDE, TOLD = "right", "wrong by 5 mm or more", "outside of the follow-up", "told apart"
 
@@ -73,8 +77,7 @@ def cases_of(pair: Pair, *, full: bool = False) -> Iterator[Case]:
     random = np.random.default_rng(pair.seed + 7_000_000)
     sides = {"": pair.moving, ", contrast inverted": inverted(pair.moving), ", resected": pair.resected}
     for name, moving in sides.items():
-        residual = random.uniform(-RESIDUAL_MM, RESIDUAL_MM, 3) * (random.random() < 0.5)
-        yield case(pair, f"true{name}", moving, off_by(pair, residual), RIGHT)
+        yield case(pair, f"true{name}", moving, off_by(pair, residual_of(random)), RIGHT)
         for size in (5.0, 10.0, 20.0) if full or not name else (random.choice((5.0, 10.0)),):
             yield case(pair, f"{size:g} mm{name}", moving, off_by(pair, size * direction(random)), WRONG)
     yield case(pair, "3 mm", pair.moving, off_by(pair, 3.0 * direction(random)), TOLD)
@@ -83,7 +86,12 @@ def cases_of(pair: Pair, *, full: bool = False) -> Iterator[Case]:
     cut = half_seen(pair, random, margin_mm=12.0)
     yield case(pair, "true, half field of view", cut, pair.true, RIGHT)
     yield case(pair, "5 mm, half field of view", cut, off_by(pair, 5.0 * direction(random)), WRONG)
-    yield case(pair, "outside", half_seen(pair, random, margin_mm=-20.0), pair.true, OUTSIDE)
+    bent = around_lesion(pair, bending(random))
+    yield case(pair, "true, surroundings bent", bent, off_by(pair, residual_of(random)), RIGHT)
+    yield case(pair, "5 mm, surroundings bent", bent, off_by(pair, 5.0 * direction(random)), WRONG)
+    moved = around_lesion(pair, local_shift(LOCAL_MM * direction(random)))
+    yield replace(case(pair, "moved by itself", moved, pair.true, WRONG), off_mm=LOCAL_MM)
+    yield case(pair, "outside", half_seen(pair, random, margin_mm=-2 * pair.region.radius_mm - 5.0), pair.true, OUTSIDE)
 
 
 def case(pair: Pair, kind: str, moving: Image, transform: LinearTransform, expected: str) -> Case:
@@ -91,6 +99,11 @@ def case(pair: Pair, kind: str, moving: Image, transform: LinearTransform, expec
     center = np.array([pair.region.center_ras])
     off = float(np.linalg.norm(transform.moved(center) - pair.true.moved(center)))
     return Case(pair, kind, moving, transform, off, expected)
+
+
+def residual_of(random: np.random.Generator) -> np.ndarray:
+    """None in half of the cases."""
+    return random.uniform(-RESIDUAL_MM, RESIDUAL_MM, 3) * (random.random() < 0.5)
 
 
 def direction(random: np.random.Generator) -> np.ndarray:
@@ -138,6 +151,45 @@ def half_seen(pair: Pair, random: np.random.Generator, margin_mm: float) -> Imag
     return replace(image, voxels=image.voxels[part], ijk_to_ras=matrix)
 
 
+def bending(random: np.random.Generator):
+    """A smooth displacement that is zero at the lesion and grows with the distance, up to some mm: tissue lies otherwise."""
+    lengths, phases = random.uniform(120, 200, 2), random.uniform(0, 2 * np.pi, 2)
+    waves = [(BEND_MM * direction(random), direction(random), *one) for one in zip(lengths, phases)]
+
+    def displacement(from_lesion: np.ndarray) -> np.ndarray:
+        found = np.zeros_like(from_lesion)
+        for size, along, length, phase in waves:
+            found += size * (np.sin(2 * np.pi * from_lesion @ along / length + phase) - np.sin(phase))[:, None]
+        return found
+
+    return displacement
+
+
+def local_shift(shift_mm: np.ndarray):
+    """A displacement of the lesion and what is near it, while the rest of the body stays: an organ that has moved."""
+    return lambda from_lesion: shift_mm * np.exp(-((from_lesion**2).sum(axis=1) / (2 * LOCAL_REACH_MM**2)))[:, None]
+
+
+def around_lesion(pair: Pair, displacement) -> Image:
+    """The follow-up, each point of which shows what lay at the point plus its displacement (of `[n, 3]` mm from the lesion)."""
+    image = pair.moving
+    place = pair.true.moved(np.array([pair.region.center_ras]))[0]
+    to_ijk = np.linalg.inv(image.ijk_to_ras)
+    middle = np.round((to_ijk[:3, :3] @ place + to_ijk[:3, 3])[::-1]).astype(int)
+    reach = np.ceil(HALF_MM * 1.3 / np.array(image.spacing_kji_mm)).astype(int)
+    box = tuple(slice(max(at - far, 0), at + far + 1) for at, far in zip(middle, reach))
+    part = image.voxels[box]
+    start = np.array([one.start for one in box])[:, None]
+    kji = np.indices(part.shape).reshape(3, -1) + start
+    points = kji[::-1].T @ image.ijk_to_ras[:3, :3].T + image.ijk_to_ras[:3, 3]
+    there = points + displacement(points - place)
+    found = (to_ijk[:3, :3] @ there.T + to_ijk[:3, 3:])[::-1]
+    values = ndimage.map_coordinates(image.voxels, found, order=1, mode="nearest", output=np.float32)
+    voxels = image.voxels.copy()
+    voxels[box] = values.reshape(part.shape)
+    return replace(image, voxels=voxels)
+
+
 def with_cavity(image: Image, center_ras: np.ndarray, radius_mm: float, value: float) -> Image:
     """A ball of the image replaced by fluid: the lesion and what was around it are gone."""
     kji = np.indices(image.shape_kji).reshape(3, -1)
@@ -148,15 +200,13 @@ def with_cavity(image: Image, center_ras: np.ndarray, radius_mm: float, value: f
     return replace(image, voxels=voxels)
 
 
-def torso_pairs(seed: int, *, most: int = 4) -> Iterator[Pair]:
-    """Lesions of one varied patient, of different hosts."""
+def torso_pairs(seed: int) -> Iterator[Pair]:
+    """A lesion in a lung, one in the liver and one in a vertebra of one varied patient."""
     random = generator(seed)
     patient = varied_patient(random)
-    first = {}
-    for lesion in patient.lesions:
-        first.setdefault(lesion.structure + lesion.material, lesion)
-    for number, lesion in enumerate(list(first.values())[:most]):
-        yield torso_pair(patient, lesion, seed * 100 + number)
+    for number, host in enumerate(HOSTS):
+        lesions = [one for one in patient.lesions if one.host.startswith(host)]
+        yield torso_pair(patient, lesions[int(random.integers(len(lesions)))], seed * 100 + number)
 
 
 def torso_pair(patient: Patient, lesion: Lesion, seed: int) -> Pair:
@@ -172,7 +222,7 @@ def torso_pair(patient: Patient, lesion: Lesion, seed: int) -> Pair:
     first = next(one for one in scans[0].truth.segments if one.name == lesion.name)
     region = Region(lesion.name, tuple(places[0]), radius, scans[0].truth.mask(first))
     cavity = with_cavity(scans[1].image, places[1], radius + random.uniform(2, 8), 10)
-    group = {"lung": "lung", "live": "liver", "vert": "bone"}[lesion.host[:4]]
+    group = next(group for host, group in HOSTS.items() if lesion.host.startswith(host))
     true = LinearTransform(dates[1].pose @ np.linalg.inv(dates[0].pose))
     return Pair(f"seed {seed // 100}, {lesion.name}", group, scans[0].image, scans[1].image, true, region, cavity, seed)
 
@@ -185,8 +235,8 @@ def torso_date(box, spacing_mm, random: np.random.Generator) -> Acquisition:
         region=box,
         spacing_mm=spacing_mm,
         blur_mm=random.uniform(0.4, 1.2),
-        noise_hu=random.uniform(6.0, 20.0),
-        samples=(1, 1, 3),
+        noise_hu=random.uniform(6.0, 30.0),
+        samples=(1, 1, 2),
     )
 
 
@@ -216,7 +266,7 @@ def brain_pair(seed: int) -> Pair:
                 spacing_mm=SPACINGS_MM[one],
                 blur_mm=random.uniform(0.3, 0.9),
                 noise_hu=random.uniform(6.0, 20.0),
-                samples=(1, 1, 3),
+                samples=(1, 1, 2),
                 **{**shared, "growth": growth},
             )
         )
@@ -258,14 +308,12 @@ def real_pairs(data: Path, patient: str, *, most: int = 4, sequence: str = "FLAI
 
 
 def lps_transform(path: Path) -> np.ndarray:
-    """4x4 in RAS of an ITK text file with one MatrixOffsetTransformBase: x' = A (x - c) + c + t, in LPS."""
-    lines = dict(line.split(":", 1) for line in path.read_text().splitlines() if ":" in line)
-    numbers = np.array(lines["Parameters"].split(), dtype=float)
-    center = np.array(lines["FixedParameters"].split(), dtype=float)
+    """4x4 in RAS of a linear transform in a file of ITK, whose own frame is LPS."""
+    found, flip = sitk.ReadTransform(str(path)), np.diag([-1.0, -1.0, 1.0, 1.0])
     matrix = np.eye(4)
-    matrix[:3, :3] = numbers[:9].reshape(3, 3)
-    matrix[:3, 3] = numbers[9:] + center - matrix[:3, :3] @ center
-    flip = np.diag([-1.0, -1.0, 1.0, 1.0])
+    matrix[:3, 3] = found.TransformPoint((0.0, 0.0, 0.0))
+    for axis in range(3):
+        matrix[:3, axis] = np.array(found.TransformPoint(np.eye(3)[axis].tolist())) - matrix[:3, 3]
     return flip @ matrix @ flip
 
 

@@ -111,21 +111,23 @@ def alignment(
 
     transform: points of the fixed scan's RAS to the moving scan's, mm: anything with `.moved(points[n, 3])`, and
     `.jacobian(points)` where it is not linear. backward: what registering the other way round gave, moving to fixed; not the
-    inverse, which always leads back. Segmentations: both dates', for organs and bones. The same input gives the same result;
-    nothing is written. Raises InputError for two regions of one name, GeometryError for a mask of another grid, Cancelled.
+    inverse, which always leads back. Segmentations: both dates', for organs and bones; lesions of the follow-up's are left out of
+    its surroundings too. The same input gives the same result; nothing is written.
+    Raises InputError for two regions of one name, GeometryError for a mask of another grid, Cancelled.
     """
     cancel = cancel or CancelToken()
     names = [one.name for one in regions]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise InputError(f"two regions are named {twice!r}; wanted one name for each")
-    changing = Changing.of(regions, fixed)
+    changing, later = Changing.of(regions, fixed), Changing.of_lesions(moving_segmentation)
     found = []
     for number, region in enumerate(regions):
         cancel.check()
         progress(number / len(regions), "Judging the alignment at each region")
         numbers = seen_of(fixed, moving, transform, region)
-        search = searched(fixed, moving, transform.moved, region, changing) if seen(numbers, limits) else Search()
+        looked = seen(numbers, limits)
+        search = searched(fixed, moving, transform.moved, region, changing, later) if looked else Search()
         numbers |= numbers_of(transform, region, search, backward)
         surfaces = surface_agreement(transform, region, fixed_segmentation, moving_segmentation)
         numbers["surface_mm"], numbers["surface_dice"] = surfaces.mean_mm, surfaces.surface_dice
@@ -139,7 +141,8 @@ def alignment(
 
 def put_together(regions: Sequence[RegionAlignment], limits: Limits = LIMITS) -> Alignment:
     """With the verdict of the pair."""
-    verdict, reasons = overall([one.verdict for one in regions], [one.name for one in regions])
+    manual = {one.name for one in regions if one.placed_by == MANUAL}
+    verdict, reasons = overall({one.name: one.verdict for one in regions}, manual)
     return Alignment(tuple(regions), verdict, reasons, limits)
 
 

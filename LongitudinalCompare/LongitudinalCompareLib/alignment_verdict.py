@@ -91,6 +91,15 @@ def place(numbers: dict, limits: Limits):
         yield CHECK, f"What lies within {width} fits about as well {aside}: it does not tell the place."
 
 
+def small_shifts(numbers: dict, limits: Limits):
+    """Both measures must fall by any shift of 5 mm along an axis; by 3 mm they need not where a good alignment is off by 1.5."""
+    if not numbers["told"] or numbers["shift_mm"] > limits.shift_check_mm:
+        return  # said already
+    drops = [fall for kind in ("falls", "nmi_falls") for name, fall in numbers[kind].items() if name[1:].startswith("5 mm")]
+    if min(drops) <= 0:
+        yield CHECK, "A shift of 5 mm makes the images no less alike."
+
+
 def turns(numbers: dict, limits: Limits):
     """Whether a small turn betters the likeness."""
     if not numbers["compared"] or numbers["shift_mm"] > limits.shift_check_mm:
@@ -126,23 +135,27 @@ def surfaces(numbers: dict, limits: Limits):
         yield CHECK, f"The surfaces of {names} lie {far:.0f} mm apart near the region."
 
 
-CHECKS = (field_of_view, place, turns, way_back, volume, surfaces)
+CHECKS = (field_of_view, place, small_shifts, turns, way_back, volume, surfaces)
 
 
-def overall(verdicts: list[str], names: list[str]) -> tuple[str, tuple[str, ...]]:
-    """Verdict of a pair of scans: good when all regions are, refused when most are, otherwise to be checked."""
+def overall(verdicts: dict[str, str], manual: set[str] = frozenset()) -> tuple[str, tuple[str, ...]]:
+    """Verdict of a pair of scans: good when all regions are, refused when most are, otherwise to be checked.
+
+    verdicts: by the name of the region. manual: those that a reader placed; their own verdict counts no more.
+    """
     if not verdicts:
         return CHECK, ("No region was given to judge the alignment by.",)
-    refused = [name for name, verdict in zip(names, verdicts) if verdict == REFUSE]
-    checked = [name for name, verdict in zip(names, verdicts) if verdict == CHECK]
-    reasons = [f"{what}: {', '.join(which)}." for what, which in (("Refused", refused), ("To be checked", checked)) if which]
-    if 2 * len(refused) > len(verdicts):
-        return REFUSE, tuple(reasons)
-    return (CHECK if reasons else GOOD), tuple(reasons)
+    left = {name: verdict for name, verdict in verdicts.items() if name not in manual}
+    refused, checked = ([name for name, verdict in left.items() if verdict == what] for what in (REFUSE, CHECK))
+    groups = (("Refused", refused), ("To be checked", checked), ("Placed by a reader", [*filter(manual.__contains__, verdicts)]))
+    reasons = tuple(f"{what}: {', '.join(which)}." for what, which in groups if which)
+    if 2 * len(refused) > len(left):
+        return REFUSE, reasons
+    return (CHECK if reasons else GOOD), reasons
 
 
 def direction_words(shift_ras_mm) -> str:
-    """Such as "to the left and up": the parts of a shift that make it, as a reader says them. RAS in mm."""
+    """Such as "to the left and towards the head": the parts of a shift that make it, as a reader says them. RAS in mm."""
     names = (("to the right", "to the left"), ("to the front", "to the back"), ("towards the head", "towards the feet"))
     sizes = np.abs(shift_ras_mm)
     order = np.argsort(-sizes)

@@ -31,6 +31,7 @@ def main() -> int:
     ask_for_large_pages()  # as the worker processes do, in which experts run
     from benchmarks import (
         accuracy,
+        alignment,
         engine,
         large_pages,
         lesions,
@@ -55,10 +56,11 @@ def main() -> int:
         warm,
     )
 
-    numbers = (nodes, thresholds, startup, accuracy, measures, surfaces, lesions, registration, registration_dates)
+    volumes = (nodes, thresholds, startup, accuracy, measures, surfaces, lesions)
+    dates = (registration, registration_dates, alignment)
     networks = (total_segmentator, network_share, large_pages, network_ways, nnunet_export, panel, warm)
     clicks = (refine, refine_sam, refine_nninteractive)
-    for module in (*numbers, *networks, *clicks, engine, scheduler, transfer, models_install):
+    for module in (*volumes, *dates, *networks, *clicks, engine, scheduler, transfer, models_install):
         for line in module.figures(shared_data(), full=options.full):
             print(line, flush=True)
     return 0
