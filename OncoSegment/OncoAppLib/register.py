@@ -131,9 +131,12 @@ def registered(options, progress, cancel) -> tuple[dict, list[Path]]:
 
 def read_all(options) -> tuple:
     """The timepoints in order, the baseline first."""
-    from LongitudinalCompareLib.timepoint import Named, new_salt, ordered, read_timepoint
+    from LongitudinalCompareLib.timepoint import FROM_DICOM, Named, day_and_time, new_salt, ordered, read_timepoint
     from OncoAppLib.reading import read_segmentation
 
+    for asked in options.timepoints:  # before any scan is read
+        if asked.date.lower() != FROM_DICOM:
+            day_and_time(asked.date)
     salt, found = new_salt(), []
     for asked in options.timepoints:
         named = Named(asked.date, {"image": asked.image, **asked.channels}, asked.segmentation)

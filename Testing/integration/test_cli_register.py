@@ -25,8 +25,8 @@ DAYS = ("2026-01-05", "2026-03-02", "2026-04-27")
 def course(tmp_path_factory):
     """Image, truth and pose of three dates, 6 mm voxels."""
     folder, poses = tmp_path_factory.mktemp("course"), []
-    for number, acquisition in enumerate(follow_up(3, spacing_mm=(6.0, 6.0, 6.0), region="chest")):
-        one = scan(reference_patient(), acquisition, seed=number, samples=(1, 1, 1))
+    for number, acquisition in enumerate(follow_up(3, spacing_mm=(6.0, 6.0, 6.0), region="chest", samples=(1, 1, 1))):
+        one = scan(reference_patient(), acquisition, seed=number)
         write_image(folder / f"{number}.nii.gz", one.image.voxels, one.image.ijk_to_ras)
         write_label_maps(one.truth, folder, stem=f"{number}-truth")
         poses.append(acquisition.pose)

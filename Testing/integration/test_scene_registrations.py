@@ -40,7 +40,9 @@ def test_a_volume_under_the_node_lies_where_its_copy_does():
     spot = np.zeros((20, 22, 24), np.float32)
     spot[9, 10, 11] = 100.0
     moving = Image(spot, np.array(GRIDS["radiological"]), "CT", "HU", "later")
-    fixed = Image(np.zeros((40, 40, 40), np.int16), np.array([[1.0, 0, 0, 10], [0, 1, 0, -35], [0, 0, 1, -5], [0, 0, 0, 1]]), "CT")
+    matrix = np.eye(4)
+    matrix[:3, 3] = (10, -35, -5)
+    fixed = Image(np.zeros((40, 40, 40), np.int16), matrix, "CT")
     transform = LinearTransform(POSE.fixed_to_moving_ras)
     node = add_transform(HOST.scene, transform, "T")
     volume = add_volume(HOST.scene, moving)

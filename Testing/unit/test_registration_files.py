@@ -78,6 +78,10 @@ def test_transforms_of_other_programs_are_read(tmp_path):
     wanted = turned.TransformPoint((1.0 + 4, 2.0 + 5, 3.0 + 6))
     np.testing.assert_allclose(found.moved([[-1.0, -2.0, 3.0]])[0] * (-1, -1, 1), wanted, atol=1e-9)
     assert found.kind == "rigid"
+    rows = "1 0 0 0 0 -1 0 1 0 4 5 6"  # ITK's base class: a quarter turn around x, then a shift
+    text = f"#Insight Transform File V1.0\n#Transform 0\nTransform: MatrixOffsetTransformBase_double_3_3\nParameters: {rows}\n"
+    (tmp_path / "b.txt").write_text(text + "FixedParameters: 0 0 0\n")
+    np.testing.assert_allclose(read_transform(tmp_path / "b.txt").moved([[-1.0, -2.0, 3.0]]), [[-5.0, -2.0, 8.0]], atol=1e-12)
 
 
 def test_the_json_says_where_it_comes_from(tmp_path):

@@ -114,7 +114,8 @@ def test_dicom_says_date_frame_and_whose_it_is(tmp_path):
     assert found.frame_of_reference_uid == str(pydicom.dcmread(next(folder.iterdir())).FrameOfReferenceUID)
     assert "P-77" not in str(found.as_dict()) and len(found.sha256["image"]) == 64
     other = read_timepoint(Named("2026-02-01", {"image": folder}), salt)
-    assert other.date == "2026-02-01" and other.notes == ("DICOM states another date than 2026-02-01; the one that was given is used",)
+    assert other.date == "2026-02-01"
+    assert other.notes == ("DICOM states another date than 2026-02-01; the one that was given is used",)
 
 
 def test_files_of_several_channels(tmp_path):

@@ -56,8 +56,9 @@ def from_itk(transform: sitk.Transform) -> Transform:
 
 
 def parts_of(transform: sitk.Transform) -> list[sitk.Transform]:
-    """Of a composite, the last one that is applied first."""
-    if transform.GetTransformEnum() != sitk.sitkComposite:
+    """Of a composite, the last one that is applied first. One that is linear as a whole stays whole: a plain matrix of ITK's base
+    class is shown by SimpleITK as a composite of itself."""
+    if transform.IsLinear() or transform.GetTransformEnum() != sitk.sitkComposite:
         return [transform.Downcast()]
     whole = sitk.CompositeTransform(transform)
     return [part for at in range(whole.GetNumberOfTransforms()) for part in parts_of(whole.GetNthTransform(at))]
