@@ -98,8 +98,9 @@ def put(folder: Path, fixed: Image, aligned: Image, exclude: np.ndarray | None, 
         arrays["mask"] = distance_from(exclude, fixed) > EXCLUDED_MM
     np.savez(folder / ARRAYS, ijk_to_ras=fixed.ijk_to_ras, **arrays)
     engine = ENGINES[choice.engine]
-    told = {"engine": engine.id, "kind": choice.kind, "threads": choice.threads, "seed": choice.seed % 2**31}
-    (folder / JOB).write_text(json.dumps({**told, "title": engine.title, "package": engine.package}), encoding="utf-8")
+    asked = {"kind": choice.kind, "threads": choice.threads, "seed": choice.seed % 2**31}
+    told = {"engine": engine.id, **{name: getattr(engine, name) for name in ("title", "package", "bring")}, **asked}
+    (folder / JOB).write_text(json.dumps(told), encoding="utf-8")
 
 
 def read(folder: Path) -> dict:
