@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from dataclasses import replace
 
@@ -12,9 +11,10 @@ import scipy.ndimage as ndimage
 
 from ModelManagerLib.runtime import worker_path
 from OncoLib.background import own_path
+from OncoLib.errors import ModelError
 from OncoLib.image import Image
 from OncoLib.phantom.solids import rigid
-from OncoLib.registration.engine import ENGINES
+from OncoLib.registration.engine import ENGINES, require
 from OncoLib.registration.files import warp_of
 from OncoLib.registration.resampling import resampled
 from OncoLib.registration.transform import LinearTransform
@@ -72,8 +72,8 @@ def path_of(engine: str) -> tuple[str, ...]:
     """
     more = [one for one in os.environ.get("ONCOSEGMENT_TEST_ENGINES", "").split(os.pathsep) if one]
     folders = [*worker_path(names=("registration",))] if engine == "ants" else more
-    module = ENGINES[engine].module
-    there = any(name.split(".")[0] == module for one in folders for name in os.listdir(one))
-    if not there and importlib.util.find_spec(module) is None:
-        pytest.skip(f"{ENGINES[engine].package} is not installed")
+    try:
+        require(ENGINES[engine], folders)
+    except ModelError as error:
+        pytest.skip(str(error))
     return (*folders, *own_path())

@@ -170,7 +170,7 @@ def mask_of(path: Path, image):
 
 def choice_of(options, timepoints):
     """Engine, kind and preset, and why the preset; InputError for what does not go together."""
-    from OncoLib.registration.engine import ENGINES, Choice
+    from OncoLib.registration.engine import ENGINES, Choice, require
     from OncoLib.registration.presets import preset_for
 
     modalities = {one.image.modality for one in timepoints}
@@ -182,6 +182,7 @@ def choice_of(options, timepoints):
         from OncoSegmentLib.engine.paths import worker_path
 
         path = tuple(worker_path(("registration",)))
+        require(ENGINES[options.engine], path)
     return Choice(preset, options.kind, options.engine, options.mode, worker_path=path), why
 
 

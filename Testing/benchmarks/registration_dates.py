@@ -20,7 +20,7 @@ from OncoLib.image_files import read_image
 from OncoLib.phantom.acquisition import follow_up
 from OncoLib.phantom.patient import reference_patient
 from OncoLib.phantom.scan import scan
-from OncoLib.registration.engine import ENGINES, FAST, Choice, register
+from OncoLib.registration.engine import ENGINES, FAST, Choice, register, require
 from OncoLib.registration.files import read_transform
 from OncoLib.registration.presets import PRESETS
 from OncoLib.registration.transform import IDENTITY, LinearTransform
@@ -41,15 +41,16 @@ def figures(data, *, full: bool):
 
 def path_of(engine: str) -> tuple[str, ...] | None:
     """Import path of an engine's process; None where it is not installed. ONCOSEGMENT_TEST_ENGINES: further folders."""
-    import importlib.util
-
     one = ENGINES[engine]
     if not one.package:
         return ()
     more = [name for name in os.environ.get("ONCOSEGMENT_TEST_ENGINES", "").split(os.pathsep) if name]
     path = [*(more if engine != "ants" else ()), *worker_path(("registration",) if engine == "ants" else ())]
-    there = any(name.split(".")[0] == one.module for folder in path if os.path.isdir(folder) for name in os.listdir(folder))
-    return tuple(path) if there or importlib.util.find_spec(one.module) else None
+    try:
+        require(one, path)
+    except OncoError:
+        return None
+    return tuple(path)
 
 
 def torso(spacing_mm: float):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 
 import numpy as np
@@ -92,6 +93,17 @@ def test_what_cannot_work_is_one_sentence_and_leaves_nothing(course, tmp_path, c
     shown = capsys.readouterr()
     assert said in shown.err and len([line for line in shown.err.splitlines() if line.startswith("oncosegment:")]) == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_an_engine_that_is_not_there_is_said_before_any_work(course, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("ONCOSEGMENT_RUNTIME", str(tmp_path / "none"))
+    words = call(course, "--engine", "ants", "--output", tmp_path / "out", dates=2, truth=False)
+    if importlib.util.find_spec("ants") is not None:
+        pytest.skip("ANTs is installed in this Python")
+    assert main(words) == 4
+    shown = capsys.readouterr().err
+    assert "ANTs is not installed here; `oncosegment runtime install registration` brings it" in shown
+    assert "Registering" not in shown and not (tmp_path / "out").exists()
 
 
 def test_one_date_is_not_enough_and_options_belong_to_a_date(course, tmp_path, capsys):

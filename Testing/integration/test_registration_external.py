@@ -78,5 +78,5 @@ def test_what_is_not_installed_is_said(tmp_path):
 
     (tmp_path / "picsl_greedy.py").write_text("raise ImportError('none')\n")
     choice = Choice(PRESET, "rigid", "greedy", worker_path=(str(tmp_path), *own_path()))
-    with pytest.raises(ModelError, match="greedy is not installed here; `pip install picsl_greedy` brings it"):
+    with pytest.raises(ModelError, match="greedy cannot be loaded; `pip install picsl_greedy` brings it"):
         register(*pair(POSE), choice)

@@ -7,18 +7,19 @@ stage. So none of them can begin in a wrong minimum, and what they find is appli
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from OncoLib.errors import InputError
+from OncoLib.errors import InputError, ModelError
 from OncoLib.image import Image
 from OncoLib.progress import CancelToken, Progress, part_of, silent
 from OncoLib.registration import simple_itk_kinds
 from OncoLib.registration.preparing import mask_on, prepared, settings_of
-from OncoLib.registration.presets import Preset, offered
+from OncoLib.registration.presets import KINDS, Preset, offered
 from OncoLib.registration.simple_itk import Settings
 from OncoLib.registration.transform import Registration
 
@@ -31,24 +32,35 @@ benchmark prints the spread of ten runs."""
 
 @dataclass(frozen=True)
 class Engine:
-    """One engine. kinds: what it can find. package: distribution to be installed, "" for what comes along; module: to import."""
+    """One engine. kinds: what it can find. package: distribution to be installed, "" for what comes along; module: to import;
+    bring: how it is brought.
+    """
 
     id: str
     title: str
     kinds: tuple[str, ...]
     package: str = ""
     module: str = ""
+    bring: str = ""
 
 
 ENGINES = {
     one.id: one
     for one in (
-        Engine("simpleitk", "SimpleITK", ("rigid", "similarity", "affine", "deformable")),
-        Engine("ants", "ANTs", ("rigid", "similarity", "affine", "deformable"), "antspyx", "ants"),
-        Engine("elastix", "elastix", ("rigid", "similarity", "affine", "deformable"), "itk-elastix", "itk"),
-        Engine("greedy", "greedy", ("rigid", "similarity", "affine", "deformable"), "picsl_greedy", "picsl_greedy"),
+        Engine("simpleitk", "SimpleITK", KINDS),
+        Engine("ants", "ANTs", KINDS, "antspyx", "ants", "`oncosegment runtime install registration` brings it"),
+        Engine("elastix", "elastix", KINDS, "itk-elastix", "itk", "`pip install itk-elastix` brings it"),
+        Engine("greedy", "greedy", KINDS, "picsl_greedy", "picsl_greedy", "`pip install picsl_greedy` brings it"),
     )
 }
+
+
+def require(engine: Engine, worker_path: Sequence[str] = ()) -> None:
+    """ModelError when the engine's package lies neither in one of these folders nor in this Python; nothing is imported."""
+    names = (name for folder in worker_path if os.path.isdir(folder) for name in os.listdir(folder))
+    if engine.package and not any(name.split(".")[0] == engine.module for name in names):
+        if importlib.util.find_spec(engine.module) is None:
+            raise ModelError(f"{engine.title} is not installed here; {engine.bring}")
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ from OncoLib.registration.simple_itk import LEAST_GAIN, at_level, register_rigid
 from OncoLib.registration.simple_itk_kinds import (
     EXCLUDED_MM,
     SPLINE_SAMPLES,
-    around,
     believed,
+    distance_from,
     left_over,
     metric_of,
     with_transform,
@@ -95,11 +95,12 @@ def put(folder: Path, fixed: Image, aligned: Image, exclude: np.ndarray | None, 
     """Writes a job: both images on one grid, what is excluded, and what is asked for."""
     arrays = {"fixed": fixed.voxels.astype(np.float32), "aligned": aligned.voxels.astype(np.float32)}
     if exclude is not None:
-        arrays["mask"] = around(exclude, fixed) > EXCLUDED_MM
+        arrays["mask"] = distance_from(exclude, fixed) > EXCLUDED_MM
     np.savez(folder / ARRAYS, ijk_to_ras=fixed.ijk_to_ras, **arrays)
     engine = ENGINES[choice.engine]
-    told = {"engine": engine.id, "kind": choice.kind, "threads": choice.threads, "seed": choice.seed % 2**31}
-    (folder / JOB).write_text(json.dumps({**told, "title": engine.title, "package": engine.package}), encoding="utf-8")
+    asked = {"kind": choice.kind, "threads": choice.threads, "seed": choice.seed % 2**31}
+    told = {"engine": engine.id, **{name: getattr(engine, name) for name in ("title", "package", "bring")}, **asked}
+    (folder / JOB).write_text(json.dumps(told), encoding="utf-8")
 
 
 def read(folder: Path) -> dict:

@@ -14,7 +14,7 @@ MAPS = {"rigid": "rigid", "similarity": "rigid", "affine": "affine", "deformable
 GRID_MM = 20.0
 CHANGES = {
     "NumberOfResolutions": "3",
-    "MaximumNumberOfIterations": "400",
+    "MaximumNumberOfIterations": "250",
     "NumberOfSpatialSamples": "4000",
     "AutomaticTransformInitialization": "false",
 }

@@ -16,12 +16,6 @@ from OncoLib.errors import ModelError
 from OncoLib.image import RAS_TO_LPS
 from OncoLib.image_convert import ras_of_sitk, to_sitk
 
-BRING = {
-    "ants": "`oncosegment runtime install registration` brings it",
-    "elastix": "`pip install itk-elastix` brings it, best in an environment of its own",
-    "greedy": "`pip install picsl_greedy` brings it",
-}
-
 
 @dataclass(frozen=True, eq=False)
 class Task:
@@ -56,7 +50,7 @@ def do(folder: Path, progress, cancel) -> None:
         engine = importlib.import_module(f"OncoLib.registration.external_{told['engine']}")
         found = engine.run(task)
     except ImportError as error:
-        raise ModelError(f"{told['title']} is not installed here; {BRING[told['engine']]}") from error
+        raise ModelError(f"{told['title']} cannot be loaded; {told['bring']}") from error
     versions = {"versions": audit.package_versions((told["package"],)), "engine_parameters": found.pop("parameters", {})}
     np.savez(folder / FOUND, told=json.dumps(versions), **found)
 

@@ -54,7 +54,8 @@ def clipped(image: Image, preset: Preset) -> Image:
     """HU limited to the preset's range, float32."""
     if preset.clip is None:
         return image
-    return replace(image, voxels=np.clip(finite_voxels(image), *preset.clip, dtype=np.float32))
+    voxels = finite_voxels(image)
+    return replace(image, voxels=np.clip(voxels, *preset.clip, out=voxels))
 
 
 def only(image: Image, mask: np.ndarray) -> Image:

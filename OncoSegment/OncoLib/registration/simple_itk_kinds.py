@@ -143,10 +143,10 @@ def left_over(exclude: np.ndarray | None, fixed: Image) -> sitk.Image | None:
     """The mask of what a deformation may be led by: all but what is excluded and `EXCLUDED_MM` around it."""
     if exclude is None:
         return None
-    return to_sitk(around(exclude, fixed) > EXCLUDED_MM, fixed.ijk_to_ras)
+    return to_sitk(distance_from(exclude, fixed) > EXCLUDED_MM, fixed.ijk_to_ras)
 
 
-def around(exclude: np.ndarray, fixed: Image) -> np.ndarray:
+def distance_from(exclude: np.ndarray, fixed: Image) -> np.ndarray:
     """Distance of each voxel from what is excluded, in mm."""
     return ndimage.distance_transform_edt(~exclude, sampling=fixed.spacing_kji_mm)
 
