@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers_registration import POSE, error_mm, pair, path_of, smooth_warp
 
+from helpers_registration import POSE, error_mm, pair, path_of, smooth_warp
 from OncoLib.errors import Cancelled, ModelError
 from OncoLib.phantom.solids import rigid
 from OncoLib.progress import CancelToken
