@@ -25,7 +25,7 @@ from OncoLib.registration.transform import LinearTransform
 from OncoLib.segmentation import Segmentation
 
 FORMAT = "oncosegment.alignment/1"
-REGISTRATION, MANUAL = "registration", "manual"
+REGISTRATION, LOCAL, MANUAL = "registration", "local", "manual"
 
 __all__ = ["Alignment", "Region", "RegionAlignment", "ShiftedTransform", "alignment", "transform_at", "with_manual_point"]
 
@@ -36,7 +36,8 @@ class RegionAlignment:
 
     center_ras_mm: in the fixed scan; moved_ras_mm: where it lies in the follow-up, by the registration or by the reader's point.
     verdict: "good", "check" or "refuse", of the registration; it stays what it was when a reader gives a point.
-    placed_by: "registration" or "manual". numbers: what it rests on, see `numbers_of`.
+    placed_by: "registration", "local" (a refinement around it, see `alignment_local`) or "manual". numbers: what it rests on, see
+    `numbers_of`. local: what a refinement found, to be used here in the place of the pair's transform.
     """
 
     name: str
@@ -47,11 +48,12 @@ class RegionAlignment:
     numbers: dict = field(default_factory=dict)
     placed_by: str = REGISTRATION
     manual_shift_mm: tuple[float, float, float] | None = None
+    local: LinearTransform | None = None
 
     @property
     def automatic_change_allowed(self) -> bool:
         """False for a refused region, with or without a point of the reader: its change is never computed unseen."""
-        return self.verdict != REFUSE and self.placed_by == REGISTRATION
+        return self.verdict != REFUSE and self.placed_by != MANUAL
 
     def as_dict(self) -> dict:
         """JSON-ready copy; what is not a number is null."""
@@ -63,6 +65,7 @@ class RegionAlignment:
             "center_ras_mm": plain(self.center_ras_mm),
             "moved_ras_mm": plain(self.moved_ras_mm),
             "manual_shift_mm": plain(self.manual_shift_mm),
+            "local_fixed_to_moving_ras": None if self.local is None else self.local.fixed_to_moving_ras.tolist(),
             "automatic_change_allowed": self.automatic_change_allowed,
             "numbers": plain(self.numbers),
         }
@@ -104,6 +107,7 @@ def alignment(
     fixed_segmentation: Segmentation | None = None,
     moving_segmentation: Segmentation | None = None,
     limits: Limits = LIMITS,
+    only: str | None = None,
     progress: Progress = silent,
     cancel: CancelToken | None = None,
 ) -> Alignment:
@@ -112,7 +116,8 @@ def alignment(
     transform: points of the fixed scan's RAS to the moving scan's, mm: anything with `.moved(points[n, 3])`, and
     `.jacobian(points)` where it is not linear. backward: what registering the other way round gave, moving to fixed; not the
     inverse, which always leads back. Segmentations: both dates', for organs and bones; lesions of the follow-up's are left out of
-    its surroundings too. The same input gives the same result; nothing is written.
+    its surroundings too. only: name of the one region to be judged; the others are left out of its surroundings all the same. The
+    same input gives the same result; nothing is written.
     Raises InputError for two regions of one name, GeometryError for a mask of another grid, Cancelled.
     """
     cancel = cancel or CancelToken()
@@ -123,6 +128,8 @@ def alignment(
     changing, later = Changing.of(regions, fixed), Changing.of_lesions(moving_segmentation)
     found = []
     for number, region in enumerate(regions):
+        if only is not None and region.name != only:
+            continue
         cancel.check()
         progress(number / len(regions), "Judging the alignment at each region")
         numbers = seen_of(fixed, moving, transform, region)
@@ -239,8 +246,9 @@ def with_manual_point(judgement: Alignment, name: str, point_ras_mm) -> Alignmen
 
 
 def transform_at(judgement: Alignment, name: str, transform):
-    """The transform to be used at a region: the given one, shifted to the reader's point where there is one."""
-    shift = judgement.region(name).manual_shift_mm
+    """The transform to be used at a region: its refinement or the given one, shifted to the point of a reader."""
+    one = judgement.region(name)
+    transform, shift = one.local or transform, one.manual_shift_mm
     if shift is None:
         return transform
     if isinstance(transform, LinearTransform):

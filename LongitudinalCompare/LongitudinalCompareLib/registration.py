@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from LongitudinalCompareLib.alignment import Alignment, Region, alignment
+from LongitudinalCompareLib.alignment_local import with_refinements
 from LongitudinalCompareLib.timepoint import Timepoint
 from OncoLib.errors import InputError
 from OncoLib.image import Image
@@ -18,8 +19,8 @@ from OncoLib.segmentation import Segmentation
 from OncoLib.terminology import is_lesion
 
 WHOLE = "whole scan"
-FORWARD, BACK = 0.45, 0.9
-"""Shares of a pair's progress at which the registration and the way back are done."""
+FORWARD, BACK, JUDGED = 0.45, 0.9, 0.95
+"""Shares of a pair's progress at which the registration, the way back and the verdict are done."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,13 +53,15 @@ def register_dates(
     inside: np.ndarray | None = None,
     exclude: np.ndarray | None = None,
     way_back: bool = True,
+    local: bool = True,
     progress: Progress = silent,
     cancel: CancelToken | None = None,
 ) -> tuple[Pair, ...]:
     """A pair for each date after the first. timepoints: in order, see `timepoint.ordered`.
 
     inside, exclude: masks `[k, j, i]` on the baseline's grid: what counts, and what a deformation must not be led by.
-    way_back: also registers each later date's image with the baseline as the moving one, for the verdict.
+    way_back: also registers each later date's image with the baseline as the moving one, for the verdict. local: lesions where
+    the result is not good are refined on their own, see `alignment_local`.
     Raises InputError for fewer than two dates, and what `register` raises.
     """
     if len(timepoints) < 2:
@@ -67,7 +70,7 @@ def register_dates(
     pairs = []
     for number, moving in enumerate(later):
         told = part_of(progress, number / len(later), (number + 1) / len(later))
-        pairs.append(register_pair(fixed, moving, choice, inside, exclude, way_back, dated(told, moving.when), cancel))
+        pairs.append(register_pair(fixed, moving, choice, inside, exclude, way_back, local, dated(told, moving.when), cancel))
     return tuple(pairs)
 
 
@@ -76,7 +79,9 @@ def dated(progress: Progress, when: str) -> Progress:
     return lambda fraction, message: progress(fraction, f"{message} {when}")
 
 
-def register_pair(fixed: Timepoint, moving: Timepoint, choice: Choice, inside, exclude, way_back: bool, progress, cancel) -> Pair:
+def register_pair(
+    fixed: Timepoint, moving: Timepoint, choice: Choice, inside, exclude, way_back: bool, local: bool, progress, cancel
+) -> Pair:
     """One later date."""
     images = fixed.image, moving.image
     options = {"masks": (inside, None), "exclude": exclude, "cancel": cancel}
@@ -87,11 +92,12 @@ def register_pair(fixed: Timepoint, moving: Timepoint, choice: Choice, inside, e
     regions = regions_of(fixed.segmentation, fixed.image)
     verdict = None
     if regions:
-        told = {"fixed_segmentation": fixed.segmentation, "moving_segmentation": moving.segmentation}
-        backward = None if back is None else back.transform
-        verdict = alignment(
-            *images, found.transform, regions, backward=backward, **told, progress=part_of(progress, BACK, 1.0), cancel=cancel
-        )
+        told = {"fixed_segmentation": fixed.segmentation, "moving_segmentation": moving.segmentation, "cancel": cancel}
+        backward, judging = None if back is None else back.transform, part_of(progress, BACK, JUDGED)
+        verdict = alignment(*images, found.transform, regions, backward=backward, **told, progress=judging)
+        if local:
+            refining = part_of(progress, JUDGED, 1.0)
+            verdict = with_refinements(*images, found.transform, regions, verdict, choice.preset, **told, progress=refining)
     return Pair(fixed, moving, found, back, verdict)
 
 

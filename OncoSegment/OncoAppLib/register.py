@@ -74,6 +74,7 @@ def add(verbs) -> None:
     mode.add_argument("--fast", dest="mode", action="store_const", const="fast", help="all cores; see the stated tolerance")
     how.add_argument("--inside", type=Path, metavar="FILE", help="mask on the baseline's grid of what counts, as of the brain")
     how.add_argument("--no-way-back", action="store_true", help="skip the registration the other way round: half the time")
+    how.add_argument("--no-local", action="store_true", help="no refinement around lesions where the alignment is not good")
     how.add_argument("--same-patient", action="store_true", help="confirm that DICOM's different patients are one")
     how.add_argument("--modality", default="", help="what the files cannot say: CT, MR, PT")
     how.add_argument("--units", default="", help="what the files cannot say: HU, SUV")
@@ -121,7 +122,7 @@ def registered(options, progress, cancel) -> tuple[dict, list[Path]]:
     exclude = lesions_mask(baseline.segmentation) if exclude is None else exclude
     inside = mask_of(options.inside, baseline.image) if options.inside else None
     pairs = register_dates(
-        timepoints, choice, inside=inside, exclude=exclude, way_back=not options.no_way_back,
+        timepoints, choice, inside=inside, exclude=exclude, way_back=not options.no_way_back, local=not options.no_local,
         progress=part_of(progress, 0.05, 0.9), cancel=cancel,
     )  # fmt: skip
     cancel.check()
