@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from helpers import GRIDS, tree
@@ -44,6 +44,7 @@ def points_in(one, count=100):
     return ijk @ one.ijk_to_ras[:3, :3].T + one.ijk_to_ras[:3, 3]
 
 
+@example((0.0, 0.0, 0.0), (0.0, 0.0, -0.0), "rigid")
 @given(angles, shifts, st.sampled_from(("rigid", "similarity", "affine")))
 @settings(max_examples=15, deadline=None)
 def test_a_matrix_comes_back_bit_for_bit(tmp_path_factory, turn, shift, kind):

@@ -31,7 +31,7 @@ class LinearTransform:
     kind: str = "rigid"
 
     def __post_init__(self) -> None:
-        matrix = np.array(self.fixed_to_moving_ras, dtype=np.float64)
+        matrix = np.array(self.fixed_to_moving_ras, dtype=np.float64) + 0.0  # -0 becomes 0: its sign would be lost in a file
         usable = matrix.shape == (4, 4) and np.isfinite(matrix).all() and np.array_equal(matrix[3], (0, 0, 0, 1))
         if self.kind not in KINDS or not usable or np.linalg.det(matrix[:3, :3]) <= 0:
             raise GeometryError(f"this is no {self.kind} transform; wanted a 4x4 matrix of {', '.join(KINDS)} without mirroring")
