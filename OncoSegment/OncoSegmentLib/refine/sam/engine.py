@@ -105,7 +105,7 @@ class SamEngine:
         for view in dict.fromkeys(ladder):
             look = Look(stack, window, view)
             seen, rest = self._walked(image, look, asked, was, limit, progress, cancel)
-            if not result.touches_edge(seen, stack, view):
+            if seen is not None and not result.touches_edge(seen, stack, view):
                 break
         self._look, self._seen = look, next(reversed(asked.slices))
         found = result.with_rest(seen, was.prior, rest)
