@@ -138,8 +138,8 @@ class SamEngine:
         return window_at(image, stack.places_back(places))
 
     def _extent(self, image, stack, window, asked: Told, was: Before, progress, cancel) -> float:
-        """Size in mm of the structure in the first slice: of a box or a mask, else of what the first click finds in the whole
-        slice; endless where it is not wanted."""
+        """Size in mm of the structure in the first slice: of a box or a mask, else of what the first click finds there; endless
+        where it is not wanted."""
         if not self._zoom:
             return float("inf")
         number, one = next(item for item in asked.slices.items() if item[1].positive or was.holds(item[0]))
@@ -149,21 +149,24 @@ class SamEngine:
         if was.holds(number):
             return views.extent_mm(was.plane(number), stack)
         first = next(point for point, label in zip(one.points, one.labels) if label)
-        look = Look(stack, window, views.whole(stack))
-        key = (look, number, first)
+        key = (stack, window, number, first)
         if key not in self._extents:
             progress(None, f"Slice {number + 1} of {stack.shape[0]}")
-            self._extents[key] = self._clicked_extent(image, look, number, first, cancel)
+            self._extents[key] = self._clicked_extent(image, stack, window, number, first, cancel)
         return self._extents[key]
 
-    def _clicked_extent(self, image, look: Look, number: int, point, cancel) -> float:
-        """Size in mm of what a click alone finds in its slice."""
-        alone = SlicePrompts([point], [1])
-        logits = self.network.decoded(self._features(image, look, number, cancel), alone.seen(look.view, self.network.size))
-        found = result.assembled(look.stack, look.view, {number: logits})
-        if found is None:
-            return 0.0
-        return views.extent_mm(result.kept(found, Told({number: alone})).mask[0], look.stack)
+    def _clicked_extent(self, image, stack: Stack, window: Window, number: int, point, cancel) -> float:
+        """Size in mm of what a click alone finds in its slice, in the smallest square around it that shows all of that; 0 where
+        none shows anything."""
+        alone = Told({number: SlicePrompts([point], [1])})
+        for most in range(views.HALVINGS, -1, -1):
+            look = Look(stack, window, views.around(stack, point, 0.0, most))
+            prompts = alone.slices[number].seen(look.view, self.network.size)
+            logits = self.network.decoded(self._features(image, look, number, cancel), prompts)
+            found = result.assembled(stack, look.view, {number: logits})
+            if result.holds(found, (number, *point[::-1])) and not result.touches_edge(found, stack, look.view):
+                break
+        return 0.0 if found is None else views.extent_mm(result.kept(found, alone).mask[0], stack)
 
     def _walked(self, image, look: Look, asked: Told, was: Before, limit, progress, cancel):
         """The structure through the slices as one view sees it, and slices of a mask before that it did not come to."""

@@ -1,7 +1,8 @@
 """The part of the slices that a network sees: a square of the patient around the structure, and pixels in it.
 
 A small structure in a whole slice is a few pixels of a network's mask, which is four times coarser than its picture. So the
-first prompt is answered on the whole slice first, and the rest in the smallest square that holds what was found.
+first prompt looks into the smallest square first and into larger ones until one shows all that it finds, and the answer is made
+in the smallest square with room around that.
 """
 
 from __future__ import annotations
