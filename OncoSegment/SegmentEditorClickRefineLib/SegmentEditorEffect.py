@@ -7,11 +7,15 @@ The window part only: it collects, calls and shows. Which segment, what is writt
 from __future__ import annotations
 
 import os
+import time
 
 import qt
 import slicer
 from SegmentEditorEffects import AbstractScriptedSegmentEditorEffect
 from slicer.i18n import tr as _
+
+QUIET_S = 0.5
+"""A click that is answered sooner moves nothing in the panel."""
 
 
 class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
@@ -20,13 +24,13 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
     def __init__(self, scriptedEffect):
         scriptedEffect.name = "Click refine"  # not translated: effects are found by it
         scriptedEffect.title = _("Click refine")
-        scriptedEffect.perSegment = True
+        scriptedEffect.perSegment = False  # or the editor leaves the effect when Undo takes the segment away
         scriptedEffect.requireSegments = False  # the first click begins one
         AbstractScriptedSegmentEditorEffect.__init__(self, scriptedEffect)
         self.controller = self.panel = self.progress = self.pointer = None
         self._shortcuts, self._observed, self._tags = [], None, []
         self._sceneTag, self._lookAhead = None, False
-        self._normal = None
+        self._normal = self._busySince = self._engineName = None
 
     def clone(self):
         """A copy for another editor."""
@@ -105,7 +109,10 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
             slicer.mrmlScene.RemoveObserver(self._sceneTag)
             self._sceneTag = None
         if self.controller is not None:
+            from OncoSegmentLib.scene.refine_work import UNCHANGED
+
             self.pointer.stop()
+            self.onTold(UNCHANGED if self.controller.busy else "", False)  # seen by whoever comes back
             self.controller.stop()
             self._idle()
 
@@ -148,6 +155,9 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         from OncoLib.errors import OncoError
         from OncoSegmentLib.refine.strokes import prompt_of
 
+        if self.panel.lacking:
+            self.onTold(self.panel.lacking, True)
+            return
         if not self.scriptedEffect.confirmCurrentSegmentVisible():
             return
         self._normal = normal
@@ -160,10 +170,13 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
             return
         if prompt is not None:
             self.controller.click(prompt, unseen=True)
+        else:
+            self.onTold(_("Drag across the structure to draw this; for single clicks choose Click."), False)
 
     def onEngine(self):
         """Another engine was chosen."""
-        if self.panel.show_notice():
+        if self.panel.show_notice() and self.panel.engine != self._engineName:
+            self.onTold("", False)
             self.controller.use(self._engineMaker())
             self._warmUp()
 
@@ -171,7 +184,10 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         """Limit or protection changed."""
         self.controller.protect = self.panel.protectBox.checked
         self.controller.limit = self.panel.limit(self.controller.direction(self._normal))
-        self.controller.limits_changed()
+        if self.panel.roi_wanted:
+            self.onTold(_("Choose the ROI that limits the clicks."), False)
+        else:
+            self.controller.limits_changed()
 
     def onMany(self):
         """One lesion or many."""
@@ -211,8 +227,10 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
 
     def onTold(self, sentence, problem):
         """One sentence."""
+        from OncoSegmentLib.scene.refine_work import as_sentence
+
         if self.progress is not None:
-            self.progress.tell(sentence, problem=problem)
+            self.progress.tell(as_sentence(sentence), problem=problem)
 
     def updatePanel(self):
         """Prompts, numbers and the job are others now."""
@@ -224,12 +242,13 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         prompts = self.controller.prompts
         self.panel.show(
             list(zip([one.id for one in prompts], numbered(prompts))),
-            numbers=numbers.text if numbers else "",
+            numbers=numbers.text if numbers and numbers.volume_ml else "",
             can_undo=bool(session and session.can_undo),
             can_redo=bool(session and session.can_redo),
             earlier=len(self.controller.earlier),
             busy=self.controller.busy,
         )
+        self.panel.show_able(self.controller.able)
         if self.controller.watched:
             self._watch()
 
@@ -241,11 +260,14 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
     def onTick(self):
         """One look at the job."""
         self.controller.poll()
-        if self.controller.busy and self.controller.status is not None:
-            job = self.controller.job
-            self.progress.show(self.controller.status, log=lambda: job.log)
-        elif not self.controller.busy:
+        if not self.controller.busy:
+            self._busySince = None
             self.progress.idle()
+        elif self._busySince is None:
+            self._busySince = time.monotonic()
+        elif self.controller.status is not None and time.monotonic() - self._busySince >= QUIET_S:
+            job = self.controller.job
+            self.progress.show(self.controller.status, stopping=self.controller.stopping, log=lambda: job.log)
         if not self.controller.watched:
             self._idle()
 
@@ -257,6 +279,7 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         from OncoLib.widgets.job_timer import job_timer
 
         job_timer().leave(self.onTick)
+        self._busySince = None
         self.progress.idle()
 
     def _wantsThreads(self):
@@ -269,6 +292,7 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         """Nothing of a scene that closes is of use any more."""
         self._unobserve()
         self.controller.close()
+        self.onTold("", False)
         self._idle()
         self.updatePanel()
 
@@ -310,7 +334,7 @@ class SegmentEditorEffect(AbstractScriptedSegmentEditorEffect):
         return seat is not None and seat.markups.under_pointer()
 
     def _engineMaker(self):
-        name = self.panel.engine
+        name = self._engineName = self.panel.engine
 
         def make():
             from OncoSegmentLib.refine.far import FarEngine

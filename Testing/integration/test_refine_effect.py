@@ -148,7 +148,7 @@ def test_clicks_in_a_slice_make_the_segment_and_control_takes_away(window):
     assert window.click(6, 6, control=True)
     assert np.array_equal(window.own, cube(4, 7, 5, 8, 4, 5))
     panel = window.python.panel
-    assert texts(panel) == ["1: point inside", "2: point outside"]
+    assert texts(panel) == ["1: + click inside", "2: - click outside"]
     assert panel.numbersLabel.text.startswith("0.01 ml, ")
     assert window.engines == ["growcut"]
     assert not window.click(5, 6, shift=True)
@@ -161,7 +161,7 @@ def test_undo_of_the_editor_is_followed_when_qt_has_time(window):
     window.logic.Undo()
     assert len(window.python.controller.prompts) == 2
     window.settle()
-    assert texts(window.python.panel) == ["1: point inside"]
+    assert texts(window.python.panel) == ["1: + click inside"]
     window.logic.Redo()
     window.settle()
     assert len(texts(window.python.panel)) == 2
@@ -191,7 +191,7 @@ def test_keys_hold_while_the_effect_is_active_only(window):
     keys = {one._key: one for one in window.python._shortcuts}
     keys["Backspace"].press()
     window.settle()
-    assert texts(window.python.panel) == ["1: point inside"]
+    assert texts(window.python.panel) == ["1: + click inside"]
     keys["N"].press()
     window.settle()
     segmentation = window.node.GetSegmentation()
@@ -205,6 +205,20 @@ def test_keys_hold_while_the_effect_is_active_only(window):
     keys["Backspace"].press()
     assert window.python._shortcuts == []
     assert segmentation.GetNumberOfSegments() == 2
+
+
+def test_the_last_prompt_goes_unless_another_one_was_selected(window):
+    for x, y in ((2, 2), (5, 6), (10, 6)):
+        window.click(x, y)
+    panel = window.python.panel
+    panel.list.focus()
+    panel.buttons["remove"].click()
+    window.settle()
+    assert texts(panel) == ["1: + click inside", "2: + click inside"]
+    panel.list.setCurrentRow(0)
+    panel.buttons["remove"].click()
+    window.settle()
+    assert texts(panel) == ["2: + click inside"]
 
 
 def test_clicks_elsewhere_are_the_next_lesion_when_the_reader_says_so(window):
@@ -228,7 +242,36 @@ def test_the_first_click_in_a_segmentation_without_segments_begins_one(window):
     window.settle()
     window.click(5, 6)
     assert [segmentation.GetNthSegment(at).GetName() for at in range(segmentation.GetNumberOfSegments())] == ["Lesion 1"]
-    assert texts(window.python.panel) == ["1: point inside"]
+    assert texts(window.python.panel) == ["1: + click inside"]
+
+
+def test_an_undo_that_takes_the_first_segment_away_does_not_take_the_tool_away(window):
+    segmentation = window.node.GetSegmentation()
+    segmentation.RemoveSegment("own")
+    window.effect.deselect()
+    window.click(5, 6)
+    window.logic.Undo()
+    window.logic.Undo()
+    assert segmentation.GetNumberOfSegments() == 0
+    window.effect.deselect()
+    window.settle()
+    assert window.effect.active()
+    assert texts(window.python.panel) == []
+    assert window.python.panel.numbersLabel.text == "-"
+    window.click(5, 6)
+    assert texts(window.python.panel) == ["1: + click inside"]
+
+
+def test_the_editors_rules_for_other_segments_hold(window):
+    segmentation, parameters = window.node.GetSegmentation(), window.logic.GetSegmentEditorNode()
+    window.click(5, 6)
+    second = window.logic.AddEmptySegment("second")
+    parameters.SetSelectedSegmentID(second)
+    parameters.SetOverwriteMode(parameters.OverwriteAllSegments)
+    window.python.panel.protectBox.checked = False
+    window.click(6, 6)
+    assert segmentation.GetSegment(second) is not None
+    assert np.array_equal(window.own, cube(4, 7, 5, 8, 4, 5))  # the voxels that both want went to the second
 
 
 def test_a_reader_who_does_not_want_to_change_a_hidden_segment_is_heeded(window):
@@ -248,9 +291,43 @@ def test_a_failure_and_a_missing_segmentation_are_told_in_the_panel(window):
     window.engine.capabilities = type(window.engine.capabilities)(prompts=("box",))
     window.click(5, 6)
     assert "this engine takes box" in window.python.progress.sentence
-    window.logic.SetSegmentationNode(None)
+    assert window.python.panel.kind == "box"  # what the engine said of itself is what can be drawn
     window.click(5, 6)
-    assert "choose a segmentation" in window.python.progress.sentence
+    assert "Drag" in window.python.progress.sentence
+    window.logic.SetSegmentationNode(None)
+    window.drag([(3, 3), (8, 9)])
+    assert "Choose a segmentation" in window.python.progress.sentence
+
+
+def test_an_engine_that_is_not_installed_is_not_answered_for_by_another(window):
+    panel = window.python.panel
+    window.click(5, 6)
+    lacking = next(one for one in panel._notices if panel._notices[one][2])  # neither has weights here
+    panel.engineBox.setCurrentIndex(panel.engineBox.findData(lacking))
+    window.click(10, 6)
+    assert "installed" in window.python.progress.sentence
+    assert texts(panel) == ["1: + click inside"]
+    panel.engineBox.setCurrentIndex(panel.engineBox.findData("growcut"))
+    window.click(10, 6)
+    assert texts(panel) == ["1: + click inside", "2: + click inside"]  # the session was not given up for it
+    assert window.engines == ["growcut"]
+
+
+def test_notices_of_an_engine_are_shown_once_it_is_ready(window):
+    able = window.engine.capabilities
+    window.engine.capabilities = type(able)(able.prompts, able.negative, notice="not for patients")
+    window.click(5, 6)
+    assert window.python.panel.noticeLabel.text.endswith("Not for patients.")
+
+
+def test_a_roi_that_is_not_chosen_yet_is_no_problem(window):
+    panel = window.python.panel
+    window.click(5, 6)
+    panel.limitBox.setCurrentIndex(panel.limitBox.findData("roi"))
+    assert window.python.progress.sentence == "Choose the ROI that limits the clicks."
+    window.click(10, 6)
+    assert "no limit" in window.python.progress.sentence
+    assert len(window.python.controller.prompts) == 1
 
 
 def test_leaving_the_effect_keeps_the_prompts_for_the_next_time(window):
@@ -258,7 +335,7 @@ def test_leaving_the_effect_keeps_the_prompts_for_the_next_time(window):
     window.effect.setActive(False)
     window.effect.setActive(True)
     window.settle()
-    assert texts(window.python.panel) == ["1: point inside"]
+    assert texts(window.python.panel) == ["1: + click inside"]
     window.click(10, 6)
     assert np.array_equal(window.own, cube(4, 7, 5, 8, 4, 7) | cube(4, 7, 5, 8, 9, 12))
 
@@ -312,7 +389,7 @@ def test_closing_the_scene_ends_everything_and_the_effect_goes_on_in_the_next(wi
     assert not window.python.controller.busy
     assert texts(window.python.panel) == []
     window.click(5, 6)
-    assert "choose a segmentation" in window.python.progress.sentence
+    assert "Choose a segmentation" in window.python.progress.sentence
 
 
 def test_cleanup_leaves_no_observer_no_shortcut_and_no_timer(window):

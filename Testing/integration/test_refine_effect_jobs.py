@@ -13,7 +13,7 @@ from helpers_refine_editor import Bench
 from OncoSegmentLib.refine.far import FarEngine
 from OncoSegmentLib.refine.prompts import Point, Scribble
 from OncoSegmentLib.refine.seat import Maker
-from OncoSegmentLib.scene import refine_controller
+from OncoSegmentLib.scene import refine_work
 from OncoSegmentLib.scene.refine_controller import Controller
 
 IMAGE, BLOCKS = scene_of_blocks()
@@ -103,7 +103,7 @@ def test_an_engine_that_was_warmed_up_has_the_image_and_clicks_wait_for_it(desk)
     finish(controller)
     assert not controller.watched
     assert np.array_equal(bench.mask("own"), BLOCKS[0])
-    assert told[-1][0].split()[-1] == "1"  # the engine that sat down answered: one, and asked once
+    assert told[-1][0].split()[-1] == "1."  # the engine that sat down answered: one, and asked once
     controller.warm_up()
     controller.stop()
     assert not controller.watched
@@ -117,7 +117,7 @@ def test_cancel_leaves_the_segment_and_the_next_click_works(desk):
     until(lambda: controller.poll() or (controller.status and controller.status.message == "Waiting"), what="the wait")
     controller.cancel()
     finish(controller)
-    assert told[-1] == (refine_controller.UNCHANGED, False)
+    assert told[-1] == (refine_work.UNCHANGED, False)
     assert np.array_equal(bench.mask("own"), BLOCKS[0])
     controller.click(click(3))
     finish(controller)

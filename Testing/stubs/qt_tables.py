@@ -209,6 +209,11 @@ class QListWidgetItem(QTableWidgetItem):
     def __init__(self, text: str = "") -> None:
         super().__init__(text)
         self.owner: QListWidget | None = None
+        self.selected = False
+
+    def isSelected(self) -> bool:
+        """True for an entry that a user chose."""
+        return self.selected
 
     def setData(self, role: int, value) -> None:
         """Keeps a value under a role."""
@@ -242,6 +247,13 @@ class QListWidget(QAbstractItemView):
     def setCurrentRow(self, row: int) -> None:
         """A row that is not there is none."""
         self.currentRow = row if 0 <= row < len(self._entries) else -1
+        for at, entry in enumerate(self._entries):
+            entry.selected = at == row
+
+    def focus(self) -> None:
+        """As when the keyboard comes here, such as from a button that is disabled: an entry is current, none is selected."""
+        if self.currentRow < 0 and self._entries:
+            self.currentRow = 0
 
     def item(self, row: int) -> QListWidgetItem | None:
         """The entry, or None."""

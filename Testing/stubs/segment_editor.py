@@ -83,6 +83,12 @@ class qSlicerSegmentEditorScriptedEffect:
         self._active = active
         (self._python.activate if active else self._python.deactivate)()
 
+    def deselect(self) -> None:
+        """What the editor does when its list has no selected segment any more, such as after an Undo that took it away."""
+        self.parameterSetNode().SetSelectedSegmentID("")
+        if self._active and self.perSegment:
+            self.setActive(False)
+
     def active(self) -> bool:
         """True while chosen."""
         return self._active

@@ -12,7 +12,7 @@ from OncoLib.image import Image
 from OncoLib.scene.segmentations import LABELMAP
 from OncoSegmentLib.refine.prompts import Box, Point
 from OncoSegmentLib.refine.protocol import Answer
-from OncoSegmentLib.scene import refine_controller
+from OncoSegmentLib.scene import refine_work
 from OncoSegmentLib.scene.refine_controller import Controller
 from OncoSegmentLib.scene.refine_limits import Limit
 from OncoSegmentLib.scene.refine_markups import markups_of, prompts_in
@@ -171,12 +171,15 @@ def test_a_model_that_fails_leaves_segment_session_and_markups_as_they_were(slow
 def test_cancel_stops_what_runs_and_what_waits(slow):
     for place in ((5, 5, 5), (8, 8, 10), (2, 2, 2)):
         slow.click(place)
+    assert not slow.controller.stopping
     slow.controller.cancel()
+    assert slow.controller.stopping
     slow.controller.poll()
+    assert not slow.controller.stopping
     assert not slow.controller.busy
     assert slow.own.sum() == 0
     assert not slow.bench.logic.CanUndo()
-    assert slow.told == [refine_controller.UNCHANGED]
+    assert slow.told == [refine_work.UNCHANGED]
     assert len(slow.engine.jobs) == 1
 
 
@@ -222,7 +225,7 @@ def test_an_answer_to_what_is_no_longer_there_is_not_used(slow, how):
     slow.answer()
     slow.finish()
     locked = "the Segment Editor is locked; unlock it to change segments"
-    assert slow.told == [locked if how == "lock" else refine_controller.CHANGED]
+    assert slow.told == [locked if how == "lock" else refine_work.CHANGED]
     if how != "node":
         for name in set(bench.node.GetSegmentation().GetSegmentIDs()):
             assert bench.mask(name).sum() == 0
@@ -396,6 +399,56 @@ def test_a_move_that_fails_puts_the_markup_back(slow):
     assert slow.controller.prompts == ()
 
 
+def test_a_markup_that_is_moved_while_the_model_works_waits_for_its_turn(slow):
+    bench = slow.bench
+    slow.click((5, 5, 5))
+    slow.answer()
+    slow.click((8, 8, 10))
+    (points,) = markups_of(bench.scene, bench.node, "own")
+    points.InvokeEvent(points.PointStartInteractionEvent)
+    points.SetNthControlPointPosition(0, *bench.ras(2, 2, 2))
+    slow.controller.look()
+    points.InvokeEvent(points.PointEndInteractionEvent)
+    slow.answer()
+    assert np.allclose(points.GetNthControlPointPosition(0), bench.ras(2, 2, 2))
+    slow.finish()
+    assert same(slow.own, cube(1, 4, 1, 4, 1, 4) | SECOND)
+    assert len(slow.controller.prompts) == points.GetNumberOfControlPoints() == 2
+
+
+def test_a_markup_that_is_held_when_an_answer_comes_is_not_taken_out_of_the_hand(slow):
+    bench = slow.bench
+    slow.click((5, 5, 5))
+    slow.answer()
+    slow.click((8, 8, 10))
+    (points,) = markups_of(bench.scene, bench.node, "own")
+    points.InvokeEvent(points.PointStartInteractionEvent)
+    points.SetNthControlPointPosition(0, *bench.ras(4, 4, 4))
+    slow.answer()
+    assert np.allclose(points.GetNthControlPointPosition(0), bench.ras(4, 4, 4))
+    points.SetNthControlPointPosition(0, *bench.ras(2, 2, 2))
+    points.InvokeEvent(points.PointEndInteractionEvent)
+    slow.finish()
+    assert same(slow.own, cube(1, 4, 1, 4, 1, 4) | SECOND)
+
+
+@pytest.mark.parametrize("end", ["answer", "fail", "cancel", "stop"])
+def test_a_click_is_seen_while_the_model_works_and_goes_when_it_fails(slow, end):
+    bench, controller = slow.bench, slow.controller
+    slow.click((5, 5, 5))
+    slow.answer()
+    (points,) = markups_of(bench.scene, bench.node, "own")
+    slow.click((8, 8, 10))
+    assert points.GetNumberOfControlPoints() == 2
+    assert np.allclose(points.GetNthControlPointPosition(1), bench.ras(8, 8, 10))
+    assert len(controller.prompts) == 1
+    ends = {"answer": slow.finish, "cancel": controller.cancel, "stop": controller.stop}
+    ends.get(end, lambda: slow.finish(WorkerError("No.")))()
+    controller.poll()
+    assert points.GetNumberOfControlPoints() == (2 if end == "answer" else 1)
+    assert len(controller.prompts) == points.GetNumberOfControlPoints()
+
+
 def test_two_markups_changed_at_once_are_both_heeded(reader):
     bench = reader.bench
     reader.click((5, 5, 5))
@@ -482,14 +535,14 @@ def test_what_cannot_be_refined_is_said_in_one_sentence(reader, spoil, said):
 def test_a_hidden_segment_is_changed_only_after_the_reader_agreed(reader):
     reader.bench.node.GetDisplayNode().SetSegmentVisibility("own", False)
     reader.click((5, 5, 5))
-    assert reader.told == [refine_controller.HIDDEN]
+    assert reader.told == [refine_work.HIDDEN]
     assert reader.own.sum() == 0
     reader.click((5, 5, 5), unseen=True)
     assert same(reader.own, FIRST)
     reader.bench.node.GetDisplayNode().SetSegmentVisibility("own", True)
     reader.bench.node.GetDisplayNode().SetVisibility(False)
     reader.click((8, 8, 10))
-    assert reader.told == [refine_controller.HIDDEN] * 2
+    assert reader.told == [refine_work.HIDDEN] * 2
 
 
 def test_an_editor_that_is_locked_while_the_answer_is_written_keeps_session_and_segment_together(reader):
@@ -520,6 +573,11 @@ def test_prompts_an_engine_cannot_use_and_engines_that_are_not_there_are_told(re
     reader.controller.use(missing)
     reader.click((5, 5, 5))
     assert reader.told[-1].startswith("the engine 'sam' needs")
+    segmentation = reader.bench.node.GetSegmentation()
+    segmentation.RemoveSegment("own")
+    reader.click((5, 5, 5))
+    assert segmentation.GetNumberOfSegments() == 0  # nothing is begun for it
+    reader.bench.segment("own")
     reader.controller.use(lambda: reader.engine)
     reader.click((5, 5, 5))
     assert same(reader.own, FIRST)
@@ -559,6 +617,79 @@ def test_only_a_few_sessions_are_kept_and_the_others_begin_anew(reader):
     reader.click((9, 11, 3))
     assert same(bench.mask("s0"), before | cube(8, 11, 10, 13, 2, 5))
     assert len(reader.controller.prompts) == 1
+
+
+def test_a_segment_that_undo_took_away_is_selected_again_when_it_comes_back(reader):
+    bench, controller = reader.bench, reader.controller
+
+    def undone(how: str) -> str:
+        getattr(bench.logic, how)()
+        if bench.node.GetSegmentation().GetSegment(bench.parameters.GetSelectedSegmentID() or "") is None:
+            bench.parameters.SetSelectedSegmentID("")  # as the list of the window does
+        controller.look()
+        return bench.parameters.GetSelectedSegmentID() or ""
+
+    reader.click((5, 5, 5))
+    controller.next_lesion()
+    second = bench.parameters.GetSelectedSegmentID()
+    reader.click((8, 8, 10))
+    assert undone("Undo") == second
+    assert undone("Undo") == "own"
+    assert len(controller.prompts) == 1
+    undone("Redo")
+    bench.parameters.SetSelectedSegmentID("")
+    controller.look()
+    assert bench.parameters.GetSelectedSegmentID() == second
+    undone("Redo")
+    assert same(bench.mask(second), SECOND)
+    assert [one.prompt.ras for one in controller.prompts] == [bench.ras(8, 8, 10)]
+
+
+def test_what_was_said_of_an_answer_goes_with_it(reader):
+    said = []
+    reader.controller._tell = lambda text, problem: said.append(text)
+    reader.bench.parameters.SetOverwriteMode(reader.bench.parameters.OverwriteNone)
+    reader.bench.segment("organ", cube(0, 12, 0, 14, 0, 6))
+    reader.bench.select("own")
+    reader.controller.protect = False
+    reader.bench.parameters.SetMaskMode(NODE.EditAllowedInsideSingleSegment)
+    reader.bench.parameters.SetMaskSegmentID("organ")
+    reader.click((5, 5, 5))
+    assert "masking kept 9 voxels" in said[-1]
+    reader.controller.look()
+    assert said[-1]
+    reader.bench.logic.Undo()
+    reader.controller.look()
+    assert said[-1] == ""
+    told = len(said)
+    reader.controller.look()
+    assert len(said) == told
+
+
+def test_an_answer_without_a_voxel_is_said_and_notes_are_sentences(reader):
+    nothing = Answer((slice(0, 1),) * 3, np.zeros((1, 1, 1), bool), notes=("weak model", "two."))
+    reader.engine.answer = lambda question, **_more: nothing
+    reader.click((5, 5, 5))
+    assert reader.told == [f"Weak model. Two. {refine_work.NOTHING}"]
+    reader.told.clear()
+    reader.controller.undo()
+    reader.finish()
+    assert reader.told == []
+
+
+def test_prompts_of_the_selected_segment_are_shown_those_that_came_with_the_scene_too(reader):
+    bench = reader.bench
+    reader.click((5, 5, 5))
+    bench.segment("second")
+    reader.click((8, 8, 10))
+    reader.controller.close()  # as after a saved scene: markups, and no session
+    shown = {}
+    for chosen in ("own", "second"):
+        bench.select(chosen)
+        reader.controller.look()
+        nodes = [one for name in ("own", "second") for one in markups_of(bench.scene, bench.node, name)]
+        shown[chosen] = [one.GetDisplayNode().GetVisibility() for one in nodes]
+    assert shown == {"own": [1, 0], "second": [0, 1]}
 
 
 def test_masking_of_the_editor_holds_for_clicks_of_the_controller(reader):
@@ -605,7 +736,7 @@ def test_the_next_lesion_is_named_after_the_organ_that_holds_it_and_may_grow_int
     reader.controller.next_lesion()
     second = bench.parameters.GetSelectedSegmentID()
     reader.click((5, 5, 4))
-    assert reader.told == [refine_controller.PROTECTED]
+    assert reader.told == [refine_work.PROTECTED]
     reader.click((5, 5, 3))  # beside the first one, which it may not take
     assert same(bench.mask(second), cube(4, 7, 4, 7, 2, 5) & ~free)
     assert segmentation.GetSegment(second).GetName() == "Lesion 2, liver"

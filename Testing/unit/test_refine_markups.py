@@ -52,6 +52,15 @@ def test_every_kind_comes_back_as_it_was(shown):
     assert not any("Doe" in node.GetName() or "1950" in node.GetName() for node in markups.nodes)
 
 
+def test_inside_and_outside_differ_by_more_than_green_and_red(shown):
+    _bench, markups, _told = shown
+    looks = {}
+    for node in markups.nodes:
+        sign = "outside" if "outside" in node.GetName() else "inside"
+        looks.setdefault(sign, set()).add(node.GetDisplayNode().GetGlyphTypeAsString())
+    assert looks == {"inside": {"ThickCross2D"}, "outside": {"Dash2D"}}
+
+
 def test_what_a_reader_moves_or_deletes_is_told_and_nothing_else(shown):
     bench, markups, told = shown
     inside, outside, roi, plane, curve, lasso = markups.nodes

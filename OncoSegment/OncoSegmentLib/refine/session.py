@@ -80,6 +80,11 @@ class Session:
         return found
 
     @property
+    def next_id(self) -> int:
+        """What the next prompt will be called."""
+        return self._next_id
+
+    @property
     def prompts(self) -> tuple[Placed, ...]:
         """All that hold now, in the order in which they were given."""
         return self._history.present.prompts

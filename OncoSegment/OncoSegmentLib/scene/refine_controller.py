@@ -7,37 +7,25 @@ only when segment, image and selection are still those of the click; an error, a
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 
 import numpy as np
 
 from OncoLib.background import RunningJob, Status
-from OncoLib.errors import Cancelled, InputError, OncoError
+from OncoLib.errors import InputError, OncoError
 from OncoLib.scene.regions import parent_to_world
 from OncoSegmentLib.refine import acts
 from OncoSegmentLib.refine.prompts import Prompt
-from OncoSegmentLib.refine.protocol import Engine
+from OncoSegmentLib.refine.protocol import Capabilities, Engine
 from OncoSegmentLib.refine.session import Session
+from OncoSegmentLib.scene.refine_jobs import Jobs, stays_warm
 from OncoSegmentLib.scene.refine_limits import Limit, part_of_limit
 from OncoSegmentLib.scene.refine_naming import name_by_place
 from OncoSegmentLib.scene.refine_next import APART_MM, distance_mm, next_lesion
 from OncoSegmentLib.scene.refine_numbers import Numbers, numbers_of
 from OncoSegmentLib.scene.refine_seats import Seat, Seats, hidden, problem_of
-from OncoSegmentLib.scene.refine_work import (
-    CHANGED,
-    HIDDEN,
-    MOST_WAITING,
-    PROTECTED,
-    UNCHANGED,
-    Act,
-    Running,
-    script_of,
-    started,
-    unforeseen,
-)
+from OncoSegmentLib.scene.refine_work import HIDDEN, NOTHING, PROTECTED, Act, as_sentence, script_of
 
 
 class Controller:
@@ -60,27 +48,35 @@ class Controller:
         self.seats = Seats(hands, self._markups_changed)
         self.protect, self.limit, self.many = True, Limit(), False
         self._engine: Engine | None = None
-        self._running: Running | None = None
-        self._sitting: RunningJob | None = None
-        self._waiting: deque[Act] = deque()
-        self.status: Status | None = None
+        self._told_of: tuple | None = None
+        self.jobs = Jobs(self.seats, self._begin, self._write, tell, changed)
 
     # What is shown.
 
     @property
     def busy(self) -> bool:
         """True while an engine is asked, or a click waits for one to be ready."""
-        return self._running is not None or bool(self._sitting and self._waiting)
+        return self.jobs.busy
 
     @property
     def watched(self) -> bool:
         """True while `poll` is needed."""
-        return self._running is not None or self._sitting is not None
+        return self.jobs.watched
 
     @property
     def job(self) -> RunningJob | None:
         """The job that runs."""
-        return self._sitting if self._running is None else self._running.job
+        return self.jobs.job
+
+    @property
+    def status(self) -> Status | None:
+        """How it is, as `poll` found it."""
+        return self.jobs.status
+
+    @property
+    def stopping(self) -> bool:
+        """True after `cancel`, until the job has heard it."""
+        return self.jobs.stopping
 
     @property
     def session(self) -> Session | None:
@@ -100,6 +96,11 @@ class Controller:
         return self.seats.saved if seat is None else () if seat.session.prompts else seat.earlier
 
     @property
+    def able(self) -> Capabilities | None:
+        """What the engine says of itself, more exactly once it is ready; None before the first use."""
+        return None if self._engine is None else self._engine.capabilities
+
+    @property
     def numbers(self) -> Numbers | None:
         """Volume and diameters of the selected segment; None before its first click."""
         seat = self.seats.selected
@@ -114,11 +115,11 @@ class Controller:
         if not unseen and self._selected_is_hidden():
             self._tell(HIDDEN, True)
             return
-        self._do(Act("add", prompt))
+        self.jobs.do(Act("add", prompt))
 
     def next_lesion(self) -> None:
         """A new segment for the next lesion, when the clicks before are answered; the selected one when it is still empty."""
-        self._do(Act("next"))
+        self.jobs.do(Act("next"))
 
     def place(self, points_world) -> np.ndarray:
         """Places `[n, 3]` in the world's RAS as places in the source volume's own frame. Raises InputError."""
@@ -138,35 +139,32 @@ class Controller:
 
     def remove(self, number: int) -> None:
         """Without a prompt, by its id."""
-        self._do(Act("remove", number=number))
+        self.jobs.do(Act("remove", number=number))
 
     def undo(self) -> None:
         """Takes the last act of the session back, beyond the editor's ten states too; one more state for the editor's Undo."""
-        self._do(Act("undo"))
+        self.jobs.do(Act("undo"))
 
     def redo(self) -> None:
         """Does again what was taken back last."""
-        self._do(Act("redo"))
+        self.jobs.do(Act("redo"))
 
     def reset(self) -> None:
         """All prompts go; the segment is what it was before the first one."""
-        self._do(Act("reset"))
+        self.jobs.do(Act("reset"))
 
     def ask_again(self) -> None:
         """Asks with the prompts that came with the scene, or with those of the present session, from the start."""
-        self._do(Act("again"))
+        self.jobs.do(Act("again"))
 
     def limits_changed(self) -> None:
         """`protect` or `limit` are others now: what the prompts give is asked anew, when there are any."""
         if self.prompts:
-            self._do(Act("limits"))
+            self.jobs.do(Act("limits"))
 
     def cancel(self) -> None:
         """Asks the engine to stop; clicks that wait go too."""
-        self._waiting.clear()
-        if self._running is not None:
-            self._running.stopped = True
-            self._running.job.cancel()
+        self.jobs.cancel()
 
     def begin(self) -> None:
         """The reader is about to click: the seat of the selected segment is made. Says what is missing, if anything."""
@@ -176,31 +174,24 @@ class Controller:
     def warm_up(self) -> None:
         """Sends the image ahead to an engine that works elsewhere and stays warm, so that the first click finds all ready."""
         with suppress(OncoError):  # whoever clicks is told
-            if not self.watched and self._engine_sits(self.engine) and self.seats.ready_image() is not None:
+            if not self.watched and stays_warm(self.engine) and self.seats.ready_image() is not None:
                 self.engine.set_image(self.seats.image)
-                self._sitting = self.engine.start_sitting()
+                self.jobs.warm_up(self.engine)
         self._changed()
 
     def look(self) -> None:
         """Something in the scene changed: the editor's Undo, another effect, another segment, the next image of a sequence."""
-        if self._running is not None:
-            if self._stale(self._running):
-                self._running.job.cancel()
+        if self.jobs.look():
             return
         self._guarded(self.seats.look)
+        if self._told_of is not None and self._told_of != self._present:
+            self._told_of = None
+            self._tell("", False)  # what was said of an answer does not hold for what is there now
         self._changed()
 
     def poll(self) -> None:
         """Looks once at the job that runs; its answer is written into the segment. Nothing waits here."""
-        running = self._running
-        if running is None:
-            self._poll_sitting()
-            return
-        self.status, problem = self._looked_at(running)
-        if self.status.finished:
-            self._running = None
-            self._take(running, problem)
-            self._next()
+        self.jobs.poll()
 
     def use(self, make_engine: Callable[[], Engine]) -> None:
         """Another engine: what the segment holds is the start of what follows."""
@@ -212,16 +203,7 @@ class Controller:
 
     def stop(self) -> None:
         """Gives up what runs, at once and without a word."""
-        self._waiting.clear()
-        running, self._running = self._running, None
-        sitting, self._sitting = self._sitting, None
-        if sitting is not None:
-            sitting.close()
-        if running is not None:
-            running.script.close()
-            running.seat.link.forget_redo()
-            running.job.cancel()
-            running.job.close()
+        self.jobs.stop()
 
     def close(self) -> None:
         """The editor, the effect or the scene goes: nothing runs on, nothing is listened to; markups stay in the scene."""
@@ -238,26 +220,20 @@ class Controller:
 
     # Inside.
 
-    def _do(self, act: Act) -> None:
-        if len(self._waiting) >= MOST_WAITING:
-            self._tell("the model has not answered the clicks before yet; wait, or cancel them", True)
-            return
-        self._waiting.append(act)
-        self._next()
-
-    def _next(self) -> None:
-        """Begins acts until one waits for an engine."""
-        while self._running is None and self._sitting is None and self._waiting:
-            self._guarded(lambda: self._begin(self._waiting.popleft()))
-        self._changed()
+    @property
+    def _present(self) -> tuple:
+        """Which segment is selected, and in which state its session is."""
+        seat = self.seats.selected
+        return seat, None if seat is None else seat.session.state
 
     def _begin(self, act: Act) -> None:
+        engine = None if act.what == "next" else self.engine  # an engine that cannot be made begins no segment
         if act.what == "next" or (act.what == "add" and (self._first() or self.many and self._on_another(act.prompt))):
             next_lesion(self.hands)
         if act.what == "next":
             self.seats.look()
             return
-        seat = self.seats.of_selected(self.engine)
+        seat = self.seats.of_selected(engine)
         changes = seat.markups.changes()
         seat.link.look()
         if act.what == "markups":
@@ -265,7 +241,7 @@ class Controller:
             if not changes:
                 seat.show()
                 return
-        self._go_on(act, seat, script_of(act, seat, changes, self._limits), None)
+        self.jobs.ask(act, seat, script_of(act, seat, changes, self._limits))
 
     def _limits(self, seat: Seat, *more: Prompt) -> dict:
         """Protected voxels and part, as they are for the prompts that hold and those that come."""
@@ -276,114 +252,26 @@ class Controller:
             raise InputError(PROTECTED)
         return {"protected": others, "within": part}
 
-    def _go_on(self, act: Act, seat: Seat, script: acts.Script, answer) -> None:
-        """One step of a script: it ends, or waits for a job."""
-        try:
-            question = script.send(answer)
-        except StopIteration as end:
-            self._write(seat, end.value)
-            return
-        except OncoError:
-            seat.link.forget_redo()  # what was done halfway was taken back
-            seat.show()
-            raise
-        try:
-            job = started(seat.session, question)
-        except BaseException:
-            script.close()
-            raise
-        self._running, self.status = Running(act, seat, script, job), None
-
-    def _poll_sitting(self) -> None:
-        """An engine that could not be made ready says why to the first click."""
-        if self._sitting is None:
-            return
-        try:
-            self.status = self._sitting.poll()
-        except Exception:
-            self.status = Status(None, "", True)
-        if self.status.finished:
-            with suppress(Exception):
-                self._sitting.result()
-            self._sitting.close()
-            self._sitting = None
-            self._next()
-
-    @staticmethod
-    def _engine_sits(engine: Engine) -> bool:
-        """False where nothing stays warm."""
-        return hasattr(engine, "start_sitting") and engine.jobs.name not in ("inline", "process")
-
-    def _looked_at(self, running: Running) -> tuple[Status, OncoError | None]:
-        """How its job is. Whatever goes wrong there is an end of the job, or it would be looked at forever."""
-        try:
-            return running.job.poll(), None
-        except OncoError as error:
-            return Status(None, "", True), error
-        except Exception as error:
-            return Status(None, "", True), unforeseen(error)
-
-    def _take(self, running: Running, problem: OncoError | None) -> None:
-        """The end of a job."""
-        answer = None
-        try:
-            answer = running.job.result() if problem is None else None
-        except OncoError as error:
-            problem = error
-        except Exception as error:
-            problem = unforeseen(error)
-        finally:
-            running.job.close()
-        if running.stopped or not self._stale(running):
-            if problem is None and not running.stopped:
-                self._guarded(lambda: self._go_on(running.act, running.seat, running.script, answer))
-                return
-            self._give_up(running)
-            if running.stopped or isinstance(problem, Cancelled):
-                self._tell(UNCHANGED, False)
-            else:
-                self._tell(str(problem), True)
-            return
-        self._give_up(running)
-        self._once_more(running)
-
-    def _give_up(self, running: Running) -> None:
-        """The session is as it was, and so are its markups."""
-        running.script.close()
-        running.seat.link.forget_redo()
-        if running.seat.link.there and self.seats.selected is running.seat:
-            running.seat.show()
-
-    def _once_more(self, running: Running) -> None:
-        """A click on a segment that was edited meanwhile is asked again, with the edit; any other answer is not used."""
-        same = self.seats.selected is running.seat and not self.seats.check_image()
-        if same and running.seat.link.there and running.act.what == "add" and not running.act.tried:
-            self._waiting.appendleft(replace(running.act, tried=1))
-        else:
-            self._tell(CHANGED, True)
-
-    def _stale(self, running: Running) -> bool:
-        """True when the answer would not be to what the reader sees now."""
-        seat = self.seats.selected
-        return self.seats.check_image() or seat is not running.seat or not seat.link.untouched or self.hands.locked
-
     def _write(self, seat: Seat, done: acts.Done) -> None:
         """Brings the segment to where the session is. When that is refused, the session comes back to the segment."""
         try:
             notes = seat.link.follow(done.change, self.hands, new=done.new)
         except OncoError:
             seat.link.come_back()
-            seat.show()
+            self.jobs.show(seat)
             raise
         seat.earlier = ()
-        seat.show()
-        said = dict.fromkeys((*done.change.notes, *notes))
+        self.jobs.show(seat)
+        asked = done.new and any(one.prompt.positive for one in seat.session.prompts)
+        nothing = (NOTHING,) if asked and not seat.link.truth.voxels else ()
+        said = dict.fromkeys(map(as_sentence, (*done.change.notes, *notes, *nothing)))
         name_by_place(seat.link, seat.session.image)
         self._tell(" ".join(said), False)
+        self._told_of = self._present if said else None
 
     def _markups_changed(self, seat: Seat) -> None:
-        if seat is self.seats.selected and not any(one.what == "markups" for one in self._waiting):
-            self._do(Act("markups"))
+        if seat is self.seats.selected and not self.jobs.waits("markups"):
+            self.jobs.do(Act("markups"))
 
     def _first(self) -> bool:
         """True in a segmentation without segments: the first click begins one."""

@@ -17,7 +17,7 @@ from OncoLib.errors import InputError
 from OncoLib.scene.nodes import nodes_of_class
 from OncoSegmentLib.refine.history import Placed
 from OncoSegmentLib.refine.prompts import Point, Prompt, as_dict, from_dict
-from OncoSegmentLib.scene.refine_shapes import class_of, draw, new_markup, read
+from OncoSegmentLib.scene.refine_shapes import POINTS, class_of, draw, new_markup, read
 
 TARGET = "OncoSegment.RefinedSegmentation"
 """Role of the reference to the segmentation."""
@@ -28,7 +28,6 @@ SEGMENT = "OncoSegment.RefinedSegment"
 PROMPT = "OncoSegment.Prompt"
 """Attribute: id and values of the prompt, JSON; of a list of points: "inside" or "outside"."""
 
-POINTS = "vtkMRMLMarkupsFiducialNode"
 SIDES = {True: "inside", False: "outside"}
 COLORS = {True: (0.25, 0.9, 0.35), False: (1.0, 0.3, 0.25)}
 """Green for what belongs to the structure, red for what does not."""
@@ -45,10 +44,10 @@ class PromptMarkups:
 
     def __init__(self, node, segment_id: str, volume, on_change: Callable[[], None] = lambda: None) -> None:
         self.scene, self.node, self.segment_id, self.volume = node.GetScene(), node, segment_id, volume
-        self._on_change, self._busy = on_change, False
+        self._on_change, self._busy, self._held = on_change, False, False
         self._shown: dict[int, Prompt] = {}
         self._observed: list[tuple] = []
-        self._heard = weakly(self._someone_changed)
+        self._heard, self._grabbed = weakly(self._someone_changed), weakly(self._someone_grabbed)
         self._removal = self.scene.AddObserver(self.scene.NodeRemovedEvent, self._heard)
         for one in self.nodes:
             self._observe(one)
@@ -58,16 +57,22 @@ class PromptMarkups:
         """All markups of this segment that are in the scene."""
         return markups_of(self.scene, self.node, self.segment_id)
 
-    def show(self, prompts: Sequence[Placed]) -> None:
-        """Shows exactly these prompts, each where it lies."""
+    def show(self, prompts: Sequence[Placed], *, leave_changed: bool = False) -> None:
+        """Shows exactly these prompts, each where it lies.
+
+        leave_changed: what a reader moved or deleted since stays as it is, and `changes` goes on to tell of it. So does
+        whatever he holds with the pointer now.
+        """
         wanted = {one.id: one.prompt for one in prompts}
+        left = {number for number, _prompt in self.changes()} if leave_changed or self._held else set()
         self._busy = True
         try:
             for number in [one for one, prompt in self._read().items() if not same_place(prompt, wanted.get(one))]:
-                self._take_away(number)
+                if number not in left:
+                    self._take_away(number)
             there = self._read()
             for number, prompt in wanted.items():
-                if number not in there:
+                if number not in there and number not in left:
                     self._put(number, prompt)
             for node in self.nodes:
                 node.SetAndObserveTransformNodeID(self.volume.GetTransformNodeID())
@@ -115,7 +120,9 @@ class PromptMarkups:
             return
         name = f"Prompt {number}: {prompt.kind} {SIDES[prompt.positive]}"
         node = self._new(class_of(prompt), name, prompt.positive, json.dumps({"id": number, **as_dict(prompt)}))
+        modifying = node.StartModify()
         draw(node, prompt)
+        node.EndModify(modifying)  # all views draw it once, not at each step
         self._observe(node)
 
     def _points(self, positive: bool):
@@ -127,10 +134,12 @@ class PromptMarkups:
         return node
 
     def _new(self, class_name: str, name: str, positive: bool, told: str):
-        node = new_markup(self.scene, class_name, name, COLORS[positive])
+        node = new_markup(self.scene, class_name, name, COLORS[positive], positive)
+        modifying = node.StartModify()
         node.SetAttribute(SEGMENT, self.segment_id)
         node.SetAttribute(PROMPT, told)
         node.SetNodeReferenceID(TARGET, self.node.GetID())
+        node.EndModify(modifying)
         return node
 
     def _take_away(self, number: int) -> None:
@@ -144,10 +153,14 @@ class PromptMarkups:
                 self.scene.RemoveNode(node)
 
     def _observe(self, node) -> None:
-        events = (node.PointEndInteractionEvent, node.PointRemovedEvent)
-        self._observed.append((node, [node.AddObserver(event, self._heard) for event in events]))
+        ends = [node.AddObserver(event, self._heard) for event in (node.PointEndInteractionEvent, node.PointRemovedEvent)]
+        self._observed.append((node, [node.AddObserver(node.PointStartInteractionEvent, self._grabbed), *ends]))
+
+    def _someone_grabbed(self) -> None:
+        self._held = True
 
     def _someone_changed(self) -> None:
+        self._held = False
         if not self._busy and self._shown and self.changes():
             self._on_change()
 
@@ -168,6 +181,15 @@ def markups_of(scene, node, segment_id: str) -> list:
     """The markups of a segment's prompts, in the order of the scene."""
     found = [one for one in nodes_of_class(scene, "vtkMRMLMarkupsNode") if one.GetAttribute(SEGMENT) == segment_id]
     return [one for one in found if one.GetNodeReference(TARGET) is node and one.GetAttribute(PROMPT)]
+
+
+def show_only(scene, node, segment_id: str) -> None:
+    """Shows the prompts of one segment, those that came with the scene too, and hides those of all others."""
+    for one in nodes_of_class(scene, "vtkMRMLMarkupsNode"):
+        if one.GetAttribute(SEGMENT) and one.GetAttribute(PROMPT) and one.GetDisplayNode() is not None:
+            wanted = node is not None and one.GetNodeReference(TARGET) is node and one.GetAttribute(SEGMENT) == segment_id
+            if one.GetDisplayNode().GetVisibility() != wanted:
+                one.GetDisplayNode().SetVisibility(wanted)
 
 
 def prompts_in(nodes: Sequence) -> list[tuple[int, Prompt]]:

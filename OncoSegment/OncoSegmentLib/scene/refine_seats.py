@@ -20,7 +20,7 @@ from OncoSegmentLib.refine.session import Session
 from OncoSegmentLib.refine.steps import UNCHANGED
 from OncoSegmentLib.scene.refine_limits import others_on_image, others_stamp
 from OncoSegmentLib.scene.refine_link import GONE, SegmentLink, transform_stamp
-from OncoSegmentLib.scene.refine_markups import PromptMarkups, markups_of, prompts_in
+from OncoSegmentLib.scene.refine_markups import PromptMarkups, markups_of, prompts_in, show_only
 
 KEPT = 4
 """Segments whose sessions are kept: each takes a byte for every voxel of the image."""
@@ -42,10 +42,14 @@ class Seat:
         """Of the segment."""
         return self.link.session
 
-    def show(self) -> None:
-        """Brings the markups to the session's prompts. Those that came with the scene stay until the first new one."""
+    def show(self, *, leave_changed: bool = False, coming: Prompt | None = None) -> None:
+        """Brings the markups to the session's prompts. Those that came with the scene stay until the first new one.
+
+        leave_changed: see `PromptMarkups.show`. coming: a prompt that is being answered, so that a reader sees where it was.
+        """
         if self.session.prompts or not self.earlier:
-            self.markups.show(self.session.prompts)
+            more = () if coming is None else (Placed(self.session.next_id, coming),)
+            self.markups.show((*self.session.prompts, *more), leave_changed=leave_changed)
 
     def others(self, protect: bool):
         """What the session must protect now, `UNCHANGED` when it knows: an act that failed did not tell it."""
@@ -135,8 +139,10 @@ class Seats:
     def look(self) -> Seat | None:
         """What others did to the selected segment becomes known to its session; its seat, None when there is none."""
         self.check_image()
-        for seat in self._seats.values():
-            seat.markups.set_visible(seat.link.there and seat is self.selected)
+        self._choose_again()
+        parameters = self.hands.parameters
+        if parameters is not None and parameters.GetScene() is not None:
+            show_only(parameters.GetScene(), parameters.GetSegmentationNode(), parameters.GetSelectedSegmentID() or "")
         seat = self.selected
         if seat is None or seat.link.look() == GONE:
             return None
@@ -156,6 +162,16 @@ class Seats:
             seat.markups.close(remove=remove)
         self._seats.clear()
         self._image, self._stamp = None, ()
+
+    def _choose_again(self) -> None:
+        """Where no segment is selected, such as after an Undo that took it away or a Redo that brought it back: the last one."""
+        parameters = self.hands.parameters
+        if parameters is None or parameters.GetSelectedSegmentID() or self.hands.locked:
+            return
+        for seat in reversed(self._seats.values()):
+            if seat.link.there and seat.link.node is parameters.GetSegmentationNode():
+                parameters.SetSelectedSegmentID(seat.link.segment_id)
+                return
 
     def _key(self) -> tuple[str, str]:
         parameters = self.hands.parameters
@@ -209,6 +225,7 @@ def image_stamp(volume) -> tuple:
 
 
 def numbered(prompts: tuple[Placed, ...]) -> list[str]:
-    """One line a prompt, for a list."""
-    sides = {True: "inside", False: "outside"}
-    return [f"{one.id}: {one.prompt.kind} {sides[one.prompt.positive]}" for one in prompts]
+    """One line a prompt, for a list, in the words of the panel and with the signs of the markers."""
+    said = {True: "+ {} inside", False: "- {} outside"}
+    kinds = {"point": "click", "scribble": "stroke"}
+    return [f"{one.id}: {said[one.prompt.positive].format(kinds.get(one.prompt.kind, one.prompt.kind))}" for one in prompts]

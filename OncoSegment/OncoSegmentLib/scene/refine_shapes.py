@@ -14,6 +14,9 @@ import vtk
 from OncoLib.scene.volumes import vtk_matrix
 from OncoSegmentLib.refine.prompts import Box, Lasso, Prompt, Scribble
 
+POINTS = "vtkMRMLMarkupsFiducialNode"
+"""The class of a list of clicks."""
+
 RIGHT_ANGLE = 1e-3
 """Largest cosine between two edges that still counts as rounding: a box is stored with six decimals."""
 
@@ -124,7 +127,17 @@ def completed(edges: np.ndarray, size: np.ndarray) -> np.ndarray:
     return np.column_stack([first, second, np.cross(first, second)])
 
 
-def new_markup(scene, class_name: str, name: str, color) -> slicer.vtkMRMLMarkupsNode:
+POINT_SCALE, CORNER_SCALE = 3.0, 1.2
+"""Size of a click, and of the points of a line, in percent of the view: a lasso must not hide the border that it goes around."""
+
+HANDLE_SCALE = 1.2
+"""Of the handles of a box; Slicer's 3 cover a small lesion."""
+
+GLYPHS = {True: "ThickCross2D", False: "Dash2D"}
+"""A plus and a minus, so that nobody has to tell green from red; a ball would hide a small lesion."""
+
+
+def new_markup(scene, class_name: str, name: str, color, positive: bool) -> slicer.vtkMRMLMarkupsNode:
     """A markup of one color, without labels at its points."""
     node = scene.CreateNodeByClass(class_name)
     node.UnRegister(None)
@@ -132,10 +145,14 @@ def new_markup(scene, class_name: str, name: str, color) -> slicer.vtkMRMLMarkup
     scene.AddNode(node)
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
+    modifying = display.StartModify()
     display.SetColor(*color)
     display.SetSelectedColor(*color)
-    display.SetGlyphTypeFromString("CrossDot2D")  # a ball hides a small lesion
-    display.SetGlyphScale(2.5)
+    display.SetGlyphTypeFromString(GLYPHS[positive])
+    display.SetGlyphScale(POINT_SCALE if class_name == POINTS else CORNER_SCALE)
+    display.SetFillVisibility(False)  # what a box holds is to be seen
+    display.SetInteractionHandleScale(HANDLE_SCALE)
     display.SetPointLabelsVisibility(False)
     display.SetPropertiesLabelVisibility(False)
+    display.EndModify(modifying)
     return node

@@ -20,6 +20,7 @@ HIDDEN = "The segment is hidden; show it, or confirm that it shall be changed un
 CHANGED = "The segment, its image or the selection changed while the model worked; its answer was not used."
 UNCHANGED = "Stopped; the segment is as it was."
 PROTECTED = "The click lies in another segment, which is protected; switch the protection off, or click elsewhere."
+NOTHING = "The engine found nothing there; a box, a stroke or another engine may tell more."
 MOST_WAITING = 20
 """Clicks that may wait for their turn; more are a mistake."""
 
@@ -74,6 +75,12 @@ def started(session: Session, question: Question) -> RunningJob:
         return DoneJob(Outcome(session.engine.answer(question, progress=silent, cancel=CancelToken())))
     except OncoError as error:
         return DoneJob(Outcome(error=type(error).__name__, message=str(error), exit_code=error.exit_code))
+
+
+def as_sentence(text: str) -> str:
+    """A note that may stand beside others."""
+    text = text.strip()
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".") if text else ""
 
 
 def unforeseen(error: Exception) -> WorkerError:

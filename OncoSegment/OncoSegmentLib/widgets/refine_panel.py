@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 
 import qt
 import slicer
@@ -11,6 +12,7 @@ from slicer.i18n import tr as _
 from OncoLib.widgets.texts import wrapped_label
 from OncoSegmentLib.refine import registry
 from OncoSegmentLib.scene.refine_limits import Limit
+from OncoSegmentLib.scene.refine_work import as_sentence
 
 LIST_ROWS = 4
 
@@ -44,7 +46,6 @@ class RefinePanel:
         self.list = qt.QListWidget()
         self.buttons = self._buttons()
         self.numbersLabel, self.progressPlace = wrapped_label(selectable=True), qt.QWidget()
-        self.undoLabel = wrapped_label()
         self._lay_out()
         self._fill()
         self._connect()
@@ -63,9 +64,9 @@ class RefinePanel:
 
     @property
     def chosen(self) -> int | None:
-        """Id of the prompt that is chosen in the list."""
+        """Id of the prompt that is selected in the list. One is current there as soon as the keyboard is, chosen by nobody."""
         at = self.list.currentRow
-        return self._ids[at] if 0 <= at < len(self._ids) else None
+        return self._ids[at] if 0 <= at < len(self._ids) and self.list.item(at).isSelected() else None
 
     def limit(self, normal_ras=None) -> Limit:
         """Where answers may change the segment."""
@@ -81,8 +82,7 @@ class RefinePanel:
             self.list.clear()
             for text in texts:
                 self.list.addItem(text)
-        self.numbersLabel.text = numbers
-        self.numbersLabel.setVisible(bool(numbers))
+        self.numbersLabel.text = numbers or "-"  # the line stays: what lies below must not jump under the pointer
         self.buttons["remove"].enabled = bool(prompts)
         self.buttons["undo"].enabled, self.buttons["redo"].enabled = can_undo, can_redo
         self.buttons["reset"].enabled = bool(prompts) and not busy
@@ -108,11 +108,29 @@ class RefinePanel:
     def show_notice(self) -> bool:
         """What a reader must know of the chosen engine; False when it cannot be used."""
         said, notice, missing, able = self._notices.get(self.engine, ("", "", True, None))
-        sentence = said[:1].upper() + said[1:].rstrip(".") + "."
-        self.noticeLabel.text = f"{sentence} {notice}".strip()
+        self.noticeLabel.text = f"{as_sentence(said)} {as_sentence(notice)}".strip()
         if able is not None:
             self._show_kinds(able["prompts"])
         return not missing
+
+    def show_able(self, able) -> None:
+        """What the engine says of itself since it is ready: weights have notices of their own."""
+        said, _notice, missing, before = self._notices.get(self.engine, ("", "", True, None))
+        now = None if able is None or missing else asdict(able)
+        if now is not None and now != before:
+            self._notices[self.engine] = (said, able.notice, missing, now)
+            self.show_notice()
+
+    @property
+    def lacking(self) -> str:
+        """Why the engine that is shown cannot be asked; "" when it can."""
+        said, _notice, missing, _able = self._notices.get(self.engine, ("", "", False, None))
+        return said if missing else ""
+
+    @property
+    def roi_wanted(self) -> bool:
+        """True while a ROI shall limit the clicks and none is chosen."""
+        return self.limitBox.currentData == "roi" and self.roiBox.currentNode() is None
 
     # Inside.
 
@@ -137,7 +155,7 @@ class RefinePanel:
         texts = {
             "next": (_("Next lesion"), _("Begin a new segment for the next lesion (N)")),
             "remove": (_("Remove"), _("Remove the chosen prompt, or the last one (Backspace)")),
-            "undo": (_("Undo click"), _("Take the last click back, further than the editor's own Undo reaches")),
+            "undo": (_("Undo click"), _("Take the last click back; goes on beyond the ten states of the editor's Undo")),
             "redo": (_("Redo click"), _("Do again what was taken back")),
             "reset": (_("Start over"), _("Remove all prompts; the segment is what it was before the first one")),
             "again": ("", _("Ask with the prompts that were saved with the scene")),
@@ -155,13 +173,13 @@ class RefinePanel:
         form.addRow(self.noticeLabel)
         form.addRow(_("Draw:"), self._row(self.kindBox, self.widthBox))
         form.addRow(_("Limit:"), self._row(self.limitBox, self.reachBox, self.roiBox))
-        form.addRow(self._row(self.protectBox, self.manyBox))
+        form.addRow(self.protectBox)
+        form.addRow(self.manyBox)  # beside each other they would keep the panel wide
         form.addRow(self._row(self.buttons["next"], self.buttons["undo"], self.buttons["redo"]))
-        form.addRow(self.numbersLabel)
+        form.addRow(_("Size:"), self.numbersLabel)
         form.addRow(self.progressPlace)
         form.addRow(self.list)
         form.addRow(self._row(self.buttons["remove"], self.buttons["reset"], self.buttons["again"]))
-        form.addRow(self.undoLabel)
 
     def _row(self, *widgets):
         row, box = qt.QWidget(), qt.QHBoxLayout()
@@ -190,7 +208,6 @@ class RefinePanel:
         self.protectBox.toolTip = _("Voxels of other segments, hidden ones too, stay theirs")
         self.manyBox.toolTip = _("A click more than 1 cm from the present lesion begins a new segment")
         self.list.setMaximumHeight(90)
-        self.undoLabel.text = _("The editor's Undo takes back one click at a time, ten at most; Undo click goes on beyond.")
         self._show_parts()
 
     def _connect(self) -> None:

@@ -260,8 +260,8 @@ def require_installed(weights: str) -> None:
 
     if not Path(weights).is_absolute() and store.state(card_named(weights, store_root())) == "missing":
         raise ModelError(
-            f"the weights {weights} are not installed; `oncosegment models install {weights}` brings them and shows their"
-            " license, or name a folder of your own (weights)"
+            f"the weights {weights} are not installed; `oncosegment models install {weights}` or the Model Manager"
+            " brings them and shows their license; a folder of your own may be named, too (weights)"
         )
 
 

@@ -67,8 +67,8 @@ def of_card(card_id: str, fold: str, accepted: str, root: Path | None) -> Weight
         raise InputError(f"{card_id} is no nnInteractive model but for {card.engine}; wanted one of the engine {ENGINE}")
     if store.state(card, root) == "missing":
         raise ModelError(
-            f"the weights {card_id} are not installed; `oncosegment models install {card_id}` brings them and shows their"
-            " license, or name a folder of your own (weights)"
+            f"the weights {card_id} are not installed; `oncosegment models install {card_id}` or the Model Manager"
+            " brings them and shows their license; a folder of your own may be named, too (weights)"
         )
     folder = store.where(card, root)
     if is_damaged(folder, root):
