@@ -17,7 +17,7 @@ from OncoSegmentLib.refine.raster import ras_of
 from OncoSegmentLib.refine.sam.slice_prompts import flat_axis, told
 from OncoSegmentLib.refine.sam.stack import AXES, natural_axis, stack_of
 from OncoSegmentLib.refine.sam.views import HALVINGS, ROOM, View, around, extent_mm, whole
-from OncoSegmentLib.refine.sam.windows import WINDOWS, Window, percentile_window, told_window, window_at
+from OncoSegmentLib.refine.sam.windows import WINDOWS, Window, percentile_window, taken_for_ct, told_window, window_at
 
 SHAPE = (5, 7, 9)
 turns = st.tuples(st.floats(-180, 180), st.tuples(*[st.floats(0.1, 1)] * 3), st.tuples(*[st.sampled_from((-1, 1))] * 3))
@@ -170,6 +170,26 @@ def test_windows_of_ct_show_what_lies_at_the_click(hu, name):
     image = Image(voxels, np.eye(4) * (2, 2, 2, 1), "CT", "HU")
     level, width = WINDOWS[name]
     assert window_at(image, np.array([[4, 4, 4]])) == Window(level - width / 2, level + width / 2)
+
+
+@pytest.mark.parametrize(
+    ("air", "facts", "soft"),
+    [
+        (0.02, {}, True),
+        (0.005, {}, False),
+        (0.02, {"modality": "MR"}, False),
+        (0.02, {"units": "SUV"}, False),
+        (0.0, {"modality": "CT"}, True),
+    ],
+)
+def test_an_image_of_which_nobody_says_what_it_is_is_ct_by_its_air(air, facts, soft):
+    voxels = np.full((10, 10, 20), 50, np.int16)
+    voxels.ravel()[: int(air * voxels.size)] = -1000
+    image = Image(voxels, np.eye(4), **facts)
+    level, width = WINDOWS["soft tissue"]
+    found = window_at(image, np.array([[8, 5, 5]]))
+    assert (found == Window(level - width / 2, level + width / 2)) is soft
+    assert taken_for_ct(image) is (soft and not facts)
 
 
 def test_windows_of_mr_are_percentiles_of_what_is_not_air():

@@ -23,12 +23,15 @@ from OncoSegmentLib.refine.sam.before import Before, before
 from OncoSegmentLib.refine.sam.embeddings import Embeddings
 from OncoSegmentLib.refine.sam.slice_prompts import SlicePrompts, Told, flat_axis, told
 from OncoSegmentLib.refine.sam.stack import ACROSS, AXES, Stack, natural_axis, patient_axes, stack_of
-from OncoSegmentLib.refine.sam.windows import Window, is_ct, percentile_window, told_window, window_at
+from OncoSegmentLib.refine.sam.windows import Window, is_ct, percentile_window, taken_for_ct, told_window, window_at
 from OncoSegmentLib.warm import freed_on_out_of_memory
 
 STRATEGIES = ("auto", "memory", "neighbors")
 CORRECTION_MM = 15.0
 """How far along the slices a correction of a mask goes at most; our own choice."""
+
+GUESS = "nobody says what this image is; its values are taken for CT, in HU"
+"""Told with each answer, for the window of CT hides what other images show."""
 
 POINTS, BOXES = ("point", "box", "scribble", "lasso"), ("box",)
 CAPABILITIES = Capabilities(POINTS, ("point", "scribble"), start=True, probabilities=True)
@@ -73,12 +76,14 @@ class SamEngine:
             self.embeddings.clear()
             self._percentiles, self._extents = None, {}
         self._image, self._digest, self._look, self._seen = image, digest, None, None
+        self._guess = GUESS if self._window is None and taken_for_ct(image) else ""
 
     def close(self) -> None:
         """Lets go of the image and of its features in memory."""
         self.embeddings.clear()
         self._image = self._digest = self._percentiles = self._look = self._seen = None
         self._extents: dict[tuple, float] = {}
+        self._guess = ""
 
     def answer(self, question: Question, *, progress: Progress = silent, cancel: CancelToken | None = None) -> Answer:
         """The mask for a question; see `protocol.Engine`. InputError when nothing says where the structure is."""
@@ -93,7 +98,7 @@ class SamEngine:
         stack = stack_of(image, self._axis_for(image, question))
         asked = told(image, stack, question.prompts)
         was = before(stack, question, asked)
-        notes = [*asked.notes, *filter(None, [self.network.caution])]
+        notes = [*asked.notes, *filter(None, [self.network.caution, self._guess])]
         if not any(one.positive or was.holds(number) for number, one in asked.slices.items()):
             if question.start is None:
                 raise InputError("no prompt says where the structure is; wanted a positive one inside of the image")
