@@ -27,7 +27,12 @@ ORGANS = (
 )  # fmt: skip
 BONES = ("vertebra_t", "vertebra_l", "hip_bone", "femur", "sacrum")
 KINDS = (LESIONS, ORGANS, BONES)
-"""Take turns, so that many bones do not crowd out few lesions."""
+"""Drawn by `SHARES`, so that many bones do not crowd out few lesions."""
+
+SHARES = (0.5, 0.25, 0.25)
+
+ENDS = 0.6
+"""Share of clips that go past the structure's end: networks that saw few ends followed lesions through the whole patient."""
 
 LEAST_PIXELS = 6
 """Of a structure in a slice that is shown to the network."""
@@ -115,14 +120,14 @@ def drawn(cases: int) -> list[Structure]:
 def sampled(structures: list[Structure], frames: int, random: np.random.Generator) -> Sample:
     """One or more slices of a random structure, prompts of the first."""
     while True:
-        kind = int(random.integers(len(KINDS)))
+        kind = int(random.choice(len(KINDS), p=SHARES))
         named = [one for one in structures if one.kind == kind]
         one = named[int(random.integers(len(named)))] if named else structures[int(random.integers(len(structures)))]
-        first = int(random.integers(one.box[0].start, one.box[0].stop))
+        step = int(random.choice((-1, 1)))
+        first = first_of(one, step, frames, random)
         plane = one.clickable(first)
         if plane.sum() >= LEAST_PIXELS:
             break
-    step = int(random.choice((-1, 1)))
     numbers = [min(max(first + step * at, 0), one.case.stack.shape[0] - 1) for at in range(frames)]
     click = click_in(plane, random)
     window = varied_window(one, first, click, random)
@@ -131,6 +136,15 @@ def sampled(structures: list[Structure], frames: int, random: np.random.Generato
     masks = np.stack([resized(part_of(one.plane(at), view) * 255.0, SIZE) for at in numbers])
     points, labels = prompts_of(one.plane(first), click, view, random)
     return Sample(pictures, masks, points, labels, prior_of(one, first, view, random), one, first, view)
+
+
+def first_of(one: Structure, step: int, frames: int, random: np.random.Generator) -> int:
+    """Any slice of a structure; of a clip more often one from which the way soon leads out of it."""
+    start, stop = one.box[0].start, one.box[0].stop
+    if frames > 1 and random.uniform() < ENDS:
+        back = int(random.integers(min(frames - 1, stop - start)))
+        return stop - 1 - back if step > 0 else start + back
+    return int(random.integers(start, stop))
 
 
 def prior_of(one: Structure, number: int, view: View, random: np.random.Generator) -> np.ndarray:

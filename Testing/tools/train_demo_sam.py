@@ -78,7 +78,7 @@ CHANGES = {
 PICTURES, PROMPTS = 4, 8
 """Of a step: pictures, and prompts of each."""
 
-CLIPS, FRAMES, EVERY = 3, 4, 6
+CLIPS, FRAMES, EVERY = 4, 4, 2
 """Of a step that follows slices: how many at once, and slices of each. Every so many-th of the second stage is one."""
 
 PRIOR = 5
@@ -202,7 +202,7 @@ def followed(network, data: dict):
         masks = data["masks"][at]
         there = (masks.amax((1, 2, 3)) > 0.5).float()[:, None]
         seen = binary_cross_entropy_with_logits(out["object_score_logits"], there)
-        total = total + loss_of(out["pred_masks"], masks) + 0.3 * seen
+        total = total + loss_of(out["pred_masks"], masks) + seen
     return total / frames
 
 
@@ -297,8 +297,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=MODELS / ID)
     parser.add_argument("--cases", type=int, default=6)
     parser.add_argument("--held-out", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=1200, help="of slices by themselves")
-    parser.add_argument("--clips", type=int, default=1200, help="steps with slices that follow each other among them, after that")
+    parser.add_argument("--steps", type=int, default=1000, help="of slices by themselves")
+    parser.add_argument("--clips", type=int, default=1700, help="steps with slices that follow each other among them, after that")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only-evaluate", action="store_true", help="of what is in the output folder already")
     parser.add_argument("--threads", type=int, default=1)
