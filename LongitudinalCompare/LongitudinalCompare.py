@@ -1,4 +1,4 @@
-"""Module "Longitudinal Compare": for now, the volumes of several segmentations side by side."""
+"""Module "Longitudinal Compare": dates of one patient registered and judged, volumes of segmentations side by side."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ class LongitudinalCompare(ScriptedLoadableModule):
         self.parent.dependencies = ["OncoSegment"]
         self.parent.contributors = ["OncoSegment contributors"]
         self.parent.helpText = _(
-            "Shows the volumes of several segmentations side by side. Lesions are not matched and no change is judged yet."
+            "Registers the dates of one patient to the baseline, judges at each lesion whether the alignment can be trusted,"
+            " and shows them in linked views; also the volumes of several segmentations side by side. Lesions are not matched"
+            " and no change is judged yet."
             " Research use only; not for diagnosis."
             ' See the <a href="https://github.com/OWNER/SlicerOncoSegment#readme">documentation</a>.'
         )
@@ -38,7 +40,7 @@ class LongitudinalCompareWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
-        self.progress = None
+        self.progress = self.registerSection = None
 
     def setup(self):
         """Loads the panel and connects it."""
@@ -48,12 +50,40 @@ class LongitudinalCompareWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = LongitudinalCompareLogic()
+        self._setUpTimepoints()
         self._setUpProgress()
         self.ui.segmentationsSelector.connect("checkedNodesChanged()", self.onChecked)
         self.ui.applyButton.connect("clicked(bool)", self.onApply)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onChecked)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onChecked)
         self.onChecked()
+
+    def _setUpTimepoints(self):
+        from LongitudinalCompareLib.widgets.register_section import RegisterSection
+
+        self.registerSection = RegisterSection(
+            self.ui.timepointsPlace, self.resourcePath("UI/LongitudinalCompareTimepoints.ui")
+        )
+        scene = slicer.mrmlScene
+        for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent):
+            self.addObserver(scene, event, self.onNode)
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneCloses)
+        self.addObserver(scene, scene.EndCloseEvent, self.enter)
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onNode(self, caller, event, node):
+        """Dates may have come or gone."""
+        dates = ("vtkMRMLScalarVolumeNode", "vtkMRMLSegmentationNode")
+        if not caller.IsClosing() and any(node.IsA(name) for name in dates):
+            self.registerSection.onSceneChanged()
+
+    def onSceneCloses(self, caller=None, event=None):
+        """No verdict stands beside another patient."""
+        self.registerSection.clear()
+
+    def enter(self, caller=None, event=None):
+        """Shows the dates of what is loaded now."""
+        self.registerSection.refresh()
 
     def _setUpProgress(self):
         from OncoLib.widgets.job_progress import JobProgress
@@ -63,9 +93,11 @@ class LongitudinalCompareWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
 
     def cleanup(self):
         """Called when the application closes or the module is reloaded."""
+        self.removeObservers()
         if self.progress:
             self.progress.abandon()
-        self.removeObservers()
+        if self.registerSection:
+            self.registerSection.close()
 
     def onChecked(self, caller=None, event=None):
         """At least one segmentation must be checked. Volumes of another choice, or another patient, go away."""
@@ -111,7 +143,21 @@ class LongitudinalCompareWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
 
 
 class LongitudinalCompareLogic(ScriptedLoadableModuleLogic):
-    """Volumes for scripts and for the panel."""
+    """Registrations and volumes for scripts and for the panel."""
+
+    def registerDates(self, dates, kind="rigid", engine="simpleitk", preset="auto"):
+        """Registers later dates to the first one and puts them into its frame; waits until it is done.
+
+        dates: `LongitudinalCompareLib.scene.registered.Date`, the baseline first. Returns the transform nodes and the
+        outcomes (`LongitudinalCompareLib.pair_outcome.PairOutcome`), whose `alignment` is the verdict. Raises InputError.
+        """
+        from LongitudinalCompareLib.scene.registered import register_and_publish
+        from OncoLib.registration.engine import Choice
+        from OncoLib.registration.presets import preset_for
+        from OncoLib.scene.volumes import image_of
+
+        chosen = preset_for(image_of(dates[0].volume), preset)[0]
+        return register_and_publish(slicer.mrmlScene, dates, Choice(chosen, kind, engine))
 
     def volumeTable(self, segmentationNodes):
         """Rows of structure name and one volume in ml a node ("-" where it is not there), as text; and the flags.

@@ -25,6 +25,7 @@ from OncoAppLib import (
     panel,
     phantom,
     refine,
+    register,
     runtime,
     spine,
     surfaces,
@@ -120,6 +121,7 @@ def build_parser() -> Parser:
     spine.add(verbs)
     lesions.add(verbs)
     refine.add(verbs)
+    register.add(verbs)
     phantom.add(verbs, add_common)
     doctor.add(verbs)
     cluster.add(verbs)

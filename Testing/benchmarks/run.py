@@ -31,6 +31,7 @@ def main() -> int:
     ask_for_large_pages()  # as the worker processes do, in which experts run
     from benchmarks import (
         accuracy,
+        alignment,
         engine,
         large_pages,
         lesions,
@@ -45,19 +46,23 @@ def main() -> int:
         refine_nninteractive,
         refine_sam,
         registration,
+        registration_dates,
         scheduler,
         startup,
         surfaces,
         thresholds,
         total_segmentator,
+        tracking,
         transfer,
+        uncertainty,
         warm,
     )
 
-    numbers = (nodes, thresholds, startup, accuracy, measures, surfaces, lesions, registration)
+    volumes = (nodes, thresholds, startup, accuracy, measures, surfaces, lesions)
+    dates = (registration, registration_dates, alignment, tracking, uncertainty)
     networks = (total_segmentator, network_share, large_pages, network_ways, nnunet_export, panel, warm)
     clicks = (refine, refine_sam, refine_nninteractive)
-    for module in (*numbers, *networks, *clicks, engine, scheduler, transfer, models_install):
+    for module in (*volumes, *dates, *networks, *clicks, engine, scheduler, transfer, models_install):
         for line in module.figures(shared_data(), full=options.full):
             print(line, flush=True)
     return 0

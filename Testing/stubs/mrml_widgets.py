@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import vtk
+from vtk.util.numpy_support import vtk_to_numpy
 
 from stubs.qt_widgets import QWidget
 
@@ -206,3 +207,14 @@ class qMRMLSegmentsTableView(qSlicerWidget):
     def setSegmentationNode(self, node) -> None:
         """Shows a node."""
         self._segmentation_node = node
+
+
+class qMRMLUtils:
+    """Slicer's converter between pictures of VTK and of Qt."""
+
+    def vtkImageDataToQImage(self, data, image) -> bool:
+        """Fills the image; VTK's first row is the lowest, Qt's the highest."""
+        width, height, _depth = data.GetDimensions()
+        flat = vtk_to_numpy(data.GetPointData().GetScalars())
+        image.pixels = flat.reshape(height, width, -1)[::-1]
+        return True

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from stubs.recording import QObject
 
 
@@ -21,6 +23,7 @@ class Qt:
     NoArrow, UpArrow, DownArrow, LeftArrow, RightArrow = 0, 1, 2, 3, 4
     RichText, PlainText = 1, 0
     TextSelectableByMouse = 1
+    ScrollBarAsNeeded, ScrollBarAlwaysOff, ScrollBarAlwaysOn = 0, 1, 2
     ElideLeft, ElideRight, ElideMiddle, ElideNone = 0, 1, 2, 3
     ShiftModifier, ControlModifier = 0x02000000, 0x04000000
 
@@ -114,12 +117,27 @@ class QFile:
         return self.exists()
 
 
+class QImage:
+    """Pixels `[row, column, 3]`, from the top; Slicer's converter fills it."""
+
+    def __init__(self) -> None:
+        self.pixels: np.ndarray | None = None
+
+
 class QPixmap:
-    """A picture of one color."""
+    """A picture of one color, or of an image."""
 
     def __init__(self, width: int, height: int) -> None:
         self.size = (width, height)
         self.color: QColor | None = None
+        self.pixels: np.ndarray | None = None
+
+    @staticmethod
+    def fromImage(image: QImage) -> QPixmap:
+        """The same pixels."""
+        found = QPixmap(*image.pixels.shape[1::-1])
+        found.pixels = image.pixels
+        return found
 
     def fill(self, color: QColor) -> None:
         """Every pixel."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from stubs.qt_core import Qt
+from stubs.qt_core import QSize, Qt
 from stubs.qt_widgets import QWidget
 
 
@@ -16,6 +16,7 @@ class QAbstractItemView(QWidget):
     NoSelection, SingleSelection, ExtendedSelection = 0, 1, 3
     properties = {"editTriggers": None, "selectionBehavior": None, "selectionMode": None, "alternatingRowColors": False,
                   "sortingEnabled": False, "showGrid": True, "wordWrap": True, "textElideMode": 1, "horizontalScrollMode": None,
+                  "horizontalScrollBarPolicy": 0,
                   "verticalScrollMode": None}
 
 
@@ -23,7 +24,9 @@ class QHeaderView(QWidget):
     """The header of a table."""
 
     Interactive, Stretch, Fixed, ResizeToContents = 0, 1, 2, 3
-    properties = {"stretchLastSection": False, "defaultSectionSize": 100, "highlightSections": True}
+    properties = {"stretchLastSection": False, "defaultSectionSize": 100, "highlightSections": True,
+                  "sizeHint": QSize(100, 25)}
+    read_only = ("sizeHint",)
 
     def __init__(self, *arguments) -> None:
         self._modes: dict[int | None, int] = {}

@@ -145,7 +145,7 @@ class QLabel(QFrame):
     """A text."""
 
     properties = {"text": "", "wordWrap": False, "alignment": None, "textFormat": None, "openExternalLinks": False,
-                  "textInteractionFlags": None}
+                  "textInteractionFlags": None, "pixmap": None, "scaledContents": False}
     first_text = "text"
 
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 import numpy as np
 import SimpleITK as sitk
 
+from OncoLib.errors import InputError
 from OncoLib.image import RAS_TO_LPS, Image
 from OncoLib.image_convert import to_sitk
 from OncoLib.registration.transform import IDENTITY, LinearTransform
+from OncoLib.registration.warp import Transform, WarpedTransform
+
+FLIP = np.array([-1.0, -1.0, 1.0])
+"""Vectors between RAS and LPS, both ways."""
 
 
 def to_lps(transform: LinearTransform) -> sitk.AffineTransform:
@@ -17,6 +22,19 @@ def to_lps(transform: LinearTransform) -> sitk.AffineTransform:
     found.SetMatrix(matrix[:3, :3].ravel().tolist())
     found.SetTranslation(matrix[:3, 3].tolist())
     return found
+
+
+def to_itk(transform: Transform) -> sitk.Transform:
+    """Any of our transforms that ITK applies: a matrix, or a field and then its matrix; from LPS to LPS.
+
+    InputError for an inverse warp or a chain: those have no single field.
+    """
+    if isinstance(transform, LinearTransform):
+        return to_lps(transform)
+    if not isinstance(transform, WarpedTransform):
+        raise InputError("only a matrix, or a field of displacements with one, can be written or drawn")
+    field = to_sitk(transform.displacement_mm.astype(np.float64) * FLIP, transform.ijk_to_ras)
+    return sitk.CompositeTransform([to_lps(transform.linear), sitk.DisplacementFieldTransform(field)])
 
 
 def finite_voxels(image: Image) -> np.ndarray:
@@ -30,7 +48,7 @@ def finite_voxels(image: Image) -> np.ndarray:
 
 
 def resampled(
-    moving: Image, fixed: Image, transform: LinearTransform = IDENTITY, *, outside: float, nearest: bool = False
+    moving: Image, fixed: Image, transform: Transform = IDENTITY, *, outside: float, nearest: bool = False
 ) -> Image:
     """The moving image on the fixed image's grid, float32, linearly interpolated (nearest: the nearest voxel, for labels).
 
@@ -44,7 +62,7 @@ def resampled(
     resampler.SetOutputSpacing(spacing.tolist())
     resampler.SetOutputOrigin(lps[:3, 3].tolist())
     resampler.SetOutputDirection((lps[:3, :3] / spacing).ravel().tolist())
-    resampler.SetTransform(to_lps(transform))
+    resampler.SetTransform(to_itk(transform))
     resampler.SetInterpolator(sitk.sitkNearestNeighbor if nearest else sitk.sitkLinear)
     resampler.SetDefaultPixelValue(float(outside))
     found = resampler.Execute(to_sitk(finite_voxels(moving), moving.ijk_to_ras))

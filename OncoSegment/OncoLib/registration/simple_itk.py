@@ -9,7 +9,7 @@ bit for bit on one machine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import SimpleITK as sitk
@@ -49,19 +49,29 @@ of 0.012 and 0.05 brought the images nearer to the reference transform of their 
 class Settings:
     """How the search goes. levels_mm: voxel size of each level, coarse to fine; all starts are tried on the first.
 
-    bins: of the joint histogram. samples: most voxels that one evaluation takes. seed: of their choice. threads: 1 for one
-    result on every run.
+    bins: of the joint histogram. samples: most voxels that one evaluation takes; coarse_samples: on all levels but the last,
+    0 for the same. seed: of their choice. threads: 1 for one result on every run. turns: also from quarter and half turns.
+    most_degrees: a larger turn is told as more than a patient makes between what `between` says.
     """
 
     levels_mm: tuple[float, ...] = (8.0, 4.0)
     bins: int = 40
     samples: int = 30_000
+    coarse_samples: int = 0
     seed: int = 20260105
     threads: int = 1
+    turns: bool = True
+    most_degrees: float = MOST_DEGREES
+    between: str = "two series of one day"
 
     def as_dict(self) -> dict:
         """For provenance."""
         return {**vars(self), "levels_mm": list(self.levels_mm), "kind": "rigid", "interpolation": "linear"}
+
+    @property
+    def coarse(self) -> Settings:
+        """Those of all levels but the last."""
+        return replace(self, samples=self.coarse_samples or self.samples)
 
 
 def register_rigid(
@@ -86,11 +96,11 @@ def register_rigid(
     found = []
     for name, start in starts(*pairs[0]).items():
         cancel.check()
-        end = optimized(pairs[0], start, settings, cancel)
+        end = optimized(pairs[0], start, settings.coarse, cancel)
         if end is not None and shows_enough(fixed, moving, end):
-            found.append((metric_at(pairs[0], end, settings), name, end))
+            found.append((metric_at(pairs[0], end, settings.coarse), name, end))
     found = [one for one in found if np.isfinite(one[0])]
-    found += turned_ends(fixed, moving, pairs[0], settings, cancel)
+    found += turned_ends(fixed, moving, pairs[0], settings.coarse, cancel) if settings.turns else []
     progress(0.4, "Registering")
     if not found:
         return kept_identity(fixed, moving, pairs[-1], settings)
@@ -158,7 +168,7 @@ def finer(fixed: Image, moving: Image, pairs, name: str, end: LinearTransform, s
     """The end of one start on the first level, followed through the others: (metric, start, transform); None when lost there."""
     for number, pair in enumerate(pairs[1:], 1):
         cancel.check()
-        end = optimized(pair, end, settings, cancel)
+        end = optimized(pair, end, settings if number == len(pairs) - 1 else settings.coarse, cancel)
         progress(number / (len(pairs) - 1), "Registering")
         if end is None or not shows_enough(fixed, moving, end):
             return None
@@ -220,12 +230,14 @@ def center_of(image: sitk.Image) -> tuple[float, ...]:
     return image.TransformContinuousIndexToPhysicalPoint([(size - 1) / 2 for size in image.GetSize()])
 
 
-def method_for(fixed: sitk.Image, settings: Settings) -> sitk.ImageRegistrationMethod:
-    """ITK's registration with our metric, on as many samples as the settings allow."""
+def method_for(fixed: sitk.Image, settings: Settings, mask: sitk.Image | None = None) -> sitk.ImageRegistrationMethod:
+    """ITK's registration with our metric, on as many samples as the settings allow. mask: of voxels of the fixed image."""
     method = sitk.ImageRegistrationMethod()
     method.SetNumberOfThreads(settings.threads)
     method.SetMetricAsMattesMutualInformation(settings.bins)
     method.SetInterpolator(sitk.sitkLinear)
+    if mask is not None:
+        method.SetMetricFixedMask(mask)
     share = settings.samples / max(1, fixed.GetNumberOfPixels())
     if share < 1.0:
         method.SetMetricSamplingStrategy(method.RANDOM)
@@ -233,16 +245,15 @@ def method_for(fixed: sitk.Image, settings: Settings) -> sitk.ImageRegistrationM
     return method
 
 
-def optimized(pair, start: LinearTransform, settings: Settings, cancel: CancelToken) -> LinearTransform | None:
+def optimized(pair, start: LinearTransform, settings: Settings, cancel: CancelToken, mask=None) -> LinearTransform | None:
     """Where the search from this start ends; None when the images lose each other."""
     fixed, moving = pair
-    method = method_for(fixed, settings)
+    method = method_for(fixed, settings, mask)
     method.SetOptimizerAsPowell(
         numberOfIterations=10, maximumLineIterations=20, stepLength=max(fixed.GetSpacing()) / 4, stepTolerance=0.02,
         valueTolerance=1e-4,
     )  # fmt: skip
-    radius_mm = float(np.mean(np.array(fixed.GetSize()) * fixed.GetSpacing())) / 2
-    method.SetOptimizerScales([radius_mm**2] * 3 + [1.0] * 3)  # a step turns the image's edge as far as it shifts it
+    method.SetOptimizerScales([radius_of(fixed) ** 2] * 3 + [1.0] * 3)  # a step turns the image's edge as far as it shifts it
     method.SetInitialTransform(rigid_around(start, center_of(fixed)), inPlace=False)
     method.AddCommand(sitk.sitkIterationEvent, lambda: method.StopRegistration() if cancel.cancelled else None)
     try:
@@ -253,9 +264,14 @@ def optimized(pair, start: LinearTransform, settings: Settings, cancel: CancelTo
     return from_lps(sitk.CompositeTransform(found).GetBackTransform())
 
 
-def metric_at(pair, transform: LinearTransform, settings: Settings) -> float:
+def radius_of(image: sitk.Image) -> float:
+    """Half the mean side of the grid in mm."""
+    return float(np.mean(np.array(image.GetSize()) * image.GetSpacing())) / 2
+
+
+def metric_at(pair, transform: LinearTransform, settings: Settings, mask=None) -> float:
     """Mutual information in nats, higher is more alike; NaN where the images do not overlap."""
-    method = method_for(pair[0], settings)
+    method = method_for(pair[0], settings, mask)
     method.SetInitialTransform(rigid_around(transform, center_of(pair[0])))
     try:
         return -float(method.MetricEvaluate(*pair))
@@ -294,8 +310,8 @@ def judged(fixed: Image, moving: Image, pair, ends: list, settings: Settings) ->
     apart = max(apart_mm(fixed, transform, one[2]) for one in ends if one[0] >= AS_HIGH * after or one[2] is transform)
     doubts = [f"another alignment, up to {apart:.0f} mm away, looks as good"] if improved and apart > APART_MM else []
     doubts += [] if alike else ["the two images have next to nothing in common"]
-    if improved and transform.degrees > MOST_DEGREES:
-        doubts.append(f"a turn by {transform.degrees:.0f} degrees is more than a patient makes between two series of one day")
+    if improved and transform.degrees > settings.most_degrees:
+        doubts.append(f"a turn by {transform.degrees:.0f} degrees is more than a patient makes between {settings.between}")
     if not improved:
         transform, after, start = IDENTITY, before, "identity"
     return Registration(

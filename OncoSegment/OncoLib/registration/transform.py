@@ -31,7 +31,7 @@ class LinearTransform:
     kind: str = "rigid"
 
     def __post_init__(self) -> None:
-        matrix = np.array(self.fixed_to_moving_ras, dtype=np.float64)
+        matrix = np.array(self.fixed_to_moving_ras, dtype=np.float64) + 0.0  # -0 becomes 0: its sign would be lost in a file
         usable = matrix.shape == (4, 4) and np.isfinite(matrix).all() and np.array_equal(matrix[3], (0, 0, 0, 1))
         if self.kind not in KINDS or not usable or np.linalg.det(matrix[:3, :3]) <= 0:
             raise GeometryError(f"this is no {self.kind} transform; wanted a 4x4 matrix of {', '.join(KINDS)} without mirroring")
@@ -48,8 +48,24 @@ class LinearTransform:
         """From the moving image to the fixed one."""
         return LinearTransform(np.linalg.inv(self.fixed_to_moving_ras), self.kind)
 
+    @property
+    def linear(self) -> LinearTransform:
+        """Itself; of a transform that is more than a matrix, the part that is one."""
+        return self
+
+    def jacobian(self, points_ras_mm: np.ndarray) -> np.ndarray:
+        """Volume factor `[n]` at points `[n, 3]`, the same everywhere: how much larger the moving image shows what lies there."""
+        return np.full(len(points_ras_mm), np.linalg.det(self.fixed_to_moving_ras[:3, :3]))
+
     def then(self, further: LinearTransform) -> LinearTransform:
-        """This one first: from A to B and then from B to C is from A to C. The kind is the less strict one."""
+        """This one first: from A to B and then from B to C is from A to C. The kind is the less strict one.
+
+        further: one that is no matrix gives a chain of both, see `warp`.
+        """
+        if not isinstance(further, LinearTransform):
+            from OncoLib.registration.warp import chained
+
+            return chained(self, further)
         kind = max(self.kind, further.kind, key=KINDS.index)
         return LinearTransform(further.fixed_to_moving_ras @ self.fixed_to_moving_ras, kind)
 
@@ -63,11 +79,7 @@ class LinearTransform:
 
     def moved_mm(self, image: Image) -> tuple[float, float]:
         """How far the transform moves the image's content: mean over its grid, and most of its corners, in mm."""
-        points = lattice(image)
-        ends = np.array([(i, j, k) for i in (0, 1) for j in (0, 1) for k in (0, 1)]) * (np.array(image.shape_kji[::-1]) - 1)
-        corners = ends @ image.ijk_to_ras[:3, :3].T + image.ijk_to_ras[:3, 3]
-        shifts = [np.linalg.norm(self.moved(found) - found, axis=1) for found in (points, corners)]
-        return float(shifts[0].mean()), float(shifts[1].max())
+        return moved_mm(self, image)
 
     def as_dict(self) -> dict:
         """For provenance."""
@@ -81,7 +93,8 @@ IDENTITY = LinearTransform(np.eye(4))
 class Registration:
     """The outcome of one registration.
 
-    transform: to be used; the identity when the search brought no improvement. improved: whether it did.
+    transform: to be used, a `LinearTransform` or one of `warp`; the identity when the search brought no improvement.
+    improved: whether it did.
     metric: its name; metric_before (identity), metric_after: higher is more alike, both on the same samples; NaN where the
         images do not overlap. moved_mm: mean and most (corners of the fixed image). overlap: share of the fixed image's grid
         that the moving image shows afterwards. start: which start led there.
@@ -121,6 +134,15 @@ class Registration:
         return {"transform": self.transform.as_dict(), **facts, **told, **more}
 
 
+def moved_mm(transform, image: Image) -> tuple[float, float]:
+    """How far a transform moves the image's content: mean over its grid, and most of its grid and corners, in mm."""
+    points = lattice(image)
+    ends = np.array([(i, j, k) for i in (0, 1) for j in (0, 1) for k in (0, 1)]) * (np.array(image.shape_kji[::-1]) - 1)
+    corners = ends @ image.ijk_to_ras[:3, :3].T + image.ijk_to_ras[:3, 3]
+    shifts = [np.linalg.norm(transform.moved(found) - found, axis=1) for found in (points, corners)]
+    return float(shifts[0].mean()), float(max(shift.max() for shift in shifts))
+
+
 def lattice(image: Image, count: int = 12) -> np.ndarray:
     """Points `[n, 3]` in RAS, evenly over the image: at most `count` along each axis, from its first to its last voxel."""
     axes = [np.linspace(0, size - 1, min(count, size)) for size in image.shape_kji[::-1]]
@@ -128,7 +150,7 @@ def lattice(image: Image, count: int = 12) -> np.ndarray:
     return ijk @ image.ijk_to_ras[:3, :3].T + image.ijk_to_ras[:3, 3]
 
 
-def shown_share(fixed: Image, moving: Image, transform: LinearTransform = IDENTITY) -> float:
+def shown_share(fixed: Image, moving: Image, transform=IDENTITY) -> float:
     """Share of the fixed image's grid that lies in the moving image's field of view (its voxels, to their outer edges)."""
     points = transform.moved(lattice(fixed, 24))
     inside = np.linalg.inv(moving.ijk_to_ras)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import qt
 
-ROW_HEIGHT, SCROLL_BAR_WIDTH, LEAST_NAME_WIDTH = 22, 24, 100
+ROW_HEIGHT, SCROLL_BAR_WIDTH, LEAST_NAME_WIDTH, FRAME = 22, 24, 100, 6
 """Pixels."""
 
 
@@ -36,6 +36,13 @@ def fill(table, headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         for column, value in enumerate(values):
             put(table, row, column, value)
     table.resizeColumnsToContents()
+
+
+def fit_height(table, most_rows: int) -> None:
+    """As high as its rows, two at least and at most so many: the empty half of a table pushes the rest of a panel away."""
+    rows = min(max(table.rowCount, 2), most_rows)
+    header = table.horizontalHeader().sizeHint.height()
+    table.setFixedHeight(header + rows * table.verticalHeader().defaultSectionSize + FRAME)
 
 
 def compact(table) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from OncoLib.errors import InputError
 from OncoLib.image import Image
@@ -43,15 +43,18 @@ def candidate_of(node, database, known: dict) -> Candidate:
     return Candidate(node.GetName(), found, node.GetName(), node.GetID(), "name of the volume")
 
 
-def tags_of(node, database, known: dict) -> dict[str, str]:
-    """Tags of the first instance that Slicer's database knows, without those that are empty; asked for once an instance."""
-    from pydicom.datadict import tag_for_keyword
+def tags_of(node, database, known: dict, names: Sequence[str] = TAGS) -> dict[str, str]:
+    """Tags of the first instance that Slicer's database knows, without those that are empty; asked for once an instance.
 
+    known: keeps them; of these names only.
+    """
     uid = (node.GetAttribute(INSTANCES) or "").split(" ")[0]
     if not uid or database is None:
         return {}
     if uid not in known:
-        numbers = {name: tag_for_keyword(name) for name in TAGS}
+        from pydicom.datadict import tag_for_keyword
+
+        numbers = {name: tag_for_keyword(name) for name in names}
         found = {name: database.instanceValue(uid, f"{tag >> 16:04X},{tag & 0xFFFF:04X}") for name, tag in numbers.items()}
         known[uid] = {name: value for name, value in found.items() if value}
     return known[uid]

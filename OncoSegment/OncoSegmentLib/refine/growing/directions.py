@@ -85,8 +85,16 @@ def ratio_map(center_kji, radii: np.ndarray, box, spacing_kji_mm) -> np.ndarray:
         for span, at, step in zip(box, center_kji, spacing_kji_mm)
     ]
     z, y, x = steps[0][:, None, None], steps[1][None, :, None], steps[2][None, None, :]
-    distance = np.sqrt(z * z + y * y + x * x)
-    polar = np.arccos(np.clip(z / np.maximum(distance, np.float32(1e-6)), -1, 1))
-    rows = np.minimum((polar * np.float32(POLAR / np.pi)).astype(np.int32), POLAR - 1)
-    columns = np.minimum(((np.arctan2(y, x) + np.float32(np.pi)) * np.float32(AROUND / (2 * np.pi))).astype(np.int32), AROUND - 1)
-    return distance / cells[rows * AROUND + columns]
+    distance = z * z + (y * y + x * x)
+    np.sqrt(distance, out=distance)
+    # One array after another is written over: taking new memory would cost as much as the arithmetic.
+    work = np.maximum(distance, np.float32(1e-6))
+    np.divide(z, work, out=work)
+    np.arccos(work, out=work)
+    work *= np.float32(POLAR / np.pi)
+    at = work.astype(np.int32)
+    np.minimum(at, POLAR - 1, out=at)
+    at *= AROUND
+    columns = ((np.arctan2(y, x) + np.float32(np.pi)) * np.float32(AROUND / (2 * np.pi))).astype(np.int32)
+    at += np.minimum(columns, AROUND - 1)
+    return np.divide(distance, cells[at], out=distance)

@@ -21,13 +21,12 @@ class Patch:
     @classmethod
     def of(cls, mask: np.ndarray, box: Part) -> Patch:
         """Of a mask of a box, shrunk to what is set."""
-        if not mask.any():
+        # Along the first axis whole planes are joined at once, and what lies beside them is not looked at again.
+        plane = mask.any(axis=0)
+        if not plane.any():
             return cls()
-        spans = []
-        for axis in range(3):
-            present = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
-            spans.append(slice(int(present[0]), int(present[-1]) + 1))
-        inside = tuple(spans)
+        spans = [present(plane.any(axis=1)), present(plane.any(axis=0))]
+        inside = (present(mask[:, spans[0], spans[1]].any(axis=(1, 2))), *spans)
         return cls(tuple(slice(b.start + s.start, b.start + s.stop) for b, s in zip(box, inside)), mask[inside].copy())
 
     def __bool__(self) -> bool:
@@ -67,6 +66,12 @@ class Patch:
     def common(self, other: Patch) -> Patch:
         """Both."""
         return Patch.of(self.mask & other.on(self.box), self.box) if self else self
+
+
+def present(line: np.ndarray) -> slice:
+    """From the first to the last that is set, of a line where some are."""
+    found = np.flatnonzero(line)
+    return slice(int(found[0]), int(found[-1]) + 1)
 
 
 def shape_of(box: Part) -> tuple[int, int, int]:
