@@ -222,13 +222,15 @@ def test_a_view_is_square_in_mm_and_black_outside():
 
 
 def test_a_small_structure_is_seen_in_a_part_of_the_slice():
-    stack = stack_of(image_on(np.eye(4), (3, 128, 128)), "axial")
-    assert [around(stack, (64, 64), mm).rows for mm in (128 / ROOM, 64 / ROOM, 32 / ROOM, 0)] == [128, 64, 32, 32]
+    stack = stack_of(image_on(np.diag([4.0, 4, 4, 1]), (3, 128, 128)), "axial")
+    assert [around(stack, (64, 64), 4 * mm).rows for mm in (128 / ROOM, 64 / ROOM, 32 / ROOM, 0)] == [128, 64, 32, 32]
     assert around(stack, (64, 64), 0, most=1).rows == 64 and 128 // 2**HALVINGS == 32
     for xy in itertools.product((0, 3, 50, 64, 127), repeat=2):
         view = around(stack, xy, 1)
         assert view.holds(xy) and 0 <= view.row <= 96 and 0 <= view.column <= 96
     assert around(stack, (63, 64), 1) == around(stack, (65, 63), 1)  # near clicks see the same picture
+    stack = stack_of(image_on(np.eye(4), (3, 128, 128)), "axial")
+    assert around(stack, (64, 64), 0).rows == 128  # a half of 128 mm would be narrower than LEAST_MM
     mask = np.zeros((128, 128), bool)
     assert extent_mm(mask, stack) == 0
     mask[10:15, 20:51] = True

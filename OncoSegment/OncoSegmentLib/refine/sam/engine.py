@@ -33,6 +33,8 @@ CORRECTION_MM = 15.0
 GUESS = "nobody says what this image is; its values are taken for CT, in HU"
 """Told with each answer, for the window of CT hides what other images show."""
 
+NOT_FOLLOWED = "the network answered with nothing that holds a clicked point; another click, or a box, tells it more"
+
 POINTS, BOXES = ("point", "box", "scribble", "lasso"), ("box",)
 CAPABILITIES = Capabilities(POINTS, ("point", "scribble"), start=True, probabilities=True)
 
@@ -116,6 +118,8 @@ class SamEngine:
         found = result.with_rest(seen, was.prior, rest)
         if found is not None:
             found = result.kept(found, asked, was.prior)
+        if question.start is None and missed(asked, found):
+            return result.nothing(question, [*notes, NOT_FOLLOWED])
         base = None if question.start is None else was.base
         return result.answer_of(stack, found, question, base, [*notes, *unheard(asked, found)])
 
@@ -156,7 +160,7 @@ class SamEngine:
         first = next(point for point, label in zip(one.points, one.labels) if label)
         key = (stack, window, number, first)
         if key not in self._extents:
-            progress(None, f"Slice {number + 1} of {stack.shape[0]}")
+            progress(None, "Looking at the clicked slice")
             self._extents[key] = self._clicked_extent(image, stack, window, number, first, cancel)
         return self._extents[key]
 
@@ -321,6 +325,15 @@ def view_of(stack: Stack, asked: Told, extent: float, most: int) -> views.View:
 def outward(start: int, count: int) -> Iterator[int]:
     """All numbers below `count`, the nearest to `start` first."""
     return iter(sorted(range(count), key=lambda one: (abs(one - start), one)))
+
+
+def missed(asked: Told, found: result.Found | None) -> bool:
+    """True where there are positive points and an answer holds none of them: it is of something else, often of much else."""
+    if any(one.box is not None for one in asked.slices.values()):
+        return False
+    told = [(number, one) for number, one in asked.slices.items() if 1 in one.labels]
+    places = [(number, row, column) for number, one in told for (column, row), label in zip(one.points, one.labels) if label]
+    return bool(places) and not any(result.holds(found, one) for one in places)
 
 
 def unheard(asked: Told, found: result.Found | None) -> list[str]:

@@ -20,6 +20,10 @@ ROOM = 2.5
 HALVINGS = 2
 """The smallest square is that many times halved."""
 
+LEAST_MM = 80.0
+"""The smallest square is at least so wide, for a network wants to see what surrounds a structure; our own choice. In a scan that
+was cut to 180 mm, a quarter of it hid that a metastasis of 27 mm was one: Dice 0.06, with this limit 0.8."""
+
 STEPS = 8
 """Squares lie in steps of an eighth of their side, so that clicks near each other see the same pictures."""
 
@@ -78,7 +82,7 @@ def around(stack: Stack, xy, extent_mm: float, most: int = HALVINGS) -> View:
     full = whole(stack)
     side_mm = max(full.rows * stack.spacing_mm[1], full.columns * stack.spacing_mm[2])
     halvings = 0
-    while halvings < most and side_mm / 2 ** (halvings + 1) >= ROOM * extent_mm:
+    while halvings < most and side_mm / 2 ** (halvings + 1) >= max(ROOM * extent_mm, LEAST_MM):
         halvings += 1
     if not halvings:
         return full
