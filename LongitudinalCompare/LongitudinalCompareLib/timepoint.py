@@ -111,7 +111,7 @@ def check_patient(timepoints: Sequence[Timepoint], *, same_patient: bool = False
     if len(keys) > 1:
         return ("DICOM names different patients; that they are one was confirmed by hand",)
     unknown = [one.when for one in timepoints if not one.patient_key]
-    return (f"whose scan it is, the files of {', '.join(unknown)} do not say",) if unknown and len(timepoints) > 1 else ()
+    return (f"the files of {', '.join(unknown)} do not say whose scans they are",) if unknown and len(timepoints) > 1 else ()
 
 
 def nadir(sums: Sequence[float]) -> int:

@@ -198,9 +198,12 @@ def text_of(told: dict) -> str:
         turned = f"turned {found['degrees']:.1f} degrees"
         moved = f"moved {found['moved_mm_mean']:.1f} mm (most {found['moved_mm_most']:.1f}), {turned}"
         parts.append(f"\n{pair['later']} to {pair['baseline']}: {moved if found['improved'] else 'left where it is'}")
+        kept = found["parameters"].get("kept")
+        parts += [f"  Note: kept {kept}"] if kept else []
         parts += [f"  Doubt: {doubt}" for doubt in found["doubts"]]
         if pair["alignment"] is None:
-            parts.append("  No lesion in the baseline's segmentation: the alignment is judged nowhere; look at the picture.")
+            parts.append("  No lesion is known in the baseline (its --segmentation names them): the alignment is judged nowhere.")
+            parts.append("  Look at the picture.")
             continue
         regions = pair["alignment"]["regions"]
         rows = [[one["name"], one["verdict"]] for one in regions]

@@ -71,19 +71,18 @@ def put_pair(folder: Path, pair, resampled_too: bool) -> None:
         told[side] |= {"date": one.date, "files_sha256": dict(one.sha256)}
     files.put(folder, pair.stem, found.transform, told)
     title = f"{pair.moving.when} registered to {pair.fixed.when}"
-    picture = pair_picture(fixed, moving, found.transform, title, picture_lines(pair), at_ras=place_of(pair))
+    at = worst_of(pair).center_ras_mm if pair.verdict else None
+    picture = pair_picture(fixed, moving, found.transform, title, picture_lines(pair), at_ras=at)
     picture.save(folder / (pair.stem + PICTURE))
     if resampled_too:
         copy = resampled(moving, fixed, found.transform, outside=moving.value_range[0])
         write_image(folder / (pair.stem + COPY), copy.voxels, copy.ijk_to_ras)
 
 
-def place_of(pair):
-    """Through the lesion whose alignment is worst; None without lesions."""
-    if pair.verdict is None:
-        return None
+def worst_of(pair):
+    """The lesion whose alignment is worst; None without lesions."""
     order = ("refuse", "check", "good")
-    return min(pair.verdict.regions, key=lambda one: order.index(one.verdict)).center_ras_mm
+    return pair.verdict and min(pair.verdict.regions, key=lambda one: order.index(one.verdict))
 
 
 def picture_lines(pair) -> list[str]:
@@ -94,4 +93,6 @@ def picture_lines(pair) -> list[str]:
     if pair.verdict is not None:
         counts = {kind: sum(one.verdict == kind for one in pair.verdict.regions) for kind in ("good", "check", "refuse")}
         lines.append("Alignment at lesions: " + ", ".join(f"{count} {kind}" for kind, count in counts.items()))
+        worst = worst_of(pair)
+        lines.append(f"Slices through {worst.name}, the one that is aligned worst ({worst.verdict})")
     return [*lines, *found.doubts]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,6 +28,10 @@ class Courses:
     def values(self, measure: str) -> np.ndarray:
         """`[case, click]`: mean over the repetitions of each case."""
         return np.array([np.mean([getattr(one, measure) for one in runs], axis=0) for runs in self.runs.values()])
+
+    def of(self, names: Sequence[str]) -> Courses:
+        """The same on some of the cases."""
+        return replace(self, groups={one: self.groups[one] for one in names}, runs={one: self.runs[one] for one in names})
 
 
 def courses(engine, cases: Sequence[Case], repeats: int = 1, *, clicks: int = CLICKS, in_region: bool = False) -> Courses:
@@ -66,15 +70,16 @@ def row(values: np.ndarray) -> str:
     return " ".join(f"{one:.3f}" for one in np.nanmean(values, axis=0))
 
 
-def paired_line(first: Courses, second: Courses, *, only: Sequence[str] | None = None, told: str = "") -> str:
-    """Mean difference of Dice at `AT` clicks with its 95 % interval over cases, and whether it is above 0."""
+def paired_line(first: Courses, second: Courses, *, only: Sequence[str] | None = None, told: str = "", aim: bool = True) -> str:
+    """Mean difference of Dice at `AT` clicks with its 95 % interval over cases, and (aim) whether it is above 0."""
     picked = [only is None or name in only for name in first.runs]
     difference = (first.values("dice") - second.values("dice"))[picked, AT - 1]
     low, high = bootstrap_interval(difference)
-    return (
+    line = (
         f"{first.engine} less {second.engine}, Dice at {AT} clicks{told}: {difference.mean():+.3f} (95 % interval {low:+.3f} to"
-        f" {high:+.3f}, paired bootstrap over n = {len(difference)} cases); aim above 0: {'met' if low > 0 else 'MISSED'}"
+        f" {high:+.3f}, paired bootstrap over n = {len(difference)} cases)"
     )
+    return f"{line}; aim above 0: {'met' if low > 0 else 'MISSED'}" if aim else line
 
 
 def bootstrap_interval(values: np.ndarray, draws: int = DRAWS, seed: int = 0) -> tuple[float, float]:

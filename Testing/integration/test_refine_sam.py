@@ -52,11 +52,24 @@ def same(first, second) -> bool:
     )
 
 
-def test_one_click_finds_a_metastasis(scan):
-    truth = mask_of(scan, "liver_metastasis")
-    question = Question((inside(scan.image, truth),))
+def metastases(scan) -> list[np.ndarray]:
+    """The largest first."""
+    found = [scan.truth.mask(one) for one in scan.truth.segments if one.structure == "liver_metastasis"]
+    return sorted(found, key=np.sum, reverse=True)
+
+
+def scores(scan, prompts, **options) -> list[float]:
+    """Dice of each metastasis after one prompt; prompts(mask) makes it."""
+    made = engine_on(scan.image, **options)
+    questions = [(Question((prompts(mask),)), mask) for mask in metastases(scan)]
+    return [dice(whole_answer(scan.image, one, made.answer(one)), mask) for one, mask in questions]
+
+
+def test_one_click_finds_each_metastasis(scan):
+    found = scores(scan, lambda mask: inside(scan.image, mask))
+    assert len(found) == 3 and np.mean(found) >= METASTASIS and min(found) >= METASTASIS - 0.1
+    question = Question((inside(scan.image, mask_of(scan, "liver_metastasis")),))
     found = engine_on(scan.image).answer(question)
-    assert dice(whole_answer(scan.image, question, found), truth) >= METASTASIS
     assert found.mask.shape == found.probability.shape == tuple(one.stop - one.start for one in found.part)
     assert found.probability.dtype == np.float16 and 0 <= found.probability.min() and found.probability.max() <= 1
     assert ((found.probability >= 0.5) == found.mask).mean() > 0.97  # but for pieces that hold no click
@@ -128,10 +141,10 @@ def changed_weights(folder, change):
 
 
 def test_memory_stays_within_its_budget(scan):
-    question = Question((inside(scan.image, mask_of(scan, "liver")),))
-    free, bound = engine_on(scan.image), engine_on(scan.image, cache_mb=1.5)
+    question = Question((inside(scan.image, mask_of(scan, "liver_metastasis")),))
+    free, bound = engine_on(scan.image), engine_on(scan.image, cache_mb=0.5)
     assert same(free.answer(question), bound.answer(question))
-    assert 0 < bound.embeddings.held_bytes <= 1.5e6 < free.embeddings.held_bytes
+    assert 0 < bound.embeddings.held_bytes <= 0.5e6 < free.embeddings.held_bytes
 
 
 def test_idle_time_fills_the_nearest_slices_first(scan):
@@ -168,7 +181,7 @@ def test_a_cancelled_or_wrong_question_changes_nothing(scan):
 
     with pytest.raises(Cancelled):
         made.answer(question, progress=progress, cancel=token)
-    assert len(told) == 4 and told[0].startswith("Slice ")
+    assert len(told) == 4 and told[0] == "Looking at the clicked slice"
     with pytest.raises(InputError, match="no prompt says where the structure is"):
         made.answer(Question((Point((0.0, 0, 0), False),)))
     with pytest.raises(InputError, match="negative box"):
@@ -247,22 +260,44 @@ def test_a_negative_click_alone_far_from_the_start_changes_nothing(scan):
     assert "nothing was changed" in answer.notes[-1]
 
 
-def test_boxes_strokes_and_lassos_find_it_too(scan):
+def corners(scan, mask) -> tuple:
+    """Of the box around a mask in its middle slice."""
+    k = int(np.median(np.argwhere(mask)[:, 0]))
+    (j0, i0), (j1, i1) = np.argwhere(mask[k]).min(0), np.argwhere(mask[k]).max(0)
+    return tuple(tuple(ras_of(scan.image, [one])[0]) for one in ((k, j0, i0), (k, j0, i1), (k, j1, i1), (k, j1, i0)))
+
+
+def stroke(scan, mask) -> Scribble:
+    """Along the middle third of that box."""
+    first, _, last, _ = (np.array(one) for one in corners(scan, mask))
+    middle, along = (first + last) / 2, (last - first) / 6 * (1, 0, 0)
+    return Scribble((tuple(middle - along), tuple(middle + along)))
+
+
+def space_box(scan, mask) -> Box:
+    """Around a whole mask."""
+    at = np.argwhere(mask)
+    return Box.between(*(tuple(ras_of(scan.image, [place])[0]) for place in (at.min(0), at.max(0))))
+
+
+@pytest.mark.parametrize("kind", ["box", "lasso", "stroke", "space box"])
+def test_boxes_strokes_and_lassos_find_them_too(scan, kind):
+    makers = {
+        "box": lambda mask: Box(corners(scan, mask)),
+        "lasso": lambda mask: Lasso(corners(scan, mask)),
+        "stroke": lambda mask: stroke(scan, mask),
+        "space box": lambda mask: space_box(scan, mask),
+    }
+    found = scores(scan, makers[kind])
+    assert np.mean(found) >= METASTASIS and min(found) >= METASTASIS - 0.2
+
+
+def test_a_box_in_space_ends_at_its_slices(scan):
     truth = mask_of(scan, "liver_metastasis")
-    at = np.argwhere(truth)
-    k = int(np.median(at[:, 0]))
-    (j0, i0), (j1, i1) = np.argwhere(truth[k]).min(0), np.argwhere(truth[k]).max(0)
-    corner = [tuple(ras_of(scan.image, [one])[0]) for one in ((k, j0, i0), (k, j0, i1), (k, j1, i1), (k, j1, i0))]
-    middle = [tuple(ras_of(scan.image, [(k, (j0 + j1) / 2, i)])[0]) for i in ((2 * i0 + i1) / 3, (i0 + 2 * i1) / 3)]
-    made = engine_on(scan.image)
-    for prompt in (Box(tuple(corner)), Lasso(tuple(corner)), Scribble(tuple(middle))):
-        question = Question((prompt,))
-        assert dice(whole_answer(scan.image, question, made.answer(question)), truth) >= METASTASIS - 0.1, prompt.kind
-    low, high = (tuple(ras_of(scan.image, [place])[0]) for place in (at.min(0), at.max(0)))
-    question = Question((Box.between(low, high),))
-    found = whole_answer(scan.image, question, made.answer(question))
-    assert dice(found, truth) >= METASTASIS
-    assert not found[: at[:, 0].min()].any() and not found[at[:, 0].max() + 1 :].any()  # a box ends at its slices
+    question = Question((space_box(scan, truth),))
+    found = whole_answer(scan.image, question, engine_on(scan.image).answer(question))
+    at = np.argwhere(truth)[:, 0]
+    assert found.any() and not found[: at.min()].any() and not found[at.max() + 1 :].any()
 
 
 @pytest.mark.parametrize(("order", "flips"), [((1, 2, 0), (True, False, False)), ((2, 1, 0), (False, True, True))])
@@ -296,18 +331,21 @@ def test_a_flat_drawing_chooses_the_slices(scan):
 
 
 def test_slices_told_by_their_neighbors(scan):
-    truth = mask_of(scan, "liver_metastasis")
-    question = Question((inside(scan.image, truth),))
-    found = engine_on(scan.image, strategy="neighbors").answer(question)
-    assert dice(whole_answer(scan.image, question, found), truth) >= METASTASIS - 0.15
+    found = scores(scan, lambda mask: space_box(scan, mask), strategy="neighbors")
+    assert np.mean(found) >= METASTASIS and min(found) >= METASTASIS - 0.15
 
 
-@pytest.mark.xfail(reason="OPEN: these small weights find one of the two; they want a longer training", strict=True)
-def test_two_lesions_told_by_their_neighbors(scan):
-    two = sorted((scan.truth.mask(one) for one in scan.truth.segments if one.structure == "liver_metastasis"), key=np.sum)[-2:]
-    both = Question(tuple(inside(scan.image, one) for one in two))
-    found = whole_answer(scan.image, both, engine_on(scan.image, strategy="neighbors").answer(both))
-    assert all((found & one).any() for one in two)
+@pytest.mark.xfail(reason="OPEN: told slice by slice, these small weights never say that a structure has ended", strict=True)
+def test_slices_told_by_their_neighbors_end(scan):
+    found = scores(scan, lambda mask: inside(scan.image, mask), strategy="neighbors")
+    assert np.mean(found) >= METASTASIS - 0.15
+
+
+def test_an_answer_that_holds_no_clicked_point_is_none(scan):
+    made = engine_on(scan.image)
+    outside = click(scan.image, (0, 0, 0))  # air, where no digital patient has a structure
+    answer = made.answer(Question((outside,)))
+    assert not answer.mask.any() and answer.notes[-1] == sam_engine.NOT_FOLLOWED
 
 
 def test_a_click_that_is_not_followed_is_told(scan):
@@ -352,7 +390,7 @@ def test_each_answer_of_the_demonstration_says_what_it_is(scan):
     assert "demonstration model; not for patients" in engine_on(scan.image, model=str(by_path)).answer(question).notes
 
 
-METASTASIS = 0.55
+METASTASIS = 0.7
 """Below what was measured on held-out patients (0.73 the least), and on this one (0.64)."""
 
 

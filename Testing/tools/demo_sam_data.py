@@ -14,7 +14,7 @@ from OncoLib.image import Image
 from OncoLib.phantom.regions import mask_of
 from OncoLib.phantom.variation import varied_brain, varied_scan
 from OncoSegmentLib.refine.sam.stack import Stack, stack_of
-from OncoSegmentLib.refine.sam.views import View, around, extent_mm, whole
+from OncoSegmentLib.refine.sam.views import View, around, extent_mm
 from OncoSegmentLib.refine.sam.windows import Window, window_at
 
 SIZE = 256
@@ -27,10 +27,18 @@ ORGANS = (
 )  # fmt: skip
 BONES = ("vertebra_t", "vertebra_l", "hip_bone", "femur", "sacrum")
 KINDS = (LESIONS, ORGANS, BONES)
-"""Take turns, so that many bones do not crowd out few lesions."""
+"""Drawn by `SHARES`, so that many bones do not crowd out few lesions."""
+
+SHARES = (0.5, 0.25, 0.25)
+
+ENDS = 0.6
+"""Share of clips that go past the structure's end: networks that saw few ends followed lesions through the whole patient."""
 
 LEAST_PIXELS = 6
 """Of a structure in a slice that is shown to the network."""
+
+NARROW = 0.25
+"""Share of pictures that are too narrow for their structure, as those of the engine's first looks may be."""
 
 @dataclass(frozen=True, eq=False)
 class Volume:
@@ -112,14 +120,14 @@ def drawn(cases: int) -> list[Structure]:
 def sampled(structures: list[Structure], frames: int, random: np.random.Generator) -> Sample:
     """One or more slices of a random structure, prompts of the first."""
     while True:
-        kind = int(random.integers(len(KINDS)))
+        kind = int(random.choice(len(KINDS), p=SHARES))
         named = [one for one in structures if one.kind == kind]
         one = named[int(random.integers(len(named)))] if named else structures[int(random.integers(len(structures)))]
-        first = int(random.integers(one.box[0].start, one.box[0].stop))
+        step = int(random.choice((-1, 1)))
+        first = first_of(one, step, frames, random)
         plane = one.clickable(first)
         if plane.sum() >= LEAST_PIXELS:
             break
-    step = int(random.choice((-1, 1)))
     numbers = [min(max(first + step * at, 0), one.case.stack.shape[0] - 1) for at in range(frames)]
     click = click_in(plane, random)
     window = varied_window(one, first, click, random)
@@ -127,9 +135,22 @@ def sampled(structures: list[Structure], frames: int, random: np.random.Generato
     pictures = np.stack([resized(view.picture(one.case.stack.view(one.case.image.voxels)[at], window), SIZE) for at in numbers])
     masks = np.stack([resized(part_of(one.plane(at), view) * 255.0, SIZE) for at in numbers])
     points, labels = prompts_of(one.plane(first), click, view, random)
-    beside = one.plane(int(np.clip(first + random.choice((-1, 1)), 0, one.case.stack.shape[0] - 1)))
-    prior = resized(part_of(beside, view) * 255.0, SIZE // 4)
-    return Sample(pictures, masks, points, labels, prior, one, first, view)
+    return Sample(pictures, masks, points, labels, prior_of(one, first, view, random), one, first, view)
+
+
+def first_of(one: Structure, step: int, frames: int, random: np.random.Generator) -> int:
+    """Any slice of a structure; of a clip more often one from which the way soon leads out of it."""
+    start, stop = one.box[0].start, one.box[0].stop
+    if frames > 1 and random.uniform() < ENDS:
+        back = int(random.integers(min(frames - 1, stop - start)))
+        return stop - 1 - back if step > 0 else start + back
+    return int(random.integers(start, stop))
+
+
+def prior_of(one: Structure, number: int, view: View, random: np.random.Generator) -> np.ndarray:
+    """The mask of the slice before or after, in pixels of a mask prompt."""
+    beside = one.plane(int(np.clip(number + random.choice((-1, 1)), 0, one.case.stack.shape[0] - 1)))
+    return resized(part_of(beside, view) * 255.0, SIZE // 4)
 
 
 def crowd(structures: list[Structure], prompts: int, random: np.random.Generator) -> list[Sample]:
@@ -144,7 +165,8 @@ def crowd(structures: list[Structure], prompts: int, random: np.random.Generator
         other, plane = seen[int(random.integers(len(seen)))] if seen and random.uniform() < 0.7 else (one, one.clickable(number))
         points, labels = prompts_of(other.plane(number), click_in(plane, random), view, random)
         mask = resized(part_of(other.plane(number), view) * 255.0, SIZE)[None]
-        found.append(Sample(first.pictures, mask, points, labels, first.prior, other, number, view))
+        prior = prior_of(other, number, view, random)
+        found.append(Sample(first.pictures, mask, points, labels, prior, other, number, view))
     return found
 
 
@@ -174,10 +196,9 @@ def varied_window(one: Structure, number: int, click: np.ndarray, random: np.ran
 
 
 def varied_view(one: Structure, plane: np.ndarray, click: np.ndarray, random: np.random.Generator) -> View:
-    """A whole slice, as for the engine's first look, or the square that it takes then."""
-    if random.uniform() < 0.15:
-        return whole(one.case.stack)
-    return around(one.case.stack, click, extent_mm(plane, one.case.stack) * random.uniform(0.8, 1.3))
+    """The square that the engine takes for a structure, or a narrower one, which it may look into before."""
+    share = random.uniform(0.2, 0.8) if random.uniform() < NARROW else random.uniform(0.8, 1.3)
+    return around(one.case.stack, click, extent_mm(plane, one.case.stack) * share)
 
 
 def part_of(plane: np.ndarray, view: View) -> np.ndarray:

@@ -5,7 +5,7 @@
     python Testing/tools/train_demo_sam.py --cases 1 --steps 2 --clips 1 --held-out 1     only tries the way
 
 It needs the packages of `make test`. The network is made of the package's own classes, smaller; pictures, windows, squares and
-pixels of prompts are those of the engine. First single slices with clicks or a box, then clips of slices with memories.
+pixels of prompts are those of the engine. First slices with several prompts each, then clips of slices with memories among them.
 """
 
 from __future__ import annotations
@@ -75,11 +75,19 @@ CHANGES = {
 """Of the package's smallest configuration: its classes stay, their sizes shrink. One mask a prompt, not three to choose from."""
 
 
-BATCH, CLIPS, FRAMES = 6, 3, 4
-PICTURES, PROMPTS, EVERY = 4, 5, 8
-"""Of a step of the last stage: pictures, and prompts of each. Every so many-th of its steps follows slices instead."""
+PICTURES, PROMPTS = 4, 8
+"""Of a step: pictures, and prompts of each."""
 
-RATE, WARM_UP = 8e-4, 40
+CLIPS, FRAMES, EVERY = 4, 4, 2
+"""Of a step that follows slices: how many at once, and slices of each. Every so many-th of the second stage is one."""
+
+PRIOR = 5
+"""Every so many-th step has the mask of a slice beside as prompt, too."""
+
+GAIN = 3.0
+"""Of attention between prompts and places at the start, see `pointed`."""
+
+RATE, WARM_UP = 1.2e-3, 40
 FINE = 128
 """Pixels a side on which losses are computed."""
 
@@ -121,13 +129,40 @@ def loss_of(logits, masks):
     return (5 * entropy + overlap * (sizes > 1)).mean()
 
 
+def balanced(logits, masks):
+    """As `loss_of`, but what is inside and what is outside count alike, however small the inside is: the other one answers
+    "nothing" first, and stayed there for small structures."""
+    from torch.nn.functional import binary_cross_entropy_with_logits, interpolate
+
+    fine = interpolate(logits.clamp(-20, 20), (FINE, FINE), mode="bilinear", align_corners=False)
+    entropy = binary_cross_entropy_with_logits(fine, masks, reduction="none")
+    chance, sizes, rest = fine.sigmoid(), masks.sum((1, 2, 3)), (1 - masks).sum((1, 2, 3))
+    inside, outside = ((entropy * part).sum((1, 2, 3)) / (size + 1) for part, size in ((masks, sizes), (1 - masks, rest)))
+    overlap = 1 - (2 * (chance * masks).sum((1, 2, 3)) + 1) / (chance.sum((1, 2, 3)) + sizes + 1)
+    return (inside + 2 * outside + overlap * (sizes > 1)).mean()
+
+
+def pointed(network):
+    """Lets prompts and places of a picture look at each other where they are alike, before anything is learned: keys as queries,
+    larger. Without this and `balanced`, a network of this size heeds its prompts late: Dice 0.26 against 0.48 after 200 steps."""
+    import torch
+
+    transformer = network.sam_mask_decoder.transformer
+    both = [one for layer in transformer.layers for one in (layer.cross_attn_token_to_image, layer.cross_attn_image_to_token)]
+    with torch.no_grad():
+        for attention in (*both, transformer.final_attn_token_to_image):
+            attention.q_proj.weight.mul_(GAIN)
+            attention.k_proj.weight.copy_(attention.q_proj.weight)
+    return network
+
+
 def features_of(network, pictures):
     """Of all slices at once: features, positions and sizes as the package's `track_step` takes them."""
     return network._prepare_backbone_features(network.forward_image(pictures))[1:]
 
 
-def single(network, data: dict, prior: bool, prompts: int = 1):
-    """Loss of slices by themselves. prompts: how many in a row have the same picture."""
+def single(network, data: dict, prior: bool, prompts: int, loss=None):
+    """Loss of slices by themselves. prompts: how many in a row have the same picture. loss: `loss_of` if None."""
     from torch.nn.functional import binary_cross_entropy_with_logits
 
     features, _, sizes = features_of(network, data["pictures"][0][::prompts])
@@ -147,7 +182,7 @@ def single(network, data: dict, prior: bool, prompts: int = 1):
         high_res_features=maps[:-1],
     )
     there = present.new_ones(present.shape)
-    return loss_of(logits, data["masks"][0]) + 0.1 * binary_cross_entropy_with_logits(present, there)
+    return (loss or loss_of)(logits, data["masks"][0]) + 0.1 * binary_cross_entropy_with_logits(present, there)
 
 
 def followed(network, data: dict):
@@ -167,52 +202,39 @@ def followed(network, data: dict):
         masks = data["masks"][at]
         there = (masks.amax((1, 2, 3)) > 0.5).float()[:, None]
         seen = binary_cross_entropy_with_logits(out["object_score_logits"], there)
-        total = total + loss_of(out["pred_masks"], masks) + 0.3 * seen
+        total = total + loss_of(out["pred_masks"], masks) + seen
     return total / frames
 
 
 def train(structures: list[Structure], options):
-    """The network after its training: single slices, slices that follow each other, then several prompts a picture."""
-    import torch
-
+    """The network after its training: several prompts a picture, then slices that follow each other among them."""
     seeded(options.seed, options.threads)
-    network = built(BASE, CHANGES).eval()  # without dropout; gradients flow all the same
-    if options.start:
-        network.load_state_dict(torch.load(options.start / "demo_sam.pt", weights_only=True)["model"])
-    else:
-        first = options.steps + options.clips
+    network = pointed(built(BASE, CHANGES).eval())  # without dropout; gradients flow all the same
 
-        def of_first(step: int, random) -> object:
-            if step >= options.steps:
-                return followed(network, batch([sampled(structures, FRAMES, random) for _ in range(CLIPS)]))
-            data = batch([sampled(structures, 1, random) for _ in range(BATCH)])
-            return single(network, data, prior=step % 4 == 3)
+    def prompted(step: int, random, loss=None) -> object:
+        data = batch([one for _ in range(PICTURES) for one in crowd(structures, PROMPTS, random)])
+        return single(network, data, prior=step % PRIOR == PRIOR - 1, prompts=PROMPTS, loss=loss)
 
-        stage(network, of_first, first, RATE, options.seed)
-
-    def of_second(step: int, random) -> object:
+    def either(step: int, random) -> object:
         if step % EVERY == EVERY - 1:
             return followed(network, batch([sampled(structures, FRAMES, random) for _ in range(CLIPS)]))
-        data = batch([one for _ in range(PICTURES) for one in crowd(structures, PROMPTS, random)])
-        return single(network, data, prior=False, prompts=PROMPTS)
+        return prompted(step, random)
 
-    stage(network, of_second, options.crowds, 1.5 * RATE, options.seed + 1, options.seconds)
+    stage(network, lambda step, random: prompted(step, random, balanced), options.steps, RATE, options.seed)
+    stage(network, either, options.clips, RATE, options.seed + 1)
     return network
 
 
-def stage(network, loss, steps: int, largest: float, seed: int, seconds: float = math.inf) -> None:
-    """So many steps at rates that rise and fall again. seconds: of the processor, after which it ends where it is."""
+def stage(network, loss, steps: int, largest: float, seed: int) -> None:
+    """So many steps at rates that rise and fall again."""
     import torch
 
     random = np.random.default_rng(seed)
     optimizer = torch.optim.AdamW(network.parameters(), lr=largest, weight_decay=0.01)
     began = time.process_time()
     for step in range(steps):
-        done = max(step / steps, (time.process_time() - began) / seconds)
-        if done >= 1:
-            break
         for group in optimizer.param_groups:
-            group["lr"] = largest * min((step + 1) / WARM_UP, 0.02 + 0.98 * (1 + math.cos(math.pi * done)) / 2)
+            group["lr"] = largest * min((step + 1) / WARM_UP, 0.02 + 0.98 * (1 + math.cos(math.pi * step / steps)) / 2)
         value = loss(step, random)
         optimizer.zero_grad()
         value.backward()
@@ -273,13 +295,10 @@ def main() -> None:
     """Draws, trains, ships, evaluates."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=MODELS / ID)
-    parser.add_argument("--cases", type=int, default=4)
+    parser.add_argument("--cases", type=int, default=6)
     parser.add_argument("--held-out", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=720, help="of single slices")
-    parser.add_argument("--clips", type=int, default=160, help="steps of slices that follow each other, after that")
-    parser.add_argument("--crowds", type=int, default=900, help="steps of several prompts a picture, after that")
-    parser.add_argument("--start", type=Path, help="folder of weights to go on from: only the last stage")
-    parser.add_argument("--seconds", type=float, default=math.inf, help="of the processor that the last stage may take")
+    parser.add_argument("--steps", type=int, default=1000, help="of slices by themselves")
+    parser.add_argument("--clips", type=int, default=1700, help="steps with slices that follow each other among them, after that")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only-evaluate", action="store_true", help="of what is in the output folder already")
     parser.add_argument("--threads", type=int, default=1)

@@ -17,7 +17,7 @@ from OncoSegmentLib.refine.raster import ras_of
 from OncoSegmentLib.refine.sam.slice_prompts import flat_axis, told
 from OncoSegmentLib.refine.sam.stack import AXES, natural_axis, stack_of
 from OncoSegmentLib.refine.sam.views import HALVINGS, ROOM, View, around, extent_mm, whole
-from OncoSegmentLib.refine.sam.windows import WINDOWS, Window, percentile_window, told_window, window_at
+from OncoSegmentLib.refine.sam.windows import WINDOWS, Window, percentile_window, taken_for_ct, told_window, window_at
 
 SHAPE = (5, 7, 9)
 turns = st.tuples(st.floats(-180, 180), st.tuples(*[st.floats(0.1, 1)] * 3), st.tuples(*[st.sampled_from((-1, 1))] * 3))
@@ -172,6 +172,26 @@ def test_windows_of_ct_show_what_lies_at_the_click(hu, name):
     assert window_at(image, np.array([[4, 4, 4]])) == Window(level - width / 2, level + width / 2)
 
 
+@pytest.mark.parametrize(
+    ("air", "facts", "soft"),
+    [
+        (0.02, {}, True),
+        (0.005, {}, False),
+        (0.02, {"modality": "MR"}, False),
+        (0.02, {"units": "SUV"}, False),
+        (0.0, {"modality": "CT"}, True),
+    ],
+)
+def test_an_image_of_which_nobody_says_what_it_is_is_ct_by_its_air(air, facts, soft):
+    voxels = np.full((10, 10, 20), 50, np.int16)
+    voxels.ravel()[: int(air * voxels.size)] = -1000
+    image = Image(voxels, np.eye(4), **facts)
+    level, width = WINDOWS["soft tissue"]
+    found = window_at(image, np.array([[8, 5, 5]]))
+    assert (found == Window(level - width / 2, level + width / 2)) is soft
+    assert taken_for_ct(image) is (soft and not facts)
+
+
 def test_windows_of_mr_are_percentiles_of_what_is_not_air():
     random = np.random.default_rng(4)
     voxels = np.where(random.uniform(size=(20, 30, 40)) < 0.5, 0, random.uniform(100, 900, (20, 30, 40))).astype(np.float32)
@@ -202,13 +222,15 @@ def test_a_view_is_square_in_mm_and_black_outside():
 
 
 def test_a_small_structure_is_seen_in_a_part_of_the_slice():
-    stack = stack_of(image_on(np.eye(4), (3, 128, 128)), "axial")
-    assert [around(stack, (64, 64), mm).rows for mm in (128 / ROOM, 64 / ROOM, 32 / ROOM, 0)] == [128, 64, 32, 32]
+    stack = stack_of(image_on(np.diag([4.0, 4, 4, 1]), (3, 128, 128)), "axial")
+    assert [around(stack, (64, 64), 4 * mm).rows for mm in (128 / ROOM, 64 / ROOM, 32 / ROOM, 0)] == [128, 64, 32, 32]
     assert around(stack, (64, 64), 0, most=1).rows == 64 and 128 // 2**HALVINGS == 32
     for xy in itertools.product((0, 3, 50, 64, 127), repeat=2):
         view = around(stack, xy, 1)
         assert view.holds(xy) and 0 <= view.row <= 96 and 0 <= view.column <= 96
     assert around(stack, (63, 64), 1) == around(stack, (65, 63), 1)  # near clicks see the same picture
+    stack = stack_of(image_on(np.eye(4), (3, 128, 128)), "axial")
+    assert around(stack, (64, 64), 0).rows == 128  # a half of 128 mm would be narrower than LEAST_MM
     mask = np.zeros((128, 128), bool)
     assert extent_mm(mask, stack) == 0
     mask[10:15, 20:51] = True

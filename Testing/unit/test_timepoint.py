@@ -71,7 +71,7 @@ def test_another_patient_must_be_confirmed():
     with pytest.raises(InputError, match="different patients at 2026-01-05 and 2026-03-02; .* --same-patient"):
         check_patient(mixed)
     assert "confirmed by hand" in check_patient(mixed, same_patient=True)[0]
-    assert check_patient([same[0], at("2026-03-02")]) == ("whose scan it is, the files of 2026-03-02 do not say",)
+    assert check_patient([same[0], at("2026-03-02")]) == ("the files of 2026-03-02 do not say whose scans they are",)
     assert one not in repr(same[0]) and one not in str(same[0].as_dict())
 
 

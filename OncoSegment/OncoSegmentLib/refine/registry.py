@@ -35,7 +35,8 @@ ENGINES = {
         "GrowCut", "OncoSegmentLib.refine.growcut", "grows regions from clicks by intensity; needs no model"
     ),
     "sam": Row(
-        "SAM", "OncoSegmentLib.refine.sam.engine", "SAM 2.1, MedSAM and relatives, from slice to slice",
+        "SAM", "OncoSegmentLib.refine.sam.engine",
+        "SAM 2.1, MedSAM and relatives, from slice to slice; demonstration weights, never for patients, unless model=ID is given",
         ("torch", "sam2"), SAM, True,
     ),
     "nninteractive": Row(

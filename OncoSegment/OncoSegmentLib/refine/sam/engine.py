@@ -23,12 +23,17 @@ from OncoSegmentLib.refine.sam.before import Before, before
 from OncoSegmentLib.refine.sam.embeddings import Embeddings
 from OncoSegmentLib.refine.sam.slice_prompts import SlicePrompts, Told, flat_axis, told
 from OncoSegmentLib.refine.sam.stack import ACROSS, AXES, Stack, natural_axis, patient_axes, stack_of
-from OncoSegmentLib.refine.sam.windows import Window, is_ct, percentile_window, told_window, window_at
+from OncoSegmentLib.refine.sam.windows import Window, is_ct, percentile_window, taken_for_ct, told_window, window_at
 from OncoSegmentLib.warm import freed_on_out_of_memory
 
 STRATEGIES = ("auto", "memory", "neighbors")
 CORRECTION_MM = 15.0
 """How far along the slices a correction of a mask goes at most; our own choice."""
+
+GUESS = "nobody says what this image is; its values are taken for CT, in HU"
+"""Told with each answer, for the window of CT hides what other images show."""
+
+NOT_FOLLOWED = "the network answered with nothing that holds a clicked point; another click, or a box, tells it more"
 
 POINTS, BOXES = ("point", "box", "scribble", "lasso"), ("box",)
 CAPABILITIES = Capabilities(POINTS, ("point", "scribble"), start=True, probabilities=True)
@@ -73,12 +78,14 @@ class SamEngine:
             self.embeddings.clear()
             self._percentiles, self._extents = None, {}
         self._image, self._digest, self._look, self._seen = image, digest, None, None
+        self._guess = GUESS if self._window is None and taken_for_ct(image) else ""
 
     def close(self) -> None:
         """Lets go of the image and of its features in memory."""
         self.embeddings.clear()
         self._image = self._digest = self._percentiles = self._look = self._seen = None
         self._extents: dict[tuple, float] = {}
+        self._guess = ""
 
     def answer(self, question: Question, *, progress: Progress = silent, cancel: CancelToken | None = None) -> Answer:
         """The mask for a question; see `protocol.Engine`. InputError when nothing says where the structure is."""
@@ -93,7 +100,7 @@ class SamEngine:
         stack = stack_of(image, self._axis_for(image, question))
         asked = told(image, stack, question.prompts)
         was = before(stack, question, asked)
-        notes = [*asked.notes, *filter(None, [self.network.caution])]
+        notes = [*asked.notes, *filter(None, [self.network.caution, self._guess])]
         if not any(one.positive or was.holds(number) for number, one in asked.slices.items()):
             if question.start is None:
                 raise InputError("no prompt says where the structure is; wanted a positive one inside of the image")
@@ -105,12 +112,14 @@ class SamEngine:
         for view in dict.fromkeys(ladder):
             look = Look(stack, window, view)
             seen, rest = self._walked(image, look, asked, was, limit, progress, cancel)
-            if not result.touches_edge(seen, stack, view):
+            if seen is not None and not result.touches_edge(seen, stack, view):
                 break
         self._look, self._seen = look, next(reversed(asked.slices))
         found = result.with_rest(seen, was.prior, rest)
         if found is not None:
             found = result.kept(found, asked, was.prior)
+        if question.start is None and missed(asked, found):
+            return result.nothing(question, [*notes, NOT_FOLLOWED])
         base = None if question.start is None else was.base
         return result.answer_of(stack, found, question, base, [*notes, *unheard(asked, found)])
 
@@ -138,8 +147,8 @@ class SamEngine:
         return window_at(image, stack.places_back(places))
 
     def _extent(self, image, stack, window, asked: Told, was: Before, progress, cancel) -> float:
-        """Size in mm of the structure in the first slice: of a box or a mask, else of what the first click finds in the whole
-        slice; endless where it is not wanted."""
+        """Size in mm of the structure in the first slice: of a box or a mask, else of what the first click finds there; endless
+        where it is not wanted."""
         if not self._zoom:
             return float("inf")
         number, one = next(item for item in asked.slices.items() if item[1].positive or was.holds(item[0]))
@@ -149,21 +158,24 @@ class SamEngine:
         if was.holds(number):
             return views.extent_mm(was.plane(number), stack)
         first = next(point for point, label in zip(one.points, one.labels) if label)
-        look = Look(stack, window, views.whole(stack))
-        key = (look, number, first)
+        key = (stack, window, number, first)
         if key not in self._extents:
-            progress(None, f"Slice {number + 1} of {stack.shape[0]}")
-            self._extents[key] = self._clicked_extent(image, look, number, first, cancel)
+            progress(None, "Looking at the clicked slice")
+            self._extents[key] = self._clicked_extent(image, stack, window, number, first, cancel)
         return self._extents[key]
 
-    def _clicked_extent(self, image, look: Look, number: int, point, cancel) -> float:
-        """Size in mm of what a click alone finds in its slice."""
-        alone = SlicePrompts([point], [1])
-        logits = self.network.decoded(self._features(image, look, number, cancel), alone.seen(look.view, self.network.size))
-        found = result.assembled(look.stack, look.view, {number: logits})
-        if found is None:
-            return 0.0
-        return views.extent_mm(result.kept(found, Told({number: alone})).mask[0], look.stack)
+    def _clicked_extent(self, image, stack: Stack, window: Window, number: int, point, cancel) -> float:
+        """Size in mm of what a click alone finds in its slice, in the smallest square around it that shows all of that; 0 where
+        none shows anything."""
+        alone = Told({number: SlicePrompts([point], [1])})
+        for most in range(views.HALVINGS, -1, -1):
+            look = Look(stack, window, views.around(stack, point, 0.0, most))
+            prompts = alone.slices[number].seen(look.view, self.network.size)
+            logits = self.network.decoded(self._features(image, look, number, cancel), prompts)
+            found = result.assembled(stack, look.view, {number: logits})
+            if result.holds(found, (number, *point[::-1])) and not result.touches_edge(found, stack, look.view):
+                break
+        return 0.0 if found is None else views.extent_mm(result.kept(found, alone).mask[0], stack)
 
     def _walked(self, image, look: Look, asked: Told, was: Before, limit, progress, cancel):
         """The structure through the slices as one view sees it, and slices of a mask before that it did not come to."""
@@ -313,6 +325,15 @@ def view_of(stack: Stack, asked: Told, extent: float, most: int) -> views.View:
 def outward(start: int, count: int) -> Iterator[int]:
     """All numbers below `count`, the nearest to `start` first."""
     return iter(sorted(range(count), key=lambda one: (abs(one - start), one)))
+
+
+def missed(asked: Told, found: result.Found | None) -> bool:
+    """True where there are positive points and an answer holds none of them: it is of something else, often of much else."""
+    if any(one.box is not None for one in asked.slices.values()):
+        return False
+    told = [(number, one) for number, one in asked.slices.items() if 1 in one.labels]
+    places = [(number, row, column) for number, one in told for (column, row), label in zip(one.points, one.labels) if label]
+    return bool(places) and not any(result.holds(found, one) for one in places)
 
 
 def unheard(asked: Told, found: result.Found | None) -> list[str]:

@@ -1,7 +1,8 @@
 """The part of the slices that a network sees: a square of the patient around the structure, and pixels in it.
 
 A small structure in a whole slice is a few pixels of a network's mask, which is four times coarser than its picture. So the
-first prompt is answered on the whole slice first, and the rest in the smallest square that holds what was found.
+first prompt looks into the smallest square first and into larger ones until one shows all that it finds, and the answer is made
+in the smallest square with room around that.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ ROOM = 2.5
 
 HALVINGS = 2
 """The smallest square is that many times halved."""
+
+LEAST_MM = 80.0
+"""The smallest square is at least so wide, for a network wants to see what surrounds a structure; our own choice. In a scan that
+was cut to 180 mm, a quarter of it hid that a metastasis of 27 mm was one: Dice 0.06, with this limit 0.8."""
 
 STEPS = 8
 """Squares lie in steps of an eighth of their side, so that clicks near each other see the same pictures."""
@@ -77,7 +82,7 @@ def around(stack: Stack, xy, extent_mm: float, most: int = HALVINGS) -> View:
     full = whole(stack)
     side_mm = max(full.rows * stack.spacing_mm[1], full.columns * stack.spacing_mm[2])
     halvings = 0
-    while halvings < most and side_mm / 2 ** (halvings + 1) >= ROOM * extent_mm:
+    while halvings < most and side_mm / 2 ** (halvings + 1) >= max(ROOM * extent_mm, LEAST_MM):
         halvings += 1
     if not halvings:
         return full

@@ -62,7 +62,7 @@ class Way:
         first, last = self.limit
         for number in range(start + step, last if step > 0 else first - 1, step):
             self.cancel.check()
-            self.progress(None, f"Slice {number + 1} of {self.count}")
+            self.progress(None, "Following the structure through the slices")
             yield number
 
     def settled(self, number: int, start: int, logits) -> bool:

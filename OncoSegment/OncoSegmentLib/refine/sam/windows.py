@@ -20,6 +20,9 @@ PERCENTILES = (0.5, 99.5)
 MOST_SAMPLES = 2_000_000
 """Values that percentiles are taken of: every so many-th, the same ones each time."""
 
+AIR_HU, LEAST_AIR = (-1100, -850), 0.01
+"""Values of air in CT, with noise, and their least share. Our own choice: MR and PET have no such values."""
+
 NEAR_MM = 2.5
 """Half of the box around a click whose median decides the window."""
 
@@ -61,8 +64,17 @@ def told_window(told) -> Window | None:
 
 
 def is_ct(image: Image) -> bool:
-    """True for values in HU, as far as anybody said so."""
-    return image.units.strip().upper() == "HU" or (image.modality == "CT" and not image.units)
+    """True for values in HU: as anybody said, else by the air in them."""
+    return image.units.strip().upper() == "HU" or (image.modality == "CT" and not image.units) or taken_for_ct(image)
+
+
+def taken_for_ct(image: Image) -> bool:
+    """True where nobody said what an image is (volumes of NIfTI and NRRD) and its values look like air in HU."""
+    if image.modality or image.units:
+        return False
+    values = image.voxels.ravel()[:: max(1, image.voxels.size // MOST_SAMPLES)]
+    low, high = AIR_HU
+    return bool(values.size and np.count_nonzero((values >= low) & (values <= high)) >= LEAST_AIR * values.size)
 
 
 def window_at(image: Image, kji: np.ndarray, percentiles: Window | None = None) -> Window:
