@@ -33,6 +33,9 @@ CORRECTION_MM = 15.0
 GUESS = "nobody says what this image is; its values are taken for CT, in HU"
 """Told with each answer, for the window of CT hides what other images show."""
 
+NEAR = 2
+"""Pixels beside a click that still count as clicked: masks of small networks have holes. Our own choice."""
+
 NOT_FOLLOWED = "the network answered with nothing that holds a clicked point; another click, or a box, tells it more"
 
 POINTS, BOXES = ("point", "box", "scribble", "lasso"), ("box",)
@@ -328,12 +331,12 @@ def outward(start: int, count: int) -> Iterator[int]:
 
 
 def missed(asked: Told, found: result.Found | None) -> bool:
-    """True where there are positive points and an answer holds none of them: it is of something else, often of much else."""
+    """True where there are positive points and an answer holds none of them, nor a pixel beside: it is of something else."""
     if any(one.box is not None for one in asked.slices.values()):
         return False
     told = [(number, one) for number, one in asked.slices.items() if 1 in one.labels]
     places = [(number, row, column) for number, one in told for (column, row), label in zip(one.points, one.labels) if label]
-    return bool(places) and not any(result.holds(found, one) for one in places)
+    return bool(places) and not any(result.holds(found, one, NEAR) for one in places)
 
 
 def unheard(asked: Told, found: result.Found | None) -> list[str]:

@@ -108,11 +108,13 @@ def around(boxes: list[Part]) -> Part:
     return tuple(slice(min(one[axis].start for one in boxes), max(one[axis].stop for one in boxes)) for axis in range(3))
 
 
-def holds(found: Found | None, place) -> bool:
-    """True when a place (slice, row, column) belongs to the structure."""
-    if found is None or not all(one.start <= at < one.stop for one, at in zip(found.part, place)):
+def holds(found: Found | None, place, near: int = 0) -> bool:
+    """True when a place (slice, row, column) belongs to the structure, or one so many rows and columns beside it."""
+    if found is None or not found.part[0].start <= place[0] < found.part[0].stop:
         return False
-    return bool(found.mask[tuple(at - one.start for one, at in zip(found.part, place))])
+    at = [axis - one.start for axis, one in zip(place, found.part)]
+    rows, columns = (slice(max(axis - near, 0), max(axis + near + 1, 0)) for axis in at[1:])
+    return bool(found.mask[at[0], rows, columns].any())
 
 
 def tight(mask: np.ndarray) -> Part:
