@@ -76,7 +76,7 @@ def put_pair(folder: Path, pair, resampled_too: bool) -> None:
 
 
 def put_picture(folder: Path, fixed, moving, transform, found: dict, verdict) -> None:
-    """The picture of one later date. fixed, moving: timepoints. found: `Registration.as_dict`. verdict: None when judged nowhere."""
+    """The picture of one later date. fixed, moving: timepoints. found: `Registration.as_dict`. verdict: None: judged nowhere."""
     from OncoLib.registration.picture import pair_picture
 
     worst = worst_of(verdict)
