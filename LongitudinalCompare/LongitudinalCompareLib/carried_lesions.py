@@ -1,8 +1,8 @@
-"""Lesions of the baseline looked for at a later date by prompts that the registration carried there: proposals, on the native grid.
+"""Lesions of the baseline looked for at a later date by prompts that the registration carried there: proposals.
 
-Nothing is warped: points inside of a lesion go through the pair's transform (or the lesion's own refinement) and an engine of click
-refinement answers them on the later scan. Where the alignment is refused no prompt is carried. What is found is a proposal that waits
-for a reader, and what is not found says nothing: no lesion is called gone, and none that is new is looked for.
+Nothing is warped: a point inside of a lesion goes through the pair's transform (or the lesion's own refinement), and an engine of
+click refinement answers it on the later scan's own grid. Where the alignment is refused no prompt is carried. What is found is a
+proposal that waits for a reader; what is not found says nothing: no lesion is called gone, and new ones are not looked for.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ PROPOSED, REFUSED, OUTSIDE, NOTHING = "proposed", "alignment refused", "outside 
 OUTCOMES = (PROPOSED, REFUSED, OUTSIDE, NOTHING)
 
 LEAK = 8.0
-"""A proposal of so many times the baseline's volume, or of as small a part of it, is said to look like a leak or a miss: a factor of
-two in diameter. Our own choice."""
+"""A proposal of so many times the baseline's volume, or of as small a part of it, is said to look like a leak or a miss: a factor
+of two in diameter. Our own choice."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class CarriedLesions:
 
 
 def prompts_of(lesion: Lesion) -> tuple[Point, ...]:
-    """A click at the deepest point of the lesion: farthest from its border in mm; of equal ones the first in the array's order."""
+    """A click at the deepest point of the lesion, farthest from its border in mm; the first in the array of equal ones."""
     padded = np.pad(lesion.mask, 1)
     depth = ndimage.distance_transform_edt(padded, sampling=spacing_of(lesion.ijk_to_ras)[::-1])[1:-1, 1:-1, 1:-1]
     kji = np.unravel_index(int(depth.argmax()), depth.shape) + np.array([span.start for span in lesion.box])
@@ -82,8 +82,8 @@ def carried_lesions(
 ) -> CarriedLesions:
     """The lesions of `fixed`, measured and named as in its segmentation, looked for in `moving`.
 
-    transform: points of the fixed scan's RAS to the moving one's, mm. verdict: at each of these lesions. engine: is given one image and
-    is not closed. The largest lesions come first, and no later one takes a voxel of them.
+    transform: points of the fixed scan's RAS to the moving one's, mm. verdict: at each of these lesions. engine: is given one
+    image and is not closed. The largest lesions come first, and no later one takes a voxel of them.
     """
     cancel = cancel or CancelToken()
     shared, named = OneImage(engine), {one.name: one for one in fixed.segmentation.segments}
