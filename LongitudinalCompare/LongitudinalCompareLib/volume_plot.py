@@ -29,7 +29,7 @@ FINE = 2
 """Drawn so many times larger and made small again."""
 
 SPREAD = 20.0
-"""From this factor between the largest and the smallest volume on the axis is logarithmic: small lesions would lie on the ground."""
+"""From this factor between the largest and the smallest volume on, the axis is logarithmic: else small ones lie on the ground."""
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,14 @@ AUTO = "auto"
 
 @dataclass
 class Asked:
-    """One `--timepoint` and what follows it on the command line. experts: other masks of that date by the expert's name."""
+    """One `--timepoint` and what follows it on the command line. experts: masks of that date by the expert's name."""
 
     date: str
     image: Path
     segmentation: Path | None = None
     channels: dict[str, Path] = field(default_factory=dict)
     experts: dict[str, Path] = field(default_factory=dict)
+    organs: Path | None = None
     mask: Path | None = None
 
 
