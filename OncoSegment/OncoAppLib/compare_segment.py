@@ -13,14 +13,15 @@ from OncoLib.segmentation import Segmentation
 from OncoLib.terminology import is_lesion
 from OncoSegmentLib.experts.nnunet.precision import PRECISIONS
 from OncoSegmentLib.request import DEVICES, Request
+from OncoSegmentLib.segment import check_request, check_segmentable
 
 
 def add(verb) -> None:
     """`--model` and what belongs to it."""
     group = verb.add_argument_group("dates without SEGMENTATION", "segmented here by a model whose lesions are then split")
-    group.add_argument("--model", default="", help="id of the model, such as totalsegmentator or nnunet; see `oncosegment models`")
+    group.add_argument("--model", default="", help="id of the model, such as totalsegmentator or nnunet")
     group.add_argument("--task", default="", help="of totalsegmentator; see `oncosegment models tasks`")
-    group.add_argument("--speed", default="", choices=("normal", "fast", "fastest"), help="of the task: finer or faster networks")
+    group.add_argument("--speed", default="", choices=("normal", "fast", "fastest"), help="of the task")
     group.add_argument("--precision", default="", choices=PRECISIONS, help="of networks on the CPU (default: full)")
     group.add_argument("--device", choices=DEVICES, default="auto")
     lesions.add_limits(group)
@@ -63,11 +64,10 @@ def segmented(timepoint, options, engine, progress: Progress, cancel: CancelToke
     """The lesions of one date by the model; errors name the date. engine: None for this process."""
     from OncoSegmentLib.engine.work import split_lesions
 
-    request = Request(
-        options.model, device=options.device, parameters=jobs.parameters_of(options), channels=tuple(timepoint.images.items())[1:],
-    )  # fmt: skip
+    more = {"parameters": jobs.parameters_of(options), "channels": tuple(timepoint.images.items())[1:]}
+    request, elsewhere = Request(options.model, device=options.device, **more), engine is not None and engine.elsewhere
     try:
-        opened = jobs.checked(timepoint.image, request, elsewhere=engine is not None and engine.elsewhere)
+        opened = check_segmentable(timepoint.image) if elsewhere else check_request(timepoint.image, request)
         found = jobs.predict(opened, request, engine, part_of(progress, 0.0, 0.9), cancel)
         cancel.check()
         settings, organs = lesions.settings_of(options), timepoint.organs
