@@ -50,7 +50,7 @@ def add(verbs) -> None:
     verb = verbs.add_parser("compare", help="lesions over two or more dates: matched, measured with intervals, and the response")
     dates = verb.add_argument_group("dates", "from 2 to n; what follows a --timepoint belongs to it")
     add_timepoint(dates, "+", ("DATE IMAGE", "SEGMENTATION"))
-    dates.add_argument("--organs", action=OfTimepoint, metavar="SEG2", help="of that date: segmentation of organs, says where lesions lie")
+    dates.add_argument("--organs", action=OfTimepoint, metavar="SEG2", help="of that date: organs, which say where lesions lie")
     dates.add_argument("--expert", action=OfTimepoint, nargs=2, metavar=("NAME", "SEG"), help="of that date: what one of several"
                        " experts segmented; how far they differ goes into the interval")  # fmt: skip
     add_mask(dates)
@@ -64,6 +64,7 @@ def add(verbs) -> None:
     prompts.add_argument("--prompts-option", action="append", default=[], metavar="KEY=VALUE", help="of that engine; repeatable")
     add_registration(verb)
     engine_options.add(verb)
+    verb.add_argument("--no-scene", action="store_true", help="without comparison.mrb, which holds all scans")
     verb.add_argument("--overwrite", action="store_true", help="compare again: the reading and the tracking UIDs in DIR are kept")
     add_common(verb)
     verb.set_defaults(run=run)
@@ -75,7 +76,8 @@ def add_what(verb) -> None:
     what.add_argument("--criteria", action=Criteria, default=(), metavar="NAME,...", help="recist11 (default), ...; `list` shows all")
     what.add_argument("--reading", type=Path, metavar="FILE", help="acts of readers to apply (default: the reading.json in DIR)")
     which = what.add_mutually_exclusive_group()
-    which.add_argument("--lesion", action="append", default=[], metavar="NAME", help="this segment is a lesion, whatever its code; repeatable")
+    which.add_argument("--lesion", action="append", default=[], metavar="NAME", help="a segment that is a lesion, whatever its code"
+                       " says; repeatable")  # fmt: skip
     which.add_argument("--all-segments", action="store_true", help="every segment is a lesion: for masks without codes")
     what.add_argument("--split", action="store_true", help="each connected piece of a coded segment is a lesion of its own")
 
@@ -135,7 +137,6 @@ def check_criteria(names) -> None:
 
 def compared(options, engine, progress, cancel):
     """The whole job: the comparison, notes, and the files."""
-    from LongitudinalCompareLib.carried_dates import carried_dates
     from LongitudinalCompareLib.comparing import CompareOptions, compare_with_evidence
     from LongitudinalCompareLib.timepoint import check_patient
     from OncoAppLib.compare_files import kept_in, protect, write
@@ -159,4 +160,55 @@ def compared(options, engine, progress, cancel):
     )
     cancel.check()
     files = write(options, filled, evidence, comparison, wholes, part_of(progress, SEEN, 1.0))
-    return comparison, [f"preset {why}" if why else "", *notes, *told], files
+    return comparison, [f"registered with the preset {choice.preset.id}, {why}", *notes, *told], files
+
+
+def with_others(asked, timepoint):
+    """The timepoint with its experts' masks and its organs, each on the image's grid; GeometryError naming the file."""
+    from OncoAppLib.lesions import read_organs
+
+    def beside(path: Path):
+        return read_organs(path, timepoint.image, f"the image of {timepoint.when}")
+
+    experts = {name: beside(path) for name, path in asked.experts.items()}
+    return replace(timepoint, experts=experts, organs=None if asked.organs is None else beside(asked.organs))
+
+
+def by_model(options, timepoints, engine, progress, cancel) -> tuple[list, dict]:
+    """The timepoints with what the model segmented, and by the date's stem all that it found.
+
+    With prompts too, the model segments the baseline alone.
+    """
+    wanted = [at for at, one in enumerate(timepoints) if one.segmentation is None and options.model]
+    wanted = [at for at in wanted if at == 0] if options.from_prompts else wanted
+    found, wholes = list(timepoints), {}
+    for number, at in enumerate(wanted):
+        told, when = part_of(progress, number / len(wanted), (number + 1) / len(wanted)), timepoints[at].when
+        made = compare_segment.segmented(timepoints[at], options, engine, dated(told, when), cancel)
+        notes = tuple(dict.fromkeys((*timepoints[at].notes, *made.notes)))
+        found[at] = replace(timepoints[at], segmentation=made.segmentation, segmented_by=options.model, notes=notes)
+        wholes[timepoints[at].stem] = made.whole
+    return found, wholes
+
+
+def dated(progress, when: str):
+    """Progress that says which date is worked at."""
+    return lambda fraction, message: progress(fraction, f"{message} {when}")
+
+
+def registered(options, timepoints, chosen, progress, cancel):
+    """The dates registered, and those without a segmentation filled by carried prompts."""
+    from LongitudinalCompareLib.carried_dates import carried_dates
+    from OncoAppLib.refine import options_of
+    from OncoSegmentLib.refine import registry
+
+    path, baseline = mask_path(options, timepoints), timepoints[0].image
+    masks = {"exclude": None if path is None else mask_of(path, baseline)}
+    masks["inside"] = None if options.inside is None else mask_of(options.inside, baseline)
+    if not options.from_prompts:
+        return carried_dates(timepoints, chosen, None, progress, cancel, **masks)
+    engine = registry.make(options.from_prompts, **options_of(options.prompts_option))
+    try:
+        return carried_dates(timepoints, chosen, engine, progress, cancel, **masks)
+    finally:
+        engine.close()
