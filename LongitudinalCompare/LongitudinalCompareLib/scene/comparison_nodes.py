@@ -77,9 +77,8 @@ def remove_node(scene, node) -> None:
                 scene.RemoveNode(one)
     item = hierarchy_of(scene).GetItemByDataNode(node)
     if item:
-        hierarchy_of(scene).RemoveItem(item)  # with its node
-    else:
-        scene.RemoveNode(node)
+        hierarchy_of(scene).RemoveItem(item, False, False)  # first: in plain Python nothing else takes it away
+    scene.RemoveNode(node)
 
 
 def hierarchy_of(scene):

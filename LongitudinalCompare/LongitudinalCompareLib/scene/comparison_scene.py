@@ -134,6 +134,18 @@ def put_into_folders(scene, parts: Parts, comparison: Comparison, nodes: Compari
             hierarchy_of(scene).RemoveItem(item, False, False)
 
 
+def restore_views(scene) -> bool:
+    """Shows the dates side by side as they were, after a scene was loaded; False when there is nothing to show."""
+    require_main_thread("arranging views")
+    holder = node_of(scene, COMPARISON)
+    dates = () if holder is None else read_back(scene)[2]
+    if not dates or any(one.volume is None for one in dates) or not views.restore(scene, holder, dates):
+        return False
+    every = {at: [node for part, node in ours(scene) if belongs(part, one)] for at, one in enumerate(dates)}
+    views.share(scene, every, len(dates))
+    return True
+
+
 def remove(scene) -> None:
     """Takes the comparison out of the scene. Scans, segmentations and the transforms they lie under stay."""
     require_main_thread("removing a comparison")
