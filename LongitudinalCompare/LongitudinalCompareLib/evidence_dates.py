@@ -43,7 +43,7 @@ def dated_lesions(
     """One a date, for `track_lesions`.
 
     pairs: of the evidence, or with the readers' points (`alignment.with_manual_point`). linked: a baseline lesion and the later
-    one that a reader said it is. Where the alignment was refused and has no point, such a link tells the place: the lesion is then
+    one that a reader said it is. Where the alignment was refused and has no point, such a link tells the place: the lesion is
     carried on to further dates from there. It stays among the refused ones, so that nothing automatic is made of it.
     """
     by_date = {one.follow_up: one for one in (evidence.pairs if pairs is None else pairs)}

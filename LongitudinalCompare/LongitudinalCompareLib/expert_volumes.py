@@ -57,7 +57,9 @@ def overlap(piece: Piece, lesion: Lesion) -> bool:
     return bool((first & second).any())
 
 
-def unseen_flags(experts: Mapping[str, Segmentation], volumes: Mapping[str, Mapping[str, float]], lesion: Lesion) -> tuple[str, ...]:
+def unseen_flags(
+    experts: Mapping[str, Segmentation], volumes: Mapping[str, Mapping[str, float]], lesion: Lesion
+) -> tuple[str, ...]:
     """A sentence for each expert who shows nothing of a lesion."""
     seen = volumes.get(lesion.key.name, {})
     return tuple(UNSEEN.format(name=name) for name in experts if name not in seen)

@@ -83,9 +83,8 @@ def refuse_uncoded(there: Sequence[Segment], when: str) -> None:
     """Raises InputError when a segment says nothing of what it is: nobody can tell whether it is a lesion."""
     uncoded = [one for one in there if one.entry.type.same_code(TISSUE)]
     if uncoded:
-        raise InputError(
-            f"{when}: no segment is coded as a lesion; there are {names_of(there)}; name those that are lesions, or say that all are"
-        )
+        told = f"{when}: no segment is coded as a lesion; there are {names_of(there)}"
+        raise InputError(f"{told}; name those that are lesions, or say that all are")
 
 
 def names_of(segments: Sequence[Segment]) -> str:

@@ -1,4 +1,4 @@
-"""The organ that a lesion lies in, as response criteria count organs: both lungs are one, each vertebra is bone, all nodes are one.
+"""The organ that a lesion lies in, as criteria of response count organs: both lungs are one, vertebrae are bone, nodes are one.
 
 Found in this order: a lymph node by its codes; the organ, bone or vertebra of the segmentation that holds it; the region that
 its codes name; what it is itself. Nothing is guessed from names.

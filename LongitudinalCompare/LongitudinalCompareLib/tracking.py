@@ -43,8 +43,8 @@ def track_lesions(
 ) -> Tracking:
     """The tracks of all lesions. Pure: the same input gives the same tracks and UIDs, whatever the order of a date's lesions.
 
-    dates: in order, the baseline first. seed: makes the UIDs unique, such as the hash of the baseline's image. edits: the reader's, in the order
-    in which they were made.
+    dates: in order, the baseline first. seed: makes the UIDs unique, such as the hash of the baseline's image. edits:
+    the reader's, in the order in which they were made.
     Raises InputError for lesions of another date or of one name, GeometryError for an unusable grid, Cancelled.
     """
     check_dates(dates)

@@ -105,7 +105,8 @@ def put_lesions(folder: Path, date: SeenDate) -> str:
         layers.arrays(), date.ijk_to_ras, tuple(segments), Provenance("comparison", ""), name=f"Lesions {date.facts.when}"
     )
     name = f"{LESIONS}{date.facts.stem}{SEGMENTATION}"
-    node = add_segmentation(new_host().scene, made)
+    scratch = new_host()  # kept by its name: a scene goes with its host
+    node = add_segmentation(scratch.scene, made)
     write_seg_nrrd(node, folder / name)
     remove_segmentation(node)
     return name
@@ -207,7 +208,8 @@ def date_from(folder: Path, at: int, values: Mapping) -> SeenDate:
 
 def lesions_in(path: Path, at: int, told: list, matrix: np.ndarray, shape: tuple[int, ...]) -> tuple[Lesion, ...]:
     """The lesions of a file, by the names that were written."""
-    segmentation = load_segmentation(new_host().scene, path)
+    scratch = new_host()
+    segmentation = load_segmentation(scratch.scene, path)
     try:
         require_same_grid(matrix, shape, segmentation.ijk_to_ras, segmentation.shape_kji, path.name, "its scan")
     except GeometryError as error:
