@@ -33,6 +33,9 @@ MODEL = "carried prompts"
 PROPOSED, REFUSED, OUTSIDE, NOTHING = "proposed", "alignment refused", "outside of the scan", "nothing found"
 OUTCOMES = (PROPOSED, REFUSED, OUTSIDE, NOTHING)
 
+PROPOSAL = "proposal of"
+"""How the flag of a lesion begins that was found so."""
+
 LEAK = 8.0
 """A proposal of so many times the baseline's volume, or of as small a part of it, is said to look like a leak or a miss: a factor
 of two in diameter. Our own choice."""
@@ -139,6 +142,6 @@ def size_notes(lesion: Lesion, mask: np.ndarray, ijk_to_ras: np.ndarray) -> list
 
 def proposed(segment: Segment, label: int, when: str, engine: str, text: str) -> Segment:
     """The segment of a proposal: coded and named as at the baseline, and said to be a proposal."""
-    told = f"proposal of {engine} from a prompt carried from {when}; no reader has confirmed it"
+    told = f"{PROPOSAL} {engine} from a prompt carried from {when}; it awaits a reader"
     flags = (told, *([text] if text else []))
     return replace(segment, label=label, layer=0, confidence="not estimated", flags=flags)

@@ -157,7 +157,8 @@ class Frame:
         more = f"; the {count - MOST} smallest are gray and have no name" if count > MOST else ""
         self.text((16, 14), title, 17)
         kind = "logarithmic" if self.axis.log else "linear"
-        self.text((16, 36), f"ml, {kind} scale; bars: 95 % intervals, an arrow where an end is not known{more}", 12, color=DIM)
+        bars = "bars: 95 % intervals of the errors that are known, an arrow for an open end"
+        self.text((16, 36), f"ml, {kind} scale; {bars}{more}", 12, color=DIM)
         right = WIDTH - NAMES
         for tick in self.axis.ticks:
             self.line([(LEFT, self.y(tick)), (right, self.y(tick))], LINES)

@@ -1,4 +1,4 @@
-"""`oncosegment compare`: the lesions of a patient over two or more dates: measured, matched, changed by how much, and the response."""
+"""`oncosegment compare`: the lesions of a patient over two or more dates: matched, measured, changed, and the response."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def add(verbs) -> None:
     dates.add_argument("--expert", action=OfTimepoint, nargs=2, metavar=("NAME", "SEG"), help="of that date: what one of several"
                        " experts segmented; how far they differ goes into the interval")  # fmt: skip
     add_mask(dates)
-    verb.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for the comparison and all that belongs to it")
+    verb.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for the comparison and its files")
     add_what(verb)
     compare_segment.add(verb)
     prompts = verb.add_argument_group("later dates from prompts", "proposals only; see Resources/Documentation/comparison.md")
@@ -73,11 +73,10 @@ def add(verbs) -> None:
 def add_what(verb) -> None:
     """What is said of the lesions, and which segments are lesions."""
     what = verb.add_argument_group("comparison", "see Resources/Documentation/comparison.md")
-    what.add_argument("--criteria", action=Criteria, default=(), metavar="NAME,...", help="recist11 (default), ...; `list` shows all")
+    what.add_argument("--criteria", action=Criteria, default=(), metavar="NAME,...", help="recist11 (default); `list` shows all")
     what.add_argument("--reading", type=Path, metavar="FILE", help="acts of readers to apply (default: the reading.json in DIR)")
     which = what.add_mutually_exclusive_group()
-    which.add_argument("--lesion", action="append", default=[], metavar="NAME", help="a segment that is a lesion, whatever its code"
-                       " says; repeatable")  # fmt: skip
+    which.add_argument("--lesion", action="append", default=[], metavar="NAME", help="a segment that is a lesion; repeatable")
     which.add_argument("--all-segments", action="store_true", help="every segment is a lesion: for masks without codes")
     what.add_argument("--split", action="store_true", help="each connected piece of a coded segment is a lesion of its own")
 
@@ -160,7 +159,7 @@ def compared(options, engine, progress, cancel):
     )
     cancel.check()
     files = write(options, filled, evidence, comparison, wholes, part_of(progress, SEEN, 1.0))
-    return comparison, [f"registered with the preset {choice.preset.id}, {why}", *notes, *told], files
+    return comparison, [f"registered with {why}", *notes, *told], files
 
 
 def with_others(asked, timepoint):

@@ -1,14 +1,16 @@
 """What a reader sees of a comparison on the terminal: the lesions date by date, the criteria, what to look at. For 80 columns.
 
-Each lesion is a block with one line a date, so that its numbers can be read down however many dates there are. Targets come
-first, and within a role the lesion that grew most.
+Each lesion is a block with one line a date, so that its numbers can be read down however many dates there are. New lesions
+come first, then targets, and within a role the lesion that grew most.
 """
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterable, Sequence
 
+from LongitudinalCompareLib.carried_lesions import PROPOSAL
 from LongitudinalCompareLib.comparison import (
     IGNORED,
     LONGEST_MM,
@@ -24,14 +26,18 @@ from LongitudinalCompareLib.comparison import (
     TrackEntry,
 )
 from LongitudinalCompareLib.growth import BEYOND, UNKNOWN, WITHIN
+from LongitudinalCompareLib.lesion_sites import PLACE
 from LongitudinalCompareLib.lesion_track import BASELINE, CONFIRMED, NEW, NOT_YET, RESOLVED
 from OncoLib.measure import Measurement, volume_text
 
-ROLES = (TARGET, NEW_ROLE, NON_TARGET, IGNORED)
+ROLES = (NEW_ROLE, TARGET, NON_TARGET, IGNORED)
 """In the order in which a reader wants them."""
 
 WORDS = {BEYOND: "beyond measurement error", WITHIN: "within measurement error", UNKNOWN: "error not known"}
 """Verdicts as one line has room for them. "error not known": no published repeatability fits this lesion."""
+
+LEFT_OUT = "left out"
+"""Kind of the flags that are told together."""
 
 WIDTH = 80
 """Sentences are wrapped to the terminal, and to this where there is none: a log is read too."""
@@ -43,7 +49,7 @@ def text_of(comparison: Comparison, width: int | None = None) -> str:
     parts = [head_of(comparison), *alignment_lines(comparison, width)]
     parts += [f"\n{lesions_text(comparison, width)}"]
     parts += [f"\n{criterion_text(one, comparison, width)}" for one in comparison.response]
-    parts += ["", *flag_lines(comparison, width), state_of(comparison)]
+    parts += ["", *flag_lines(comparison, width), wrapped(state_of(comparison), width, "")]
     return "\n".join(parts)
 
 
@@ -56,7 +62,7 @@ def head_of(comparison: Comparison) -> str:
         word = outcome(track)
         counts[word] = counts.get(word, 0) + 1
     total = len(comparison.tracks)
-    told = "no lesion" if not total else f"{total} lesion{'s' * (total > 1)} at the last date: "
+    told = "no lesion" if not total else f"{total} lesion{'s' * (total > 1)}; at the last date "
     told += ", ".join(f"{number} {word}" for word, number in sorted(counts.items(), key=lambda one: -one[1]))
     return f"{spans}\n{told}"
 
@@ -67,7 +73,7 @@ def outcome(track: ComparedTrack) -> str:
     if change is None or change.change is None:
         return track.status
     if change.verdict != BEYOND:
-        return {WITHIN: "within measurement error", UNKNOWN: "changed, error not known"}[change.verdict]
+        return {WITHIN: "within measurement error", UNKNOWN: "changed with the error not known"}[change.verdict]
     return "grown" if change.change.log > 0 else "shrunk"
 
 
@@ -108,17 +114,25 @@ def lesions_text(comparison: Comparison, width: int) -> str:
     lines = [f"{'':12}{'Volume ml':>9} {'[low-high]':<15}{'mm':>7}  {'Change':>7}  "]
     for track in by_worst(comparison.tracks):
         lines.append(wrapped(title_of(track), width, "  "))
-        told: list[str] = []
         for entry in track.entries:
             lines += entry_lines(comparison, track, entry, width)
-            told += [flag for flag in entry.flags if flag not in told]
-        lines += [wrapped(f"  ! {flag}", width, "    ") for flag in told]
+        lines += [wrapped(f"  ! {flag}", width, "    ") for flag in own_flags(track, comparison)]
     return "\n".join(lines) if comparison.tracks else "There is no lesion at any date."
+
+
+def own_flags(track: ComparedTrack, comparison: Comparison) -> list[str]:
+    """What else belongs to a lesion: not its place, which the title has, nor what is told below all lesions."""
+    below = " ".join(flag.text for flag in comparison.flags)
+    found = [flag for entry in track.entries for flag in entry.flags if not flag.startswith(PLACE) and flag not in below]
+    return list(dict.fromkeys(found))
 
 
 def title_of(track: ComparedTrack) -> str:
     """Name, place, role and whose word that is."""
-    place = f", {track.organ}" if track.organ and track.organ.casefold() not in track.name.casefold() else ""
+    places = [flag.removeprefix(PLACE) for entry in track.entries for flag in entry.flags if flag.startswith(PLACE)]
+    known = places[0] if places else track.organ
+    there = known.partition(" ")[0].casefold() in track.name.casefold()  # "L3" of "L3 vertebra"
+    place = f", {known}" if known and not there else ""
     kind = "; short axis of a lymph node" if track.node else ""
     by = "" if track.role_by == "proposed" else ", by a reader"
     hand = "; entered by hand" if track.manual else ""
@@ -138,21 +152,23 @@ def entry_lines(comparison: Comparison, track: ComparedTrack, entry: TrackEntry,
 
 
 def number_text(volume: Measurement | None) -> str:
-    """A volume, or a dash for what nobody can say: never a 0."""
-    return "-" if volume is None else volume_text(volume.value)
+    """A volume; a dash for what nobody can say, 0 for what is gone."""
+    return "-" if volume is None else "0" if volume.value == 0 else volume_text(volume.value)
 
 
 def interval_text(volume: Measurement | None) -> str:
-    """Its interval; an open end is told as such."""
+    """Its interval, "" where there is none or it has no end."""
     if volume is None or volume.interval is None:
         return ""
-    low, high = volume.interval
-    return f"[{'?' if low is None else volume_text(low)}-{'?' if high is None else volume_text(high)}]"
+    if math.isinf(volume.interval[1]):  # resolved: nobody can say below what size
+        return ""
+    low, high = map(volume_text, volume.interval)
+    return f"[{low}-{high}]"
 
 
 def diameter_text(found: Measurement | None) -> str:
     """To a tenth of a millimeter."""
-    return "-" if found is None else f"{found.value:.1f}"
+    return "-" if found is None else "0" if found.value == 0 else f"{found.value:.1f}"
 
 
 def words_of(track: ComparedTrack, entry: TrackEntry, change) -> str:
@@ -162,6 +178,8 @@ def words_of(track: ComparedTrack, entry: TrackEntry, change) -> str:
         told.append(WORDS[change.verdict])
     elif entry.reason and entry.status not in (BASELINE, NOT_YET):
         told.append(entry.reason)
+    told += [entry.state] if entry.state else []
+    told += ["PROPOSAL"] if any(flag.startswith(PROPOSAL) for flag in entry.flags) else []
     told += ["linked by a reader"] if entry.made_by == CONFIRMED else []
     told += ["reader's size"] if entry.source == READER else []
     return "; ".join(told)
@@ -187,14 +205,23 @@ def criterion_text(one: CriterionResult, comparison: Comparison, width: int) -> 
 
 def flag_lines(comparison: Comparison, width: int) -> list[str]:
     """What a reader should look at, each with its lesion and date."""
-    names = {one.tracking_uid: one.name for one in comparison.tracks}
-    found = []
-    for flag in comparison.flags:
-        where = [names.get(flag.tracking_uid, "")] if flag.tracking_uid else []
-        where += [comparison.timepoints[flag.timepoint].when] if flag.timepoint is not None else []
-        place = f"{', '.join(where)}: " if where else ""
-        found.append(wrapped(f"Look: {place}{flag.text}", width, "      "))
-    return list(dict.fromkeys(found))
+    shown = [flag.text for flag in comparison.flags if flag.kind != LEFT_OUT]
+    lines = [wrapped(f"Look: {text}", width, "      ") for text in shown]
+    return lines + [wrapped(f"Look: {text}", width, "      ") for text in left_out_texts(comparison)]
+
+
+def left_out_texts(comparison: Comparison) -> list[str]:
+    """What intervals do not contain, each once with the kinds of lesions that it is true of; which ones, the JSON says."""
+    found: dict[str, list[str]] = {}
+    for track in comparison.tracks:
+        for text in (text for entry in track.entries for text in entry.left_out):
+            what, _, rest = text.partition(" (")
+            inside, _, end = rest.partition(")")
+            where = ", ".join(part for part in inside.split(", ") if part and not part.endswith(" mm"))
+            places = found.setdefault(f"{what}{end}" if rest else text, [])
+            places += [where] if where and where not in places else []
+    texts = [f"{text} ({'; '.join(places)})" if places else text for text, places in found.items()]
+    return [f"Intervals are too narrow: {text}." for text in texts]
 
 
 def state_of(comparison: Comparison) -> str:
