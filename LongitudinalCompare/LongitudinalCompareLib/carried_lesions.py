@@ -32,13 +32,17 @@ MODEL = "carried prompts"
 
 PROPOSED, REFUSED, OUTSIDE, NOTHING = "proposed", "alignment refused", "outside of the scan", "nothing found"
 OUTCOMES = (PROPOSED, REFUSED, OUTSIDE, NOTHING)
+"""The last one also where what was found is no lesion by its size."""
 
 PROPOSAL = "proposal of"
 """How the flag of a lesion begins that was found so."""
 
 LEAK = 8.0
-"""A proposal of so many times the baseline's volume, or of as small a part of it, is said to look like a leak or a miss: a factor
-of two in diameter. Our own choice."""
+"""What the engine finds is not proposed from so many times the baseline's volume on, twice the diameter: on digital patients a
+click where a lesion was gone ran into the lung, and one in a sclerotic lesion into the bone. Our own choice."""
+
+SMALLER, LARGER = 1 / 4.0, 4.0
+"""Volumes beside the baseline's outside of which a proposal is flagged."""
 
 
 @dataclass(frozen=True)
@@ -123,19 +127,21 @@ def one_lesion(moving, transform, verdict, lesion: Lesion, engine, taken, asked:
         return Carried(name, NOTHING, "no edge was found at its place: it may be gone, or be seen badly"), None
     if not found.mask.any():
         return Carried(name, NOTHING, " ".join(("the engine found nothing at its place.", *found.notes))), None
-    notes = [*found.notes, *size_notes(lesion, found.mask, moving.image.ijk_to_ras)]
+    factor = int(found.mask.sum()) * voxel_volume_ml(moving.image.ijk_to_ras) / lesion.volume_ml
+    if factor >= LEAK:
+        return Carried(name, NOTHING, f"the engine ran out of it, to {factor:.0f} times its volume at the baseline"), None
+    notes = [*found.notes, *size_notes(factor, found.mask)]
     notes += [f"the alignment there is to be checked: {' '.join(judged.reasons)}"] if judged.verdict != "good" else []
     return Carried(name, PROPOSED, " ".join(notes)), np.array(found.mask)
 
 
-def size_notes(lesion: Lesion, mask: np.ndarray, ijk_to_ras: np.ndarray) -> list[str]:
-    """A sentence where the proposal's size cannot be believed unseen."""
-    factor = int(mask.sum()) * voxel_volume_ml(ijk_to_ras) / lesion.volume_ml
+def size_notes(factor: float, mask: np.ndarray) -> list[str]:
+    """Sentences where the proposal's size cannot be believed unseen. factor: its volume beside the baseline's."""
     notes = []
-    if factor >= LEAK:
-        notes.append(f"it is {factor:.0f} times as large as at the baseline: perhaps it ran out of the lesion")
-    if factor <= 1 / LEAK:
-        notes.append(f"it is {1 / factor:.0f} times smaller than at the baseline: perhaps the prompt missed the lesion")
+    if factor >= LARGER:
+        notes.append(f"it has {factor:.1f} times the volume of the baseline: look whether it ran out of the lesion")
+    if factor <= SMALLER:
+        notes.append(f"it has {100 * factor:.0f} % of the volume of the baseline: look whether the prompt missed the lesion")
     ends = [mask.take(at, axis).any() for axis in range(3) for at in (0, -1)]
     return [*notes, *(["it reaches the edge of the scan"] if any(ends) else [])]
 

@@ -27,7 +27,7 @@ from LongitudinalCompareLib.comparison import (
 )
 from LongitudinalCompareLib.growth import BEYOND, UNKNOWN, WITHIN
 from LongitudinalCompareLib.lesion_sites import PLACE
-from LongitudinalCompareLib.lesion_track import BASELINE, CONFIRMED, NEW, NOT_YET, RESOLVED
+from LongitudinalCompareLib.lesion_track import BASELINE, CONFIRMED, NEW, NOT_EVALUABLE, NOT_YET, OUT_OF_FIELD, RESOLVED
 from OncoLib.measure import Measurement, volume_text
 
 ROLES = (NEW_ROLE, TARGET, NON_TARGET, IGNORED)
@@ -35,6 +35,9 @@ ROLES = (NEW_ROLE, TARGET, NON_TARGET, IGNORED)
 
 WORDS = {BEYOND: "beyond measurement error", WITHIN: "within measurement error", UNKNOWN: "error not known"}
 """Verdicts as one line has room for them. "error not known": no published repeatability fits this lesion."""
+
+TOLD = (BASELINE, NOT_YET, RESOLVED, NOT_EVALUABLE, OUT_OF_FIELD)
+"""Statuses that say enough in a line: why, a flag says below."""
 
 LEFT_OUT = "left out"
 """Kind of the flags that are told together."""
@@ -121,10 +124,10 @@ def lesions_text(comparison: Comparison, width: int) -> str:
 
 
 def own_flags(track: ComparedTrack, comparison: Comparison) -> list[str]:
-    """What else belongs to a lesion: not its place, which the title has, nor what is told below all lesions."""
+    """What else belongs to a lesion: not what its title or a line has, nor what is told below all lesions."""
     below = " ".join(flag.text for flag in comparison.flags)
-    found = [flag for entry in track.entries for flag in entry.flags if not flag.startswith(PLACE) and flag not in below]
-    return list(dict.fromkeys(found))
+    every = dict.fromkeys(flag for entry in track.entries for flag in entry.flags)
+    return [flag for flag in every if not flag.startswith((PLACE, PROPOSAL)) and flag not in below]
 
 
 def title_of(track: ComparedTrack) -> str:
@@ -176,7 +179,7 @@ def words_of(track: ComparedTrack, entry: TrackEntry, change) -> str:
     told = [] if entry.status in ("persistent", BASELINE) and change is not None and change.change is not None else [entry.status]
     if change is not None and change.change is not None:
         told.append(WORDS[change.verdict])
-    elif entry.reason and entry.status not in (BASELINE, NOT_YET):
+    elif entry.reason and entry.status not in TOLD:
         told.append(entry.reason)
     told += [entry.state] if entry.state else []
     told += ["PROPOSAL"] if any(flag.startswith(PROPOSAL) for flag in entry.flags) else []
