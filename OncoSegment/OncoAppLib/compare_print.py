@@ -133,7 +133,7 @@ def own_flags(track: ComparedTrack, comparison: Comparison) -> list[str]:
 def title_of(track: ComparedTrack) -> str:
     """Name, place, role and whose word that is."""
     places = [flag.removeprefix(PLACE) for entry in track.entries for flag in entry.flags if flag.startswith(PLACE)]
-    known = places[0] if places else track.organ
+    known = places[0] if places and not places[0].startswith("not in") else track.organ
     there = known.partition(" ")[0].casefold() in track.name.casefold()  # "L3" of "L3 vertebra"
     place = f", {known}" if known and not there else ""
     kind = "; short axis of a lymph node" if track.node else ""

@@ -70,19 +70,24 @@ def segmented(timepoint, options, engine, progress: Progress, cancel: CancelToke
         opened = check_segmentable(timepoint.image) if elsewhere else check_request(timepoint.image, request)
         found = jobs.predict(opened, request, engine, part_of(progress, 0.0, 0.9), cancel)
         cancel.check()
+        if options.lesion or options.all_segments:  # told by name, as of any other segmentation
+            return Segmented(found.segmentation, found.segmentation, found.notes)
         settings, organs = lesions.settings_of(options), timepoint.organs
         report = split_lesions(found.segmentation, organs, settings, opened, progress=part_of(progress, 0.9, 1.0), cancel=cancel)
     except InputError as error:
         raise type(error)(f"{timepoint.when}: {error}") from error.__cause__
-    return Segmented(beside_organs(found.segmentation, report.segmentation), found.segmentation, (*found.notes, *report.notes))
+    return Segmented(beside_organs(found.segmentation, report), found.segmentation, (*found.notes, *report.notes))
 
 
-def beside_organs(whole: Segmentation, split: Segmentation) -> Segmentation:
-    """What the model found that is no lesion, then the lesions and candidates; the layers of the model without the lesions."""
+def beside_organs(whole: Segmentation, report) -> Segmentation:
+    """What the model found that is no lesion, then the lesions; the layers of the model without its lesions.
+
+    report: a `LesionReport`. Candidates and the parts of nested tumors stay out: a lesion is followed as a whole.
+    """
     organs = tuple(one for one in whole.segments if not is_lesion(one.entry))
     layers = []
     for at, layer in enumerate(whole.layers):
         labels = [one.label for one in organs if one.layer == at]
         layers.append(np.where(np.isin(layer, labels), layer, 0))
-    shifted = tuple(replace(one, layer=one.layer + len(layers)) for one in split.segments)
-    return replace(whole, layers=(*layers, *split.layers), segments=(*organs, *shifted))
+    found = tuple(replace(one.segment, layer=one.segment.layer + len(layers)) for one in report.lesions)
+    return replace(whole, layers=(*layers, *report.segmentation.layers), segments=(*organs, *found))
