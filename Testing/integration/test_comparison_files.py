@@ -120,7 +120,7 @@ def spoil_json(path, **changes):
         (lambda out: spoil_json(out / "evidence.json", files_sha256=7), "evidence.json: an entry is missing or malformed"),
         (lambda out: (out / f"lesions_{DAYS[1]}.seg.nrrd").unlink(), f"lesions_{DAYS[1]}.seg.nrrd: it is missing beside"),
         (lambda out: (out / f"lesions_{DAYS[1]}.seg.nrrd").write_bytes(b"x"), f"lesions_{DAYS[1]}.seg.nrrd: it was changed or"),
-        (lambda out: (out / f"{DAYS[1]}_to_{DAYS[0]}.h5").write_bytes(b"x"), "the transform file beside it is missing or another"),
+        (lambda out: (out / f"{DAYS[1]}_to_{DAYS[0]}.h5").write_bytes(b"x"), f"{DAYS[1]}_to_{DAYS[0]}.h5: it was changed or"),
     ],
 )
 def test_a_damaged_or_foreign_folder_gives_one_sentence(tmp_path, spoil, told):
@@ -144,7 +144,8 @@ def test_identities_hold_a_point_of_the_first_lesion_of_each_track():
     names = ("a", "b")
     entries = {name: [{"timepoint": 0, "lesions": [], "centroid_ras_mm": None},
                       {"timepoint": 0, "lesions": [name], "centroid_ras_mm": [1.0, 2.0, 3.0]}] for name in names}  # fmt: skip
-    tracks = [{"tracking_uid": f"2.25.{at}", "name": name.upper(), "measurements": entries[name]} for at, name in enumerate(names)]
+    named = enumerate(names)
+    tracks = [{"tracking_uid": f"2.25.{at}", "name": name.upper(), "measurements": entries[name]} for at, name in named]
     told = {"timepoints": [{"date": DAYS[0], "time": "14:30:00"}], "tracks": [*tracks, {**tracks[0], "manual": True}]}
     found = known_of(told, whole)
     assert [(one.tracking_uid, one.name, one.date) for one in found] == [

@@ -18,7 +18,7 @@ from OncoLib.errors import GeometryError, InputError
 from OncoLib.label_map import segmentation_of_labels
 from OncoLib.phantom.brain import BrainAcquisition, scan_brain
 from OncoLib.segmentation import Segment
-from OncoLib.terminology import TerminologyEntry, structure, with_side
+from OncoLib.terminology import CodedConcept, TerminologyEntry, structure, with_side
 
 SHAPE = (16, 24, 24)
 
@@ -117,12 +117,10 @@ def test_a_whole_brain_tumor_stands_for_its_parts():
 
 def site(lesion: Segment, *context, start=(6, 8, 8), organs=None) -> tuple:
     """Site of a lesion of 3 voxels a side in structures that are cubes of 9 around it."""
-    layers = [boxes((start, 3))]
-    for at, one in enumerate(context, 1):
-        layers.append((boxes(((3, 5, 5), 9)) > 0).astype(np.uint8))
+    layers = [boxes((start, 3)), *[(boxes(((3, 5, 5), 9)) > 0).astype(np.uint8) for _one in context]]
     held = tuple(replace(one, label=1, layer=at) for at, one in enumerate(context, 1))
     one = timepoint(segmentation(layers, None, (lesion, *held)), organs=organs)
-    sites, flags = sites_of(one, lesions_at(one, CompareOptions(all_segments=not held and lesion.entry is not MASS)))
+    sites, flags = sites_of(one, lesions_at(one, CompareOptions(lesion_names=(lesion.name,))))
     words, code = sites[lesion.name]
     return words, code and code.meaning, flags[lesion.name]
 
@@ -141,7 +139,9 @@ def test_organs_are_those_that_criteria_count():
 def test_without_organs_the_codes_tell_and_nothing_is_guessed_from_names():
     assert site(coded(1, "x", "kidney_lesion"))[:2] == ("kidney", "Kidney")
     assert site(coded(1, "x", "vertebra_metastasis"))[:2] == ("bone", "Bone")
-    assert site(coded(1, "x", "lymph_node"))[:2] == ("lymph node", "Lymph Node")
+    assert site(coded(1, "x", "lymph_node")) == ("lymph node", "Lymph Node", ())
+    assert site(coded(1, "x", "vertebra_l3")) == ("bone", "Bone", ())
+    assert site(Segment(1, "x", TerminologyEntry(BONE.category, CodedConcept("SCT", "1", "Unknown")), (1, 2, 3)))[0] == ""
     assert site(segment(1, "Liver", entry=MASS))[:2] == ("", None)
     pleura = TerminologyEntry(MASS.category, MASS.type, region=structure("pleural_effusion").entry.region)
     assert site(segment(1, "x", entry=pleura))[0] == "pleural cavity"
