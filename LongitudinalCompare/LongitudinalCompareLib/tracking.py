@@ -10,6 +10,7 @@ evaluable", and so is what lies near it without another partner: it could be the
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
@@ -41,8 +42,8 @@ def track_lesions(
 ) -> Tracking:
     """The tracks of all lesions. Pure: the same input gives the same tracks and UIDs, whatever the order of a date's lesions.
 
-    dates: in order, the baseline first. seed: makes the UIDs unique, such as the study's UID. edits: the reader's, in the order
-    in which they were made.
+    dates: in order, the baseline first. seed: makes the UIDs unique, such as the hash of the baseline's image. edits:
+    the reader's, in the order in which they were made.
     Raises InputError for lesions of another date or of one name, GeometryError for an unusable grid, Cancelled.
     """
     check_dates(dates)
@@ -206,8 +207,13 @@ class _Work:
         state = TrackState(status, (lesion,), made_by, flags=tuple(flags))
         used = {one.name for one in self.tracks}
         name = lesion.key.name if lesion.key.name not in used else f"{lesion.key.name} (date {date.at + 1})"
-        uid = words.tracking_uid(self.seed, lesion.key)
-        self.tracks.append(_Track(uid, name, (lesion,), (lesion,), [*before, state]))
+        self.tracks.append(_Track(self._uid(lesion, date.at), name, (lesion,), (lesion,), [*before, state]))
+
+    def _uid(self, lesion: Lesion, at: int) -> str:
+        """Of a new track; a number tells those apart whose lesions lie in the same place."""
+        used, when = {one.uid for one in self.tracks}, self.dates[at].when or str(at)
+        numbered = (words.tracking_uid(self.seed, when, lesion, number) for number in itertools.count())
+        return next(uid for uid in numbered if uid not in used)
 
     def _before(self, lesion: Lesion, at: int) -> tuple[list[TrackState], list[str]]:
         """The states of the dates before a lesion was first seen: not yet there, or its place was not scanned."""
