@@ -111,6 +111,8 @@ class Act:
 
     def _date_of_later(self, date: str) -> str:
         dates = sorted({one.date for one in self.later})
+        if self.kind in TRACKING and "" in dates:
+            raise InputError(f"lesion {self.later[0]} has no date; wanted the one at which it has this name")
         if len(dates) > 1 or (date and date not in dates):
             told = ", ".join(filter(None, (*dates, date)))
             raise InputError(f"its later lesions are of several dates ({told}); wanted one")
@@ -119,9 +121,8 @@ class Act:
     def _check(self) -> None:
         """What no single value shows."""
         if self.kind in TRACKING:
-            for one in (*self.earlier, *self.later):
-                if not one.date:
-                    raise InputError(f"lesion {one} has no date; wanted the one at which it has this name")
+            if any(not one.date for one in self.earlier):
+                raise InputError(f"lesion {self.earlier[0]} has no date; wanted the one at which it has this name")
             if any(one.date >= self.date for one in self.earlier):
                 raise InputError(f"{self.earlier[0]} is not before {self.date}; wanted its earlier lesions at dates before it")
         if self.kind == LESION and self.later[0].date:
@@ -269,5 +270,5 @@ def _manual_in(acts) -> set[str]:
     """Names that acts of kind "lesion" enter, before they are checked."""
     entered = [one.get("lesion") or one.get("later") for one in acts if isinstance(one, Mapping) and one.get("act") == LESION]
     many = [one for refs in entered for one in (refs if isinstance(refs, list) else [refs])]
-    names = [one.get("lesion") if isinstance(one, Mapping) else one for one in many]
+    names = [one.get("lesion") if isinstance(one, Mapping) and not one.get("date") else one for one in many]
     return {" ".join(one.split()) for one in names if isinstance(one, str)}
