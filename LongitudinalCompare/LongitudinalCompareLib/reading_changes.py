@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from LongitudinalCompareLib.reading import Act
 
 SHOWN = {"volume_ml": "volume", "longest_diameter_mm": "longest diameter", "short_axis_mm": "short axis"}
+READER = "reader"
 SAME = 1e-9
 """Relative: numbers that were written and read again."""
 
@@ -41,7 +42,8 @@ def _entries(was: Mapping, now: Mapping) -> Iterator[str]:
     elif was["made_by"] != now["made_by"]:
         yield f"{now['status']}, {now['made_by']} and no longer {was['made_by']}"
     for name, title in SHOWN.items():
-        if not _same(was[name]["value"], now[name]["value"]):
+        told_already = was["status"] != now["status"] and now["source"] != READER
+        if not told_already and not _same(was[name]["value"], now[name]["value"]):
             unit = now[name]["unit"]
             told = f"{title} {_amount(now[name]['value'], unit)} ({now['source']})"
             yield f"{told}, was {_amount(was[name]['value'], unit)} ({was['source']})"
@@ -56,10 +58,12 @@ def _categories(before: Mapping, after: Mapping, whens: list[str]) -> Iterator[s
             yield f"{result['title']}: no answer any more: {result['problem']}"
         for now in result["proposals"]:
             was = old.get(_key(result, now))
-            if was is None or _category(was) != _category(now):
-                lesion = f" {now['lesion']}" if now.get("lesion") else ""
-                told = f", was {_category(was)}" if was else ""
-                yield f"{result['title']}{lesion} at {days.get(now['day'], now['day'])}: {_category(now)}{told}. {now['sentence']}"
+            if was is not None and _category(was) == _category(now):
+                continue
+            lesion = f" {now['lesion']}" if now.get("lesion") else ""
+            told = f", was {_category(was)}" if was else ""
+            why = f". {now['sentence']}" if was is None or was["category"] != now["category"] else ""
+            yield f"{result['title']}{lesion} at {days.get(now['day'], now['day'])}: {_category(now)}{told}{why}"
 
 
 def _key(result: Mapping, one: Mapping) -> tuple:

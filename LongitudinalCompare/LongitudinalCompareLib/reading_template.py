@@ -6,6 +6,7 @@ of which nothing is said is left out (`edits_in`).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 
 from LongitudinalCompareLib.reading import Act, Reading, acts_in
@@ -127,3 +128,28 @@ def examples(tracks: Sequence[Mapping], whens: Sequence[str]) -> list[dict]:
         {"act": POINT, ABOUT: "it lies there at that date", "lesion": first[0], "date": whens[1], "point_ras_mm": [0, 0, 0]},
         {"act": SIZE, ABOUT: "measured by a line", "lesion": later[0], "date": whens[1], "longest_line": [[0, 0, 0], [10, 0, 0]]},
     ]
+
+
+def template_text(template: Mapping) -> str:
+    """As JSON that is easy to fill in: an act has a line for what is known of it, one for its lesion, one for its values."""
+    parts = [f' {_json(name)}: {_listed(value)}' for name, value in template.items()]
+    return "{\n" + ",\n".join(parts) + "\n}"
+
+
+def _listed(value) -> str:
+    if isinstance(value, Mapping):
+        return "{\n" + ",\n".join(f"  {_json(name)}: {_json(one)}" for name, one in value.items()) + "\n }"
+    return "[\n" + ",\n".join(f"  {_lines(one)}" for one in value) + "\n ]"
+
+
+def _lines(act) -> str:
+    if not isinstance(act, Mapping):
+        return _json(act)
+    groups = [("act", ABOUT), ("earlier", "later", "lesion", "date", "criterion")]
+    groups.append(tuple(name for name in act if name not in (*groups[0], *groups[1])))
+    told = (", ".join(f"{_json(name)}: {_json(act[name])}" for name in group if name in act) for group in groups)
+    return "{" + ",\n   ".join(filter(None, told)) + "}"
+
+
+def _json(value) -> str:
+    return json.dumps(value, ensure_ascii=False)
