@@ -14,11 +14,11 @@ A, B, C = ((15, 15, 15), 5), ((40, 15, 15), 6), ((15, 42, 40), 4)
 """Center and radius in mm of balls apart from each other."""
 
 
-def seen(at: int, when: str, balls: dict) -> SeenDate:
-    """One date of number `at`: `balls` by name, (center, radius)."""
+def seen(at: int, when: str, balls: dict, days: int | None = None) -> SeenDate:
+    """One date of number `at`: `balls` by name, (center, radius). days: since the baseline."""
     grid = np.eye(4)
     day, _, time = when.partition(" ")
-    facts = DateFacts(day, time, at, "CT", (1.0, 1.0, 1.0), 1.0, "given", "")
+    facts = DateFacts(day, time, at if days is None else days, "CT", (1.0, 1.0, 1.0), 1.0, "given", "")
     lesions = tuple(ball_lesion(at, name, center, radius, grid) for name, (center, radius) in balls.items())
     return SeenDate(facts, lesions, grid, SHAPE_KJI)
 

@@ -96,8 +96,21 @@ def _names(lesions: list) -> str:
 
 
 def told(act: Act) -> str:
-    """An act in a few words: "size of 'Lesion 1' of 2026-03-02, by Reader 1"."""
+    """An act in a few words: "size of 'Lesion 1' of 2026-03-02: volume_ml 2.1, by Reader 1"."""
     earlier, later = (" and ".join(map(str, refs)) for refs in (act.earlier, act.later))
     lesions = f" of {' to '.join(filter(None, (earlier, later)))}" if earlier or later else ""
     date = f" at {act.date}" if act.date and all(one.date != act.date for one in act.later) else ""
-    return f"{act.kind}{lesions}{date}" + (f", by {act.by}" if act.by else "")
+    lines = {name for name in act.values if name.endswith("_line")}
+    values = ", ".join(f"{name} {_value(value)}" for name, value in act.values.items() if name not in {"digest", *lines})
+    by_line = " by line" * bool(lines)
+    return f"{act.kind}{lesions}{date}" + (f": {values}{by_line}" if values else "") + (f", by {act.by}" if act.by else "")
+
+
+def _value(value) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return " ".join(_value(one) for one in value.values())
+    return f"({', '.join(map(_value, value))})" if isinstance(value, tuple) else str(value)

@@ -20,6 +20,7 @@ from LongitudinalCompareLib.reading_fields import (
     LINK,
     MERGE,
     NEW,
+    NEWNESS,
     OF_A_DATE,
     POINT,
     ROLE,
@@ -85,8 +86,10 @@ def of_track(track: Mapping, whens: Sequence[str]) -> list[dict]:
     ref, seen = {"date": "", "lesion": track["name"]}, [entry for entry in track["measurements"] if entry["lesions"]]
     if seen:
         ref = {"date": whens[seen[0]["timepoint"]], "lesion": seen[0]["lesions"][0]}
-    told = f"{track['name']}, {track['role']}" + (f": {track['role_reason']}" if track["role_reason"] else "")
-    acts = [{"act": ROLE, ABOUT: told, "lesion": ref, **nothing(ROLE)}]
+    told = track["role_reason"] or track["role"]
+    acts = [{"act": ROLE, ABOUT: f"{track['name']}: {told}", "lesion": ref, **nothing(ROLE)}]
+    if track["role"] == "new":
+        acts.append({"act": NEWNESS, ABOUT: f"{track['name']}: is it surely new and tumor?", "lesion": ref, **nothing(NEWNESS)})
     for entry in track["measurements"][seen[0]["timepoint"] if seen else 0 :]:
         when = whens[entry["timepoint"]]
         own = [{"date": when, "lesion": name} for name in entry["lesions"]] or [ref]

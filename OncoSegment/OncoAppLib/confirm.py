@@ -21,9 +21,10 @@ def add(verbs) -> None:
     verb.add_argument("comparison", type=Path, metavar="COMPARISON.json", help="as `oncosegment compare` wrote it, or its folder;"
                       " without an option: what was said so far")  # fmt: skip
     what = verb.add_mutually_exclusive_group()
-    what.add_argument("--edits", type=Path, metavar="FILE", help="JSON with the acts of a reader, see Resources/Documentation/reading.md")
+    what.add_argument("--edits", type=Path, metavar="FILE", help="JSON with the acts of a reader; see Resources/"
+                      "Documentation/reading.md")  # fmt: skip
     what.add_argument("--undo", action="store_true", help="take the last act back, which may be the confirmation")
-    what.add_argument("--template", action="store_true", help="print a file of edits with the lesions of this comparison to fill in")
+    what.add_argument("--template", action="store_true", help="print a file of edits to be filled in")
     verb.add_argument("--by", default="", metavar="NAME", help="who confirms all of it; without a name it stays a draft")
     verb.add_argument("--output", type=Path, metavar="DIR", help="write the whole comparison there instead of in place")
     verb.add_argument("--overwrite", action="store_true", help="with --output: replace a comparison that is there")
@@ -96,8 +97,9 @@ def print_acts(options) -> int:
         print(json.dumps({"state": comparison["state"], "reading": reading.as_dict()}, allow_nan=False))
         return 0
     lines = [f"{number}. {told(one)}" for number, one in enumerate(reading.acts, 1)]
+    lines = lines or ["Nobody said anything about this comparison."]
     lines += [f"Look: {one['text']}" for one in comparison["flags"] if one["kind"] in ("not applied", "confirmation")]
-    print("\n".join([*map(fitting, lines or ["Nobody said anything about this comparison."]), state_text(comparison["state"], reading)]))
+    print("\n".join([*map(fitting, lines), state_text(comparison["state"], reading)]))
     return 0
 
 

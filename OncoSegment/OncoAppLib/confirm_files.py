@@ -11,8 +11,8 @@ LARGEST_EDITS = 16 * 2**20
 """Bytes; a file of edits has some thousand lines, and what is larger is another file."""
 
 STALE = (
-    "{name} still shows the comparison as it was before; `oncosegment compare --overwrite` with the scans makes it anew, and keeps"
-    " what readers said"
+    "{name} still shows the comparison as it was before; `oncosegment compare --overwrite` with the scans makes it anew, and"
+    " keeps what readers said"
 )
 
 
