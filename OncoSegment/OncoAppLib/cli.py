@@ -12,6 +12,7 @@ from pathlib import Path
 from OncoAppLib import (
     channel_options,
     cluster,
+    confirm,
     doctor,
     engine,
     engine_options,
@@ -122,6 +123,7 @@ def build_parser() -> Parser:
     lesions.add(verbs)
     refine.add(verbs)
     register.add(verbs)
+    confirm.add(verbs)
     phantom.add(verbs, add_common)
     doctor.add(verbs)
     cluster.add(verbs)
