@@ -33,6 +33,7 @@ from LongitudinalCompareLib.scene.comparison_nodes import (
 from LongitudinalCompareLib.scene.comparison_table_nodes import publish_table
 from LongitudinalCompareLib.scene.comparison_texts import COMPARISON, publish_texts, read_back
 from LongitudinalCompareLib.scene.comparison_transforms import publish_transforms
+from LongitudinalCompareLib.timepoint import day_and_time
 from OncoLib.errors import InputError
 from OncoLib.scene.host import require_main_thread
 
@@ -98,6 +99,9 @@ def check(comparison: Comparison, evidence: Evidence, dates: Sequence) -> None:
         raise InputError(f"the comparison has {len(comparison.timepoints)} dates, the scene {len(dates)}; wanted the same")
     if any(one.volume is None or one.volume.GetScene() is None for one in dates):
         raise InputError("a scan of these dates was removed from the scene; choose it again")
+    for one, when in zip(dates, comparison.timepoints):
+        if day_and_time(one.date) != (when.date, when.time):
+            raise InputError(f"{one.date} of the scene stands where the comparison has {when.when}; wanted the same dates in order")
 
 
 def publish_nodes(scene, parts: Parts, comparison: Comparison, evidence: Evidence, dates: Sequence, maps) -> ComparisonNodes:
