@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from LongitudinalCompareLib.alignment import put_together
-from LongitudinalCompareLib.comparison import Comparison, ComparedTrack, DateFacts, TrackEntry
+from LongitudinalCompareLib.comparison import ComparedTrack, Comparison, DateFacts, TrackEntry
 from LongitudinalCompareLib.evidence import Evidence, SeenDate
 from LongitudinalCompareLib.lesion_track import Lesion, LesionKey
 from LongitudinalCompareLib.lesions_of import lesion_from

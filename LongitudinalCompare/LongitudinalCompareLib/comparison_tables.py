@@ -88,7 +88,9 @@ def finite(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else float(value)
 
 
-RESPONSE_COLUMNS = ("Criterion", "Date", DAY, "Lesion", "Category", "State", "Read as", "By", "Explanation", "Cautions", "Figures")
+RESPONSE_COLUMNS = (
+    "Criterion", "Date", DAY, "Lesion", "Category", "State", "Read as", "By", "Explanation", "Cautions", "Figures",
+)  # fmt: skip
 
 
 def response_table(comparison: Comparison) -> Table:

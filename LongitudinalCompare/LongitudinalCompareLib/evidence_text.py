@@ -1,4 +1,4 @@
-"""`Evidence` as one JSON with everything in it, masks and transforms too, for where there is no folder to put files into: a scene.
+"""`Evidence` as one JSON, masks and transforms too, for where there is no folder to put files into: a scene.
 
 A mask is a bit a voxel of its box, compressed: some hundred bytes for most lesions. A transform is the bytes of its `.h5`.
 """

@@ -13,6 +13,7 @@ from OncoAppLib import (
     channel_options,
     cluster,
     compare,
+    confirm,
     doctor,
     engine,
     engine_options,
@@ -124,6 +125,7 @@ def build_parser() -> Parser:
     refine.add(verbs)
     register.add(verbs)
     compare.add(verbs)
+    confirm.add(verbs)
     phantom.add(verbs, add_common)
     doctor.add(verbs)
     cluster.add(verbs)

@@ -1,4 +1,4 @@
-"""The map of changes: which voxels, counted by hand; which lesions are left out; that it is no lesion and nothing is measured on it."""
+"""The map of changes: which voxels, counted by hand; which lesions are left out; that it is no lesion itself."""
 
 from __future__ import annotations
 
@@ -71,7 +71,8 @@ def test_a_lesion_that_is_gone_between_two_thick_slices_leaves_one_voxel_at_its_
 
 
 def test_lesions_that_merged_are_one_thing_and_their_gap_is_growth():
-    dates = [seen(0, box_lesion(0, "a", *CUBE), box_lesion(0, "b", (16, 19), *CUBE[1:])), seen(1, box_lesion(1, "m", (10, 19), *CUBE[1:]))]
+    first = seen(0, box_lesion(0, "a", *CUBE), box_lesion(0, "b", (16, 19), *CUBE[1:]))
+    dates = [first, seen(1, box_lesion(1, "m", (10, 19), *CUBE[1:]))]
     tracks = [track(name, (BASELINE, name.lower()), (MERGED, "m")) for name in "AB"]
     assert counts(change_map(*compared(dates, [pair(1)], *tracks), 1)) == {GROWN: 2 * 16, UNCHANGED: 128}
 

@@ -22,7 +22,10 @@ DAYS_AXIS = "Days since the baseline"
 COLORS = ((0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (230, 159, 0), (86, 180, 233))
 """Of the palette by Okabe and Ito, "Color Universal Design" (2008), without those that white swallows."""
 
-MARKERS = (SERIES.MarkerStyleCircle, SERIES.MarkerStyleSquare, SERIES.MarkerStyleDiamond, SERIES.MarkerStyleCross, SERIES.MarkerStylePlus)
+MARKERS = (
+    SERIES.MarkerStyleCircle, SERIES.MarkerStyleSquare, SERIES.MarkerStyleDiamond, SERIES.MarkerStyleCross,
+    SERIES.MarkerStylePlus,
+)  # fmt: skip
 """Another one for each round of the colors: so 30 lesions differ."""
 
 GRAY = (0.45, 0.45, 0.45)

@@ -17,7 +17,7 @@ FILLED, PALE = 0.6, 0.2
 
 def publish_map(parts: Parts, found: ChangeMap, when, volume):
     """The node of one date. It is marked as a map: nobody takes it for the segmentation of a scan."""
-    node = parts.node(SEGMENTATION, f"map/{when.stem}", f"Change to {when.when}, for looking only")
+    node = parts.node(SEGMENTATION, f"map/{found.later}", f"Change to {when.when}, for looking only")
     node.SetDescription(found.description)
     node.SetAttribute(MAP_ATTRIBUTE, "changes since the baseline")
     provenance = Provenance("change map", "", parameters={"shown": list(found.shown), "left_out": dict(found.left_out)})

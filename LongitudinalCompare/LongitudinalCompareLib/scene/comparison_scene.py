@@ -1,12 +1,15 @@
-"""A comparison in Slicer's scene: transforms, tables, charts, maps of changes, lines, folders and linked views. **Main thread only.**
+"""A comparison in Slicer's scene: transforms, tables, charts, maps of changes, lines, folders and linked views.
 
-Publishing again, after a reader's act, changes the nodes that are there. No node of ours carries the name of a scan or of a patient.
+Publishing again, after a reader's act, changes the nodes that are there. No node of ours carries the name of a scan or of a
+patient. **Main thread only.**
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+import vtk
 
 from LongitudinalCompareLib.change_map import change_map
 from LongitudinalCompareLib.comparison import Comparison
@@ -16,10 +19,21 @@ from LongitudinalCompareLib.scene import comparison_views as views
 from LongitudinalCompareLib.scene.comparison_charts import publish_sums, publish_volumes
 from LongitudinalCompareLib.scene.comparison_maps import publish_map
 from LongitudinalCompareLib.scene.comparison_markups import publish_lines
-from LongitudinalCompareLib.scene.comparison_nodes import ROOT, Parts, folder, folders, hierarchy_of, ours, place, remove_node
+from LongitudinalCompareLib.scene.comparison_nodes import (
+    ROOT,
+    Parts,
+    folder,
+    folders,
+    hierarchy_of,
+    node_of,
+    ours,
+    place,
+    remove_node,
+)
 from LongitudinalCompareLib.scene.comparison_table_nodes import publish_table
-from LongitudinalCompareLib.scene.comparison_texts import publish_texts
+from LongitudinalCompareLib.scene.comparison_texts import COMPARISON, publish_texts, read_back
 from LongitudinalCompareLib.scene.comparison_transforms import publish_transforms
+from LongitudinalCompareLib.timepoint import day_and_time
 from OncoLib.errors import InputError
 from OncoLib.scene.host import require_main_thread
 
@@ -85,6 +99,9 @@ def check(comparison: Comparison, evidence: Evidence, dates: Sequence) -> None:
         raise InputError(f"the comparison has {len(comparison.timepoints)} dates, the scene {len(dates)}; wanted the same")
     if any(one.volume is None or one.volume.GetScene() is None for one in dates):
         raise InputError("a scan of these dates was removed from the scene; choose it again")
+    for one, when in zip(dates, comparison.timepoints):
+        if day_and_time(one.date) != (when.date, when.time):
+            raise InputError(f"{one.date} of the scene stands where the comparison has {when.when}; wanted the same dates in order")
 
 
 def publish_nodes(scene, parts: Parts, comparison: Comparison, evidence: Evidence, dates: Sequence, maps) -> ComparisonNodes:
@@ -125,7 +142,7 @@ def put_into_folders(scene, parts: Parts, comparison: Comparison, nodes: Compari
     for at, when in enumerate(comparison.timepoints):
         below = folder(scene, f"date/{when.stem}", when.when, root)
         wanted.add(f"date/{when.stem}")
-        local = [one for part, one in ours(scene) if part.startswith(f"local/{when.stem}/")]
+        local = [one for part, one in ours(scene) if part.startswith(f"local/{at}/")]
         every = [nodes.transforms.get(at), *local, nodes.maps.get(at), *nodes.lines.get(at, ())]
         for node in filter(None, every):
             place(scene, node, below)
@@ -141,9 +158,15 @@ def restore_views(scene) -> bool:
     dates = () if holder is None else read_back(scene)[2]
     if not dates or any(one.volume is None for one in dates) or not views.restore(scene, holder, dates):
         return False
-    every = {at: [node for part, node in ours(scene) if belongs(part, one)] for at, one in enumerate(dates)}
+    every = {at: [node for part, node in ours(scene) if place_in_time(part) == at] for at, one in enumerate(dates)}
     views.share(scene, every, len(dates))
     return True
+
+
+def place_in_time(part: str) -> int | None:
+    """Number of the date that a line or a map is of."""
+    kind, _, rest = part.partition("/")
+    return int(rest.split("/")[0]) if kind in ("line", "map") else None
 
 
 def remove(scene) -> None:
@@ -154,7 +177,7 @@ def remove(scene) -> None:
         for _part, node in list(ours(scene)):
             remove_node(scene, node)
         hierarchy = hierarchy_of(scene)
-        for part, item in sorted(folders(scene).items(), key=lambda one: one[0] == ROOT):
+        for _part, item in sorted(folders(scene).items(), key=lambda one: one[0] == ROOT):
             move_out(hierarchy, item)
             hierarchy.RemoveItem(item, False, False)
     finally:
@@ -163,7 +186,7 @@ def remove(scene) -> None:
 
 def move_out(hierarchy, item: int) -> None:
     """What is left in a folder, such as a transform, goes to the top of the hierarchy."""
-    children: list[int] = []
+    children = vtk.vtkIdList()
     hierarchy.GetItemChildren(item, children, False)
-    for one in children:
-        hierarchy.SetItemParent(one, hierarchy.GetSceneItemID())
+    for at in range(children.GetNumberOfIds()):
+        hierarchy.SetItemParent(children.GetId(at), hierarchy.GetSceneItemID())

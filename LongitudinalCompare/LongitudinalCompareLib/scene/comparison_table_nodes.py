@@ -1,4 +1,4 @@
-"""Tables of a comparison as Slicer's table nodes: its Tables module shows them and saves them as TSV or CSV. **Main thread only.**"""
+"""Tables of a comparison as Slicer's table nodes: its Tables module shows them and saves them as TSV or CSV."""
 
 from __future__ import annotations
 

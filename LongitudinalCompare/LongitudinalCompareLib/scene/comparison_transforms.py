@@ -59,5 +59,5 @@ def publish_refinements(parts: Parts, pair: PairOutcome, when, first) -> None:
     for one in pair.alignment.regions:
         if one.local is not None:
             name = f"{one.name}: {when.when} to {first.when}, refined around the lesion"
-            node = parts.node(LINEAR, f"local/{when.stem}/{one.name}", name)
+            node = parts.node(LINEAR, f"local/{pair.follow_up}/{one.name}", name)
             node.SetMatrixTransformFromParent(vtk_matrix(one.local.fixed_to_moving_ras))

@@ -53,7 +53,7 @@ def restore(scene, holder, dates: Sequence) -> bool:
 
 def share(scene, nodes: Mapping[int, Iterable], count: int) -> None:
     """What belongs to a date is seen in its own column, and in all views that are not ours. nodes: by date."""
-    if not is_shown(scene):
+    if not nodes_of_class(scene, "vtkMRMLLayoutNode") or not is_shown(scene):
         return
     others = [one.GetID() for one in nodes_of_class(scene, "vtkMRMLAbstractViewNode") if one.GetSingletonTag() not in all_tags()]
     place_of = {at: place for place, at in enumerate(columns_of(count))}
