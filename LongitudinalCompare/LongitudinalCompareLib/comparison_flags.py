@@ -23,7 +23,7 @@ from LongitudinalCompareLib.track_changes import is_there
 from LongitudinalCompareLib.tracking import PARTLY_OUTSIDE, REFUSED_HERE, SEEN_AGAIN
 
 KINDS = (
-    "confirmation", "not applied", "refused", "not evaluable", "out of field", "merged", "split", "new", "seen again",
+    "confirmation", "not applied", "refused", "not evaluable", "out of field", "merged", "split", "new", "proposal", "seen again",
     "partly outside", "no answer", "grown", "check", "context", "small", "organ", "left out", "date",
 )  # fmt: skip
 """Kinds of flags, the most urgent first."""
@@ -49,7 +49,8 @@ def flags_of(
     found += [Flag("no answer", f"{one.title}: {one.problem}") for one in response if one.problem]
     found += context_flags(response, context, seen)
     found += left_out(seen)
-    found += [Flag("date", f"{date.when}: {note}", at) for at, date in enumerate(seen.dates) for note in date.notes]
+    for at, date in enumerate(seen.dates):
+        found += [Flag("date" if date.searched else "proposal", f"{date.when}: {note}", at) for note in date.notes]
     unique = dict.fromkeys((one.kind, one.text, one.timepoint, one.tracking_uid) for one in found)
     return tuple(sorted((Flag(*key) for key in unique), key=urgency))
 

@@ -15,6 +15,8 @@ AWAITS = "{name} counts as new until a reader says otherwise."
 NOT_SCANNED = "The place of {name} was not scanned at the baseline; what is found at such a site counts as new by RECIST 1.1."
 """Eisenhauer et al. 2009 on new lesions, as retold in the sources of the docs page "response"."""
 
+NOT_SEARCHED = "Lesions of {when} were looked for at known places only: whether there is a new one is not known."
+
 GROWN_PERCENT = 73.0
 """Growth of a volume that the RECIST working group takes for "unequivocal" (FAQ "How do new lesions define progression?",
 recist.eortc.org)."""
@@ -27,7 +29,8 @@ GROWN = (
 def with_cautions(one: Proposal, seen: Seen) -> Proposal:
     """A proposal with the cautions of its date."""
     at = next(number for number, date in enumerate(seen.dates) if date.day == one.day)
-    return replace(one, cautions=tuple(dict.fromkeys((*one.cautions, *new_cautions(seen, at), *grown_cautions(seen, at)))))
+    more = () if seen.dates[at].searched else (NOT_SEARCHED.format(when=seen.dates[at].when),)
+    return replace(one, cautions=tuple(dict.fromkeys((*one.cautions, *more, *new_cautions(seen, at), *grown_cautions(seen, at)))))
 
 
 def new_cautions(seen: Seen, at: int) -> list[str]:
