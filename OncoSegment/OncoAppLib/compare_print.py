@@ -29,6 +29,8 @@ from LongitudinalCompareLib.growth import BEYOND, UNKNOWN, WITHIN
 from LongitudinalCompareLib.lesion_sites import PLACE
 from LongitudinalCompareLib.lesion_track import BASELINE, CONFIRMED, NEW, NOT_EVALUABLE, NOT_YET, OUT_OF_FIELD, RESOLVED
 from LongitudinalCompareLib.response.inputs import MEASURED
+from LongitudinalCompareLib.response.proposal import Proposal
+from OncoAppLib.measure import shared_notes
 from OncoLib.measure import Measurement, volume_text
 
 ROLES = (NEW_ROLE, TARGET, NON_TARGET, IGNORED)
@@ -40,8 +42,8 @@ WORDS = {BEYOND: "beyond measurement error", WITHIN: "within measurement error",
 ABSENT = (NOT_YET, RESOLVED, NOT_EVALUABLE, OUT_OF_FIELD)
 """Statuses that say enough in a line: why, the flags of the comparison say below."""
 
-LEFT_OUT = "left out"
-"""Kind of the flags that are told together."""
+TOLD = ("left out", "no answer")
+"""Kinds of flags that are told elsewhere: what intervals do not contain together, a criterion without answer in its place."""
 
 WIDTH = 80
 """Sentences are wrapped to the terminal, and to this where there is none: a log is read too."""
@@ -190,26 +192,31 @@ def words_of(track: ComparedTrack, entry: TrackEntry, change) -> str:
 
 
 def criterion_text(one: CriterionResult, comparison: Comparison, width: int) -> str:
-    """One criterion: a category a date with its sentence and cautions, or why there is none."""
-    lines = [f"{one.title} ({one.criterion})"]
+    """One criterion: a category a date with its sentence and cautions, or why there is none. What all have is told once."""
+    lines = [wrapped(f"{one.title} ({one.criterion})", width, "  ")]
     if one.problem:
         return "\n".join([*lines, wrapped(f"  no answer: {one.problem}", width, "  ")])
-    lesions = one.lesions or ("",) * len(one.proposals)
-    for proposal, lesion in zip(one.proposals, lesions):
-        date = next((date.when for date in comparison.timepoints if date.day == proposal.day), f"day {proposal.day}")
-        whose = f"read as {proposal.read_as} by {proposal.by}" if proposal.by else "PROPOSED"
-        named = f"{lesion}, " if lesion else ""
-        lines.append(wrapped(f"  {date}  {named}{proposal.category}, {whose}: {proposal.sentence}", width, "    "))
-        lines += [wrapped(f"    ! {caution}", width, "      ") for caution in proposal.cautions]
+    shared, own = shared_notes([list(proposal.cautions) for proposal in one.proposals])
+    for proposal, lesion, cautions in zip(one.proposals, one.lesions or ("",) * len(one.proposals), own):
+        lines.append(wrapped(proposal_text(proposal, lesion, comparison), width, "    "))
+        lines += [wrapped(f"    ! {caution}", width, "      ") for caution in cautions]
     if one.best is not None:
         told = f"{one.best.category}, {one.best.state.upper()}: {one.best.sentence}"
         lines.append(wrapped(f"  Best response: {told}", width, "    "))
-    return "\n".join(lines)
+    return "\n".join([*lines, *(wrapped(f"  ! {caution}", width, "    ") for caution in shared)])
+
+
+def proposal_text(proposal: Proposal, lesion: str, comparison: Comparison) -> str:
+    """The category of one date, of one lesion where the criterion judges each by itself."""
+    date = next((date.when for date in comparison.timepoints if date.day == proposal.day), f"day {proposal.day}")
+    whose = f"read as {proposal.read_as} by {proposal.by}" if proposal.by else "PROPOSED"
+    named = f"{lesion}, " if lesion and not proposal.sentence.startswith(lesion) else ""
+    return f"  {date}  {named}{proposal.category}, {whose}: {proposal.sentence}"
 
 
 def flag_lines(comparison: Comparison, width: int) -> list[str]:
     """What a reader should look at, each with its lesion and date."""
-    shown = [flag.text for flag in comparison.flags if flag.kind != LEFT_OUT]
+    shown = [flag.text for flag in comparison.flags if flag.kind not in TOLD]
     lines = [wrapped(f"Look: {text}", width, "      ") for text in shown]
     return lines + [wrapped(f"Look: {text}", width, "      ") for text in left_out_texts(comparison)]
 
