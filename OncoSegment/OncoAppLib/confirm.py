@@ -108,13 +108,14 @@ def confirmed(options, cancel, now: datetime | None = None) -> Said:
     from LongitudinalCompareLib.assessment import assess
     from LongitudinalCompareLib.reading_acts import confirm
     from LongitudinalCompareLib.reading_refs import anchored
-    from LongitudinalCompareLib.scene.comparison_files import read_folder
-    from OncoAppLib.confirm_files import hashes_in, write
+    from LongitudinalCompareLib.scene.comparison_files import READING, read_folder, reading_in
+    from OncoAppLib.confirm_files import folder_of, hashes_in, write
 
     when = (now or datetime.now(timezone.utc)).isoformat(timespec="seconds")
     found = hashes_in(options.comparison)
-    evidence, before, reading = read_folder(options.comparison)
-    reading, undone, added = spoken(options, reading, when)
+    folder = folder_of(options.comparison)
+    reading, undone, added = spoken(options, reading_in(folder / READING), when)  # first: it is quick, and may be refused
+    evidence, before, _ = read_folder(folder)
     reading = anchored(reading, evidence.dates)
     criteria = tuple(one["criterion"] for one in before["response"])
     after = assess(evidence, reading, criteria, cancel=cancel)
