@@ -12,6 +12,7 @@ from pathlib import Path
 from OncoAppLib import (
     channel_options,
     cluster,
+    compare,
     confirm,
     doctor,
     engine,
@@ -123,6 +124,7 @@ def build_parser() -> Parser:
     lesions.add(verbs)
     refine.add(verbs)
     register.add(verbs)
+    compare.add(verbs)
     confirm.add(verbs)
     phantom.add(verbs, add_common)
     doctor.add(verbs)
