@@ -90,13 +90,14 @@ def print_template(path: Path) -> int:
 def print_acts(options) -> int:
     """What was said so far, and whose word it is; nothing is written."""
     from LongitudinalCompareLib.reading_changes import told
+    from LongitudinalCompareLib.reading_refs import renamed
     from LongitudinalCompareLib.scene.comparison_files import read_folder
 
-    _, comparison, reading = read_folder(options.comparison)
+    evidence, comparison, reading = read_folder(options.comparison)
     if options.json:
         print(json.dumps({"state": comparison["state"], "reading": reading.as_dict()}, allow_nan=False))
         return 0
-    lines = [f"{number}. {told(one)}" for number, one in enumerate(reading.acts, 1)]
+    lines = ["; ".join((f"{at}. {told(one)}", *renamed(one, evidence.dates))) for at, one in enumerate(reading.acts, 1)]
     lines = lines or ["Nobody said anything about this comparison."]
     lines += [f"Look: {one['text']}" for one in comparison["flags"] if one["kind"] in ("not applied", "confirmation")]
     print("\n".join([*map(fitting, lines), state_text(comparison["state"], reading)]))
