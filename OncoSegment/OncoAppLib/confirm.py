@@ -67,7 +67,9 @@ def run(options) -> int:
 
 
 def check(options) -> None:
-    """Refuses what does not go together."""
+    """Refuses what does not go together, and takes the folder for the file that was named."""
+    from OncoAppLib.confirm_files import folder_of
+
     options.by = " ".join(options.by.split())
     which = next((f"--{name}" for name in ("undo", "template") if getattr(options, name)), "")
     if which and options.by:
@@ -76,6 +78,7 @@ def check(options) -> None:
         raise InputError("--output needs something that is said: --edits FILE, --by NAME or --undo")
     if options.overwrite and options.output is None:
         raise InputError("--overwrite belongs to --output; in place the comparison is replaced anyway")
+    options.comparison = folder_of(options.comparison)
 
 
 def print_template(path: Path) -> int:
@@ -110,11 +113,11 @@ def confirmed(options, cancel, now: datetime | None = None) -> Said:
     from LongitudinalCompareLib.reading_acts import confirm
     from LongitudinalCompareLib.reading_refs import anchored
     from LongitudinalCompareLib.scene.comparison_files import READING, read_folder, reading_in
-    from OncoAppLib.confirm_files import folder_of, hashes_in, write
+    from OncoAppLib.confirm_files import hashes_in, write
 
     when = (now or datetime.now(timezone.utc)).isoformat(timespec="seconds")
-    found = hashes_in(options.comparison)
-    folder = folder_of(options.comparison)
+    folder = options.comparison
+    found = hashes_in(folder)
     reading, undone, added = spoken(options, reading_in(folder / READING), when)  # first: it is quick, and may be refused
     evidence, before, _ = read_folder(folder)
     reading = anchored(reading, evidence.dates)

@@ -183,6 +183,12 @@ def test_a_wrong_file_changes_nothing(place, text, sentence):
     assert tree(place) == before
 
 
+@pytest.mark.parametrize("path", ["nowhere", "nowhere/comparison.json", "out/reading.json", "."])
+def test_what_is_no_comparison(place, path):
+    done = run_here("confirm", path, "--by", "Reader 1", cwd=place)
+    assert done.code == 2 and done.sentence.endswith("there is no comparison; wanted comparison.json or the folder that holds it")
+
+
 @pytest.mark.parametrize(("words", "sentence"), [
     (("--edits", "none.json"), "none.json: it cannot be read (no such file or directory)"),
     (("--edits", "out"), "out: it cannot be read (is a directory)"),
