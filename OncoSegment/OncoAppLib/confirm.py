@@ -143,9 +143,19 @@ def spoken(options, reading, when: str) -> tuple:
     if any(one.kind == CONFIRM for one in added):
         raise InputError(f"{options.edits.name}: it confirms by itself; wanted the confirmation by --by NAME")
     added = tuple(replace(one, by=one.by or options.by, when=one.when or when) for one in added)
-    # Who confirms stands for what nobody put a name to.
-    kept = tuple(replace(one, by=one.by or options.by) for one in reading.acts)
-    return Reading((*kept, *added)), (), added
+    return Reading((*named(reading.acts, options.by, bool(added)), *added)), (), added
+
+
+def named(acts: tuple, by: str, more: bool) -> tuple:
+    """Who confirms stands for what nobody put a name to. more: that reader says more now.
+
+    Where a reader with sizes only confirms, nameless sizes stay so: as that reader's own they would replace others or be
+    replaced, and other numbers would be confirmed than were seen.
+    """
+    from LongitudinalCompareLib.reading import SIZE
+
+    own = not more and any(one.kind == SIZE and one.by == by for one in acts)
+    return tuple(one if own and one.kind == SIZE else replace(one, by=one.by or by) for one in acts)
 
 
 def changed(said: Said) -> list[str]:

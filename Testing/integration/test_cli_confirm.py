@@ -93,6 +93,20 @@ def test_only_a_name_confirms_and_the_next_word_makes_a_draft_again(place):
     assert written(place)[0]["state"] == "confirmed"
 
 
+def test_to_confirm_changes_no_number(place):
+    """A nameless size beside one of the reader who confirms: both count, before and after."""
+    confirm(place, "--edits", edits(place, GROWN, {**GROWN, "longest_mm": 20.0, "by": "Reader 1"}))
+    before = entry(written(place)[0], "Lesion 2", 1)
+    assert before["longest_diameter_mm"]["value"] == pytest.approx((30.0 * 20.0) ** 0.5)
+    confirm(place, "--by", "Reader 1")
+    comparison, reading = written(place)
+    assert entry(comparison, "Lesion 2", 1) == before and comparison["state"] == "confirmed"
+    assert [one["by"] for one in reading["acts"]] == ["", "Reader 1", "Reader 1"]
+    confirm(place, "--edits", edits(place, {**GROWN, "longest_mm": 25.0}), "--by", "Reader 1")
+    comparison, _ = written(place)
+    assert entry(comparison, "Lesion 2", 1)["longest_diameter_mm"]["value"] == pytest.approx(25.0)
+
+
 def test_the_last_act_is_taken_back_until_none_is_left(place):
     before = written(place)
     confirm(place, "--edits", edits(place, GROWN), "--by", "Reader 1")
