@@ -93,6 +93,7 @@ def test_only_a_name_confirms_and_the_next_word_makes_a_draft_again(place):
     assert written(place)[0]["state"] == "confirmed"
 
 
+@pytest.mark.slow
 def test_to_confirm_changes_no_number(place):
     """A nameless size beside one of the reader who confirms: both count, before and after."""
     confirm(place, "--edits", edits(place, GROWN, {**GROWN, "longest_mm": 20.0, "by": "Reader 1"}))
@@ -107,6 +108,7 @@ def test_to_confirm_changes_no_number(place):
     assert entry(comparison, "Lesion 2", 1)["longest_diameter_mm"]["value"] == pytest.approx(25.0)
 
 
+@pytest.mark.slow
 def test_the_last_act_is_taken_back_until_none_is_left(place):
     before = written(place)
     confirm(place, "--edits", edits(place, GROWN), "--by", "Reader 1")
