@@ -25,14 +25,21 @@ from OncoSegmentLib.lesion.settings import LEAST_VOXELS
 class Chosen:
     """segmentation: organs as they were, then the lesions, each a segment of its own name that is coded as a lesion.
 
-    lesions: its segments that are lesions, with a voxel each. changing: bool `[k, j, i]` of all that is or may be a lesion, or
-    None; a deformation must not be led by it. notes: what a reader should know of how they were chosen.
+    lesions: its segments that are lesions, with a voxel each. may_change: segments of the date's own segmentation that are or may
+    be lesions. notes: what a reader should know of how they were chosen.
     """
 
     segmentation: Segmentation
     lesions: tuple[Segment, ...]
-    changing: np.ndarray | None
+    may_change: tuple[Segment, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def changing(self, own: Segmentation) -> np.ndarray | None:
+        """bool `[k, j, i]` of all that may change, which must not lead a deformation; None for nothing. own: the date's."""
+        found = None
+        for one in self.may_change:
+            found = own.mask(one) if found is None else np.logical_or(found, own.mask(one), out=found)
+        return found
 
 
 def lesions_at(timepoint: Timepoint, options: CompareOptions) -> Chosen:
@@ -46,13 +53,15 @@ def lesions_at(timepoint: Timepoint, options: CompareOptions) -> Chosen:
     boxes = segment_boxes(segmentation)
     picked, notes = picked_from(segmentation, boxes, timepoint.when, options)
     single = len(picked) == 1 and (options.all_segments or bool(options.lesion_names))
-    changing = union_of(segmentation, [one for one in boxes if one in picked or is_lesion(one.entry)])
+    may_change = tuple(one for one in boxes if one in picked or is_lesion(one.entry))
     if options.split or single:
         made, told = in_components(segmentation, picked, boxes)
         notes += told
     else:
-        made = with_own_names(segmentation, picked)
-    return Chosen(made, made.segments[len(staying(segmentation, picked)) :], changing, tuple(notes))
+        made = replace(segmentation, segments=(*staying(segmentation, picked), *map(as_lesion, picked)))
+    lesions = with_own_names(made.segments[len(staying(segmentation, picked)) :])
+    made = replace(made, segments=(*staying(segmentation, picked), *lesions))
+    return Chosen(made, lesions, may_change, tuple(notes))
 
 
 def staying(segmentation: Segmentation, picked: Sequence[Segment]) -> tuple[Segment, ...]:
@@ -93,22 +102,16 @@ def names_of(segments: Sequence[Segment]) -> str:
     return ", ".join(one.name for one in segments[:MOST_NAMES]) + more
 
 
-def union_of(segmentation: Segmentation, segments: Sequence[Segment]) -> np.ndarray | None:
-    """bool `[k, j, i]` of several; None for none."""
-    found = None
+def with_own_names(segments: Sequence[Segment]) -> tuple[Segment, ...]:
+    """The same name twice gets a number behind it that no other has."""
+    made, used = [], {one.name for one in segments}
     for one in segments:
-        mask = segmentation.mask(one)
-        found = mask if found is None else found | mask
-    return found
-
-
-def with_own_names(segmentation: Segmentation, picked: Sequence[Segment]) -> Segmentation:
-    """Each segment one lesion, in its place; the same name twice gets the label behind it."""
-    names, made = [one.name for one in picked], []
-    for one in picked:
-        name = one.name if names.count(one.name) == 1 else f"{one.name} ({one.layer + 1}.{one.label})"
-        made.append(replace(as_lesion(one), name=name))
-    return replace(segmentation, segments=(*staying(segmentation, picked), *made))
+        name, number = one.name, 1
+        while any(name == other.name for other in made) or (number > 1 and name in used):
+            number += 1
+            name = f"{one.name} ({number})"
+        made.append(replace(one, name=name))
+    return tuple(made)
 
 
 def as_lesion(segment: Segment) -> Segment:

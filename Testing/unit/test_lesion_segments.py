@@ -52,11 +52,12 @@ def test_coded_lesions_are_taken_and_organs_candidates_and_fluid_are_not():
     spans = [((2, 2, 2), 3), ((2, 10, 2), 3), ((2, 18, 2), 3), ((8, 2, 2), 3)]
     flagged = coded(3, "Mass, candidate", "mass", flags=("candidate, no lesion of the result: too small",))
     segments = (coded(1, "L1", "liver_lesion"), coded(2, "Liver", "liver"), flagged, coded(4, "Fluid", "effusion"))
-    found = lesions_at(timepoint(segmentation([boxes(*spans)], None, segments)), CompareOptions())
+    labels = segmentation([boxes(*spans)], None, segments)
+    found = lesions_at(timepoint(labels), CompareOptions())
     assert names(found) == ["L1"]
     assert [one.name for one in found.segmentation.segments] == ["Liver", "L1"]
     assert found.notes == ("not followed as a lesion: Mass, candidate, Fluid",)
-    assert found.changing.sum() == 3 * 27  # of all that may change, the liver not
+    assert found.changing(labels).sum() == 3 * 27  # of all that may change, the liver not
 
 
 def test_a_mask_without_codes_is_refused_with_the_date_and_what_is_there():
@@ -99,13 +100,19 @@ def test_no_lesion_is_an_answer_where_the_codes_tell_what_is_there():
     empty = segmentation([boxes(((2, 2, 2), 3))], None, (coded(2, "L1", "liver_lesion"), segment(1, "bone", entry=BONE)))
     for labels in (nothing, organs, empty):
         found = lesions_at(timepoint(labels), CompareOptions())
-        assert (found.lesions, found.changing) == ((), None)
+        assert (found.lesions, found.changing(labels)) == ((), None)
 
 
 def test_equal_names_are_told_apart():
-    layer = boxes(((2, 2, 2), 3), ((8, 8, 8), 3))
-    segments = (segment(1, "Mass", entry=MASS), segment(2, "Mass", entry=MASS))
-    assert names(lesions_at(timepoint(segmentation([layer], None, segments)), CompareOptions())) == ["Mass (1.1)", "Mass (1.2)"]
+    layer = boxes(((2, 2, 2), 3), ((8, 8, 8), 3), ((2, 12, 12), 3))
+    segments = tuple(segment(label, name, entry=MASS) for label, name in enumerate(("Mass", "Mass", "Mass (2)"), 1))
+    found = lesions_at(timepoint(segmentation([layer], None, segments)), CompareOptions())
+    assert names(found) == ["Mass", "Mass (3)", "Mass (2)"]
+    two = (boxes(((2, 2, 2), 3), ((8, 8, 8), 4)) > 0).astype(np.uint8)
+    two[2:5, 12:15, 12:15] = 2
+    pieces = (segment(1, "Mass", entry=MASS), segment(2, "Mass 1", entry=MASS))
+    found = lesions_at(timepoint(segmentation([two], None, pieces)), CompareOptions(split=True))
+    assert names(found) == ["Mass 1", "Mass 2", "Mass 1 (2)"]
 
 
 def test_a_whole_brain_tumor_stands_for_its_parts():
