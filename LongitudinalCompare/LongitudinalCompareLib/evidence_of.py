@@ -61,7 +61,8 @@ def evidence_of(
         dates.append(seen_date(at, timepoint, one, timepoints[0], cancel))
     judged = tuple(replace(one, segmentation=of.segmentation) for one, of in zip(timepoints, chosen))
     if pairs is None:
-        pairs = registered(judged, chosen[0].changing(timepoints[0].segmentation), choice, options, part_of(progress, MEASURED, REGISTERED), cancel)
+        changing, telling = chosen[0].changing(timepoints[0].segmentation), part_of(progress, MEASURED, REGISTERED)
+        pairs = registered(judged, changing, choice, options, telling, cancel)
     else:
         pairs = tuple(replace(one, fixed=judged[0], moving=later) for one, later in zip(pairs, judged[1:]))
     evidence = Evidence(tuple(dates), outcomes(pairs), dates[0].facts.sha256, tuple(options.known))
