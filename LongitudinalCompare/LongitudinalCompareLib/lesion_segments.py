@@ -25,20 +25,22 @@ from OncoSegmentLib.lesion.settings import LEAST_VOXELS
 class Chosen:
     """segmentation: organs as they were, then the lesions, each a segment of its own name that is coded as a lesion.
 
-    lesions: its segments that are lesions, with a voxel each. may_change: segments of the date's own segmentation that are or may
-    be lesions. notes: what a reader should know of how they were chosen.
+    lesions: its segments that are lesions, with a voxel each. own: the date's own segmentation; may_change: its segments that are
+    or may be lesions. notes: what a reader should know of how they were chosen.
     """
 
     segmentation: Segmentation
     lesions: tuple[Segment, ...]
+    own: Segmentation
     may_change: tuple[Segment, ...] = ()
     notes: tuple[str, ...] = ()
 
-    def changing(self, own: Segmentation) -> np.ndarray | None:
-        """bool `[k, j, i]` of all that may change, which must not lead a deformation; None for nothing. own: the date's."""
+    @property
+    def changing(self) -> np.ndarray | None:
+        """bool `[k, j, i]` of all that may change, which must not lead a deformation; None for nothing. Made anew each time."""
         found = None
         for one in self.may_change:
-            found = own.mask(one) if found is None else np.logical_or(found, own.mask(one), out=found)
+            found = self.own.mask(one) if found is None else np.logical_or(found, self.own.mask(one), out=found)
         return found
 
 
@@ -61,7 +63,7 @@ def lesions_at(timepoint: Timepoint, options: CompareOptions) -> Chosen:
         made = replace(segmentation, segments=(*staying(segmentation, picked), *map(as_lesion, picked)))
     lesions = with_own_names(made.segments[len(staying(segmentation, picked)) :])
     made = replace(made, segments=(*staying(segmentation, picked), *lesions))
-    return Chosen(made, lesions, may_change, tuple(notes))
+    return Chosen(made, lesions, segmentation, may_change, tuple(notes))
 
 
 def staying(segmentation: Segmentation, picked: Sequence[Segment]) -> tuple[Segment, ...]:
