@@ -11,6 +11,7 @@ from LongitudinalCompareLib.compare_options import CompareOptions
 from LongitudinalCompareLib.timepoint import Timepoint
 from OncoLib.components import Piece, components
 from OncoLib.errors import InputError
+from OncoLib.label_map import UNCODED
 from OncoLib.measure import Box, segment_boxes
 from OncoLib.segmentation import MOST_NAMES, Segment, Segmentation
 from OncoLib.terminology import TISSUE, is_lesion, structure, structure_of
@@ -120,7 +121,8 @@ def as_lesion(segment: Segment) -> Segment:
     """Coded as a lesion where it says nothing; as a lesion of the structure that it says otherwise, such as a lymph node."""
     if is_lesion(segment.entry):
         return segment
-    like = structure("lesion")
+    like, flags = structure("lesion"), tuple(one for one in segment.flags if one != UNCODED)
+    segment = replace(segment, flags=flags)
     if not anatomy_id(segment):
         return replace(segment, entry=like.entry, structure=like.id)
     entry = replace(like.entry, region=segment.entry.type, region_modifier=segment.entry.type_modifier)
@@ -134,12 +136,16 @@ def in_components(segmentation: Segmentation, picked: Sequence[Segment], boxes: 
     first = len(segmentation.layers)
     for one in picked:
         pieces, specks = pieces_of(segmentation, one, boxes[one])
+        plain = UNCODED in one.flags  # "Label 1" is no name
         for number, piece in enumerate(pieces, 1):
             layer, label = layers.put([piece])
-            name = one.name if len(pieces) == 1 else f"{one.name} {number}"
+            base = structure("lesion").name if plain else one.name
+            name = f"{base} {number}" if plain or len(pieces) > 1 else base
             made.append(replace(as_lesion(one), name=name, layer=first + layer, label=label))
         count = sum(piece.count for piece in specks)
-        notes += [f"{count} pieces of {one.name} of fewer than {LEAST_VOXELS} voxels were left out"] if count else []
+        many = f"{count} pieces" if count > 1 else "1 piece"
+        told = f"{many} of {one.name} of fewer than {LEAST_VOXELS} voxels {'were' if count > 1 else 'was'} left out"
+        notes += [told] if count else []
     segments = (*staying(segmentation, picked), *made)
     return replace(segmentation, layers=(*segmentation.layers, *layers.arrays()), segments=segments), notes
 

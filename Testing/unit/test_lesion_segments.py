@@ -71,9 +71,9 @@ def test_one_label_of_a_plain_mask_gives_its_components_and_several_labels_one_l
     layer[14, 20, 20] = 1
     one_label = segmentation_of_labels(image((layer > 0).astype(np.uint8)))
     found = lesions_at(timepoint(one_label), CompareOptions(all_segments=True))
-    assert names(found) == ["Label 1 1", "Label 1 2"]
+    assert names(found) == ["Lesion 1", "Lesion 2"] and not any(one.flags for one in found.lesions)
     assert [int(found.segmentation.mask(one).sum()) for one in found.lesions] == [64, 27]
-    assert found.notes == ("1 pieces of Label 1 of fewer than 4 voxels were left out",)
+    assert found.notes == ("1 piece of Label 1 of fewer than 4 voxels was left out",)
     assert all(one.entry.same_codes(structure("lesion").entry) for one in found.lesions)
     several = lesions_at(timepoint(segmentation_of_labels(image(layer))), CompareOptions(all_segments=True))
     assert names(several) == ["Label 1", "Label 2"]
