@@ -58,7 +58,7 @@ def lesions_at(timepoint: Timepoint, options: CompareOptions) -> Chosen:
     single = len(picked) == 1 and (options.all_segments or bool(options.lesion_names))
     may_change = tuple(one for one in boxes if one in picked or is_lesion(one.entry))
     if options.split or single:
-        made, told = in_components(segmentation, picked, boxes)
+        made, told = in_components(segmentation, picked, boxes, named=bool(options.lesion_names))
         notes += told
     else:
         made = replace(segmentation, segments=(*staying(segmentation, picked), *map(as_lesion, picked)))
@@ -130,13 +130,16 @@ def as_lesion(segment: Segment) -> Segment:
     return replace(segment, entry=entry, structure=same.id if same else "")
 
 
-def in_components(segmentation: Segmentation, picked: Sequence[Segment], boxes: dict) -> tuple[Segmentation, list[str]]:
-    """Each component of `LEAST_VOXELS` or more one lesion, the largest first; smaller ones are told."""
+def in_components(
+    segmentation: Segmentation, picked: Sequence[Segment], boxes: dict, *, named: bool = False
+) -> tuple[Segmentation, list[str]]:
+    """Each component of `LEAST_VOXELS` or more one lesion, the largest first; smaller ones are told. named: by the user, so that
+    "Label 1" is a name."""
     layers, made, notes = Layers(segmentation.shape_kji), [], []
     first = len(segmentation.layers)
     for one in picked:
         pieces, specks = pieces_of(segmentation, one, boxes[one])
-        plain = UNCODED in one.flags  # "Label 1" is no name
+        plain = UNCODED in one.flags and not named
         for number, piece in enumerate(pieces, 1):
             layer, label = layers.put([piece])
             base = structure("lesion").name if plain else one.name
