@@ -1,4 +1,4 @@
-"""Tracks and a reading to the response criteria: roles, new lesions, non-targets, what only readers know, and what stays unknown."""
+"""Tracks and a reading to the response criteria: roles, new lesions, non-targets, and what only readers know."""
 
 from __future__ import annotations
 
