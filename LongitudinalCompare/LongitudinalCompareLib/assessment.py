@@ -55,7 +55,7 @@ def assess(
     reading = Reading() if reading is None else reading
     dates = evidence.dates
     pairs, flags = placed_pairs(evidence, reading)
-    tracked, more = tracked_lesions(evidence, pairs, reading, progress, cancel)
+    tracked, matching, more = tracked_lesions(evidence, pairs, reading, progress, cancel)
     said = words_of(reading, tracked, dates, evidence.seed)
     flags += more + [Flag("not applied", sentence(text)) for text in notes_of(reading, dates)]
     every = (*tracked, *manual_tracks(said, len(dates), {one.name for one in tracked}))
@@ -73,7 +73,8 @@ def assess(
     flags += [*roles.flags, *unsaid, *stale]
     told = flags_of(evidence, pairs, {one.tracking_uid: one for one in every}, seen, found, context, flags)
     progress(1.0, "Assessed")
-    return Comparison(facts, pairs, seen.tracks, found, told, reading, dict(evidence.provenance), now)
+    provenance = {**evidence.provenance, "assessment": {"criteria": [one.criterion for one in found], "matching": matching}}
+    return Comparison(facts, pairs, seen.tracks, found, told, reading, provenance, now)
 
 
 def placed_pairs(evidence: Evidence, reading: Reading) -> tuple[tuple[PairOutcome, ...], list[Flag]]:
@@ -91,13 +92,16 @@ def placed_pairs(evidence: Evidence, reading: Reading) -> tuple[tuple[PairOutcom
     return tuple(pairs[at] for at in sorted(pairs)), flags
 
 
-def tracked_lesions(evidence: Evidence, pairs, reading: Reading, progress, cancel) -> tuple[tuple[LesionTrack, ...], list[Flag]]:
-    """The tracks under the UIDs that they had before, and flags on edits that could not be applied."""
+def tracked_lesions(
+    evidence: Evidence, pairs, reading: Reading, progress, cancel
+) -> tuple[tuple[LesionTrack, ...], dict, list[Flag]]:
+    """The tracks under the UIDs that they had before, the settings of matching, and flags on edits that could not be applied."""
     edits, notes = edits_of(reading, evidence.dates)
     dated = dated_lesions(evidence, pairs, linked_by(edits))
     tracking: Tracking = track_lesions(dated, evidence.seed, edits, progress=progress, cancel=cancel)
     tracks = with_identities(tracking.tracks, evidence.known, evidence.dates)
-    return tracks, [Flag("not applied", sentence(text)) for text in (*notes, *tracking.notes)]
+    settings = {name: one for name, one in tracking.settings.items() if name != "edits"}  # those are in the reading
+    return tracks, settings, [Flag("not applied", sentence(text)) for text in (*notes, *tracking.notes)]
 
 
 def linked_by(edits: Sequence[Edit]) -> tuple[tuple[LesionKey, LesionKey], ...]:

@@ -138,7 +138,7 @@ def alignments(track: ComparedTrack, tracked: LesionTrack, evidence: Evidence, p
         why = " ".join(region.reasons)
         told = any(one.change is not None and one.later == at for one in track.changes)
         if entry.status == words.NOT_EVALUABLE and not entry.lesions and is_refused(region):
-            text = f"The alignment is refused at {track.name} on {when}: {why} Link it by hand or say where it lies; until then no change."
+            text = f"The alignment is refused at {track.name} on {when}: {why} No change until a reader links it or says where it lies."
             found.append(Flag("refused", text, at, track.tracking_uid))
         elif told and region.verdict == REFUSE:
             text = f"The alignment at {track.name} on {when} is refused; a reader said which lesion it is: {why}"
