@@ -213,3 +213,13 @@ def test_dates_of_one_day_are_told_and_not_guessed():
     found = assess(evidence(first, same))
     assert "each later than the one before" in found.criterion("recist11").problem
     assert found.track("A").change(1).change is None and "same date" in found.track("A").change(1).reason
+
+
+def test_words_that_say_nothing_of_a_lesion_in_its_role_are_told():
+    said = Reading((act.finding(ref(0, "A"), day(1), state="absent"), act.newness(ref(1, "B"), unequivocal=False)))
+    found = assess(evidence(*stable()), said)
+    texts = flags(found, "not applied")
+    assert len(texts) == 2 and "it is target; give its size" in texts[0] and "seen at the baseline" in texts[1]
+    assert category(found) == "SD"
+    sure = assess(evidence(seen(0, {"A": A}), seen(1, {"A": A, "C": SMALL})), Reading((act.new(ref(1, "C")),)))
+    assert (sure.track("C").role, sure.track("C").role_by) == ("new", "confirmed")
