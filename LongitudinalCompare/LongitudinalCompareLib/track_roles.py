@@ -130,7 +130,7 @@ def unused_words(tracks: Sequence[ComparedTrack], said: Words) -> list[Flag]:
     for one in tracks:
         findings = [at for uid, at in said.findings if uid == one.tracking_uid and "state" in said.findings[uid, at]]
         if findings and not one.manual and one.role in (TARGET, NEW_ROLE):
-            found.append(unused("finding", one, f"it is {one.role}; give its size, or the state of it (\"size\"), instead"))
+            found.append(unused("finding", one, f'it is {one.role}; give its size, or the state of it ("size"), instead'))
         if one.tracking_uid in said.newness and one.role in (TARGET, NON_TARGET):
             found.append(unused("newness", one, "it was seen at the baseline"))
     return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from helpers_assess import day, evidence, facts, ref, seen
@@ -223,3 +225,38 @@ def test_words_that_say_nothing_of_a_lesion_in_its_role_are_told():
     assert category(found) == "SD"
     sure = assess(evidence(seen(0, {"A": A}), seen(1, {"A": A, "C": SMALL})), Reading((act.new(ref(1, "C")),)))
     assert (sure.track("C").role, sure.track("C").role_by) == ("new", "confirmed")
+
+
+@pytest.mark.parametrize(("radius", "expected"), [(4.2, "SD"), (5.0, "SD"), (7.5, "PD")])
+def test_a_normal_node_that_grew_is_a_question_and_counts_by_itself_from_15_mm(radius, expected):
+    """Balls of 4.2, 5 and 7.5 mm radius are 9, 11 and 15 voxels across."""
+    node = act.role(ref(0, "C"), node=True)
+    dates = evidence(seen(0, {"A": A, "C": (SMALL[0], 4.2)}), seen(1, {"A": A, "C": (SMALL[0], radius)}))
+    found = assess(dates, Reading((node,)))
+    assert found.track("C").role == "ignored" and found.track("C").entries[0].value("short_axis_mm") < 10
+    assert category(found) == expected
+    asked = [text for text in flags(found, "new") if "was a normal node" in text]
+    assert len(asked) == (radius > 4.5)
+    if radius == 5.0:
+        assert any("C may be new" in text for text in found.criterion("recist11").proposals[0].cautions)
+        sure = assess(dates, Reading((node, act.newness(ref(1, "C"), unequivocal=True))))
+        assert category(sure) == "PD" and not flags(sure, "new")
+    ignored = assess(dates, Reading((node, act.role(ref(0, "C"), "ignored"))))
+    assert category(ignored) == "SD" and not flags(ignored, "new")
+
+
+def test_a_target_in_bone_is_asked_about_until_a_reader_speaks_of_it():
+    dates = evidence(*(seen(at, {"A": A}, sites={"A": "bone"}) for at in range(2)))
+    assert flags(assess(dates), "bone")[0].startswith("A lies in bone and is proposed as a target")
+    assert not flags(assess(dates, Reading((act.role(ref(0, "A"), "target"),))), "bone")
+    soft = assess(dates, Reading((act.role(ref(0, "A"), kind="bone without soft tissue"),)))
+    assert soft.track("A").role == "non-target" and not flags(soft, "bone")
+
+
+def test_a_date_that_was_not_searched_says_that_new_lesions_are_not_known():
+    first, second = stable()
+    known_places = replace(second, facts=replace(second.facts, searched=False), lesions=second.lesions[:1])
+    found = assess(evidence(first, known_places))
+    assert found.track("B").entries[1].status == "not evaluable" and category(found) == "NE"
+    assert any("known places only" in text for text in found.criterion("recist11").proposals[0].cautions)
+    assert len(flags(found, "not searched")) == 1
