@@ -116,25 +116,19 @@ def context_flags(response: Sequence[CriterionResult], context: ClinicalContext,
 
 
 def left_out(seen: Seen) -> list[Flag]:
-    """What intervals do not contain: once for all lesions that it is true of."""
+    """What intervals do not contain: each once, with the kinds of lesions that it is true of; which ones, the entries say."""
     found: dict[str, list[str]] = {}
     for track in seen.tracks:
-        for text in dict.fromkeys(text for entry in track.entries for text in entry.left_out):
-            found.setdefault(short(text), []).append(track.name)
-    return [Flag("left out", f"Intervals are too narrow: {text} ({named(names)}).") for text, names in found.items()]
+        for text in (text for entry in track.entries for text in entry.left_out):
+            sentence, place = without_place(text)
+            places = found.setdefault(sentence, [])
+            places += [place] if place and place not in places else []
+    texts = [f"{text} ({'; '.join(places)})" if places else text for text, places in found.items()]
+    return [Flag("left out", f"Intervals are too narrow: {text}.") for text in texts]
 
 
-def short(text: str) -> str:
-    """A sentence without the size that it was said for, so that it is told once."""
-    head, _, tail = text.partition(" (")
-    if not tail:
-        return text
-    inside, _, rest = tail.partition(")")
-    kept = [part for part in inside.split(", ") if not part.endswith(" mm")]
-    return f"{head} ({', '.join(kept)}){rest}" if kept else f"{head}{rest}"
-
-
-def named(names: Sequence[str]) -> str:
-    """A few names, or how many there are."""
-    some = list(dict.fromkeys(names))
-    return ", ".join(some) if len(some) <= 3 else f"{len(some)} lesions"
+def without_place(text: str) -> tuple[str, str]:
+    """A sentence without what stands in brackets, and of that the modality and organ without the size."""
+    head, _, rest = text.partition(" (")
+    inside, _, end = rest.partition(")")
+    return head + end, ", ".join(part for part in inside.split(", ") if part and not part.endswith(" mm"))
