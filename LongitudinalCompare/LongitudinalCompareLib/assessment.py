@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from LongitudinalCompareLib.alignment import plain, with_manual_point
+from LongitudinalCompareLib.alignment_verdict import REFUSE
 from LongitudinalCompareLib.comparison import ComparedTrack, Comparison, DateFacts, Flag
 from LongitudinalCompareLib.comparison_flags import flags_of
 from LongitudinalCompareLib.confirmation import all_confirmed, confirmed_by, digest, with_words
 from LongitudinalCompareLib.evidence import Evidence
-from LongitudinalCompareLib.evidence_dates import dated_lesions, region_name
+from LongitudinalCompareLib.evidence_dates import dated_lesions, is_refused, judged_at, region_name
 from LongitudinalCompareLib.lesion_track import Lesion, LesionKey, LesionTrack, Tracking
 from LongitudinalCompareLib.manual_lesions import manual_tracks
 from LongitudinalCompareLib.pair_outcome import PairOutcome
@@ -62,7 +63,7 @@ def assess(
     tracks, rows = compared(every, evidence, said)
     facts = tuple(one.facts for one in dates)
     roles = with_roles(tracks, said, facts)
-    seen = Seen(roles.tracks, rows, said, facts, roles.followed)
+    seen = Seen(roles.tracks, rows, said, facts, roles.followed, unplaced(tracked, evidence, pairs))
     context = context_of(said, facts)
     found = responses_of(seen, criteria, context)
     found, unsaid = with_words(found, seen)
@@ -102,6 +103,21 @@ def tracked_lesions(
     tracks = with_identities(tracking.tracks, evidence.known, evidence.dates)
     settings = {name: one for name, one in tracking.settings.items() if name != "edits"}  # those are in the reading
     return tracks, settings, [Flag("not applied", sentence(text)) for text in (*notes, *tracking.notes)]
+
+
+def unplaced(tracks: Sequence[LesionTrack], evidence: Evidence, pairs: Sequence[PairOutcome]) -> frozenset[str]:
+    """UIDs of tracks that begin after the baseline at a place where the alignment is refused, or where nobody judged it and that of
+    the pair as a whole is."""
+    found = set()
+    by_date = {one.follow_up: one for one in pairs}
+    for track in tracks:
+        first = lesions_in(track)[0].key
+        if first.timepoint not in by_date:
+            continue
+        region = judged_at(evidence, first, first.timepoint, pairs)
+        refused = by_date[first.timepoint].alignment.overall == REFUSE if region is None else is_refused(region)
+        found |= {track.tracking_uid} if refused else set()
+    return frozenset(found)
 
 
 def linked_by(edits: Sequence[Edit]) -> tuple[tuple[LesionKey, LesionKey], ...]:

@@ -16,6 +16,10 @@ from LongitudinalCompareLib.tracking import PARTLY_OUTSIDE, REFUSED_HERE, SEEN_A
 NODE_GREW = (
     "{name} was a normal node ({before:.1f} mm) and has a short axis of {now:.1f} mm on {when}: say whether it is new disease."
 )
+UNPLACED = (
+    "{name} is first seen on {when} where the alignment is refused: whether it was there before, and is new, a reader must"
+    " say."
+)
 BONE = "{name} lies in bone and is proposed as a target; without a soft tissue part it is none: say so (kind), or leave it."
 SMALL = (
     "{name} measures {value:.1f} mm on {when}, below {least:g} mm: such a mask is hardly a measurement; say whether it is too"
@@ -58,7 +62,11 @@ def new_flags(track: ComparedTrack, at: int, seen: Seen) -> list[Flag]:
     """A new lesion that no reader saw, at the date at which it was first seen."""
     first = not any(is_there(one) for one in track.entries[:at])
     sure, said = newness(seen, track)
-    if track.role != NEW_ROLE or not first or said or not sure or not is_there(track.entries[at]):
+    if track.role != NEW_ROLE or not first or said or not is_there(track.entries[at]):
+        return []
+    if track.tracking_uid in seen.unplaced:
+        return [Flag("not evaluable", UNPLACED.format(name=track.name, when=seen.dates[at].when), at, track.tracking_uid)]
+    if not sure:
         return []
     text = f"{track.name} is new on {seen.dates[at].when}: confirm it, or take it back."
     gone = gone_near(track, at, seen)

@@ -32,13 +32,15 @@ STATES = {words.OUT_OF_FIELD: inputs.OUT_OF_FIELD, words.NOT_EVALUABLE: inputs.N
 @dataclass(frozen=True, eq=False)
 class Seen:
     """What a course is made of. tracks: with their roles. rows: by UID of the track, one a date. followed: names of new lesions
-    that are measured as new targets."""
+    that are measured as new targets. unplaced: UIDs of tracks first seen after the baseline where the alignment is refused, so
+    that nobody can tell what was there before."""
 
     tracks: tuple[ComparedTrack, ...]
     rows: Mapping[str, Sequence[Sized]]
     said: Words
     dates: tuple[DateFacts, ...]
     followed: frozenset[str] = frozenset()
+    unplaced: frozenset[str] = frozenset()
 
     def of(self, role: str) -> tuple[ComparedTrack, ...]:
         """The tracks of a role."""
@@ -170,7 +172,8 @@ def newness(seen: Seen, track: ComparedTrack) -> tuple[bool, bool]:
     first = next((one for one in track.entries if is_there(one)), None)
     if track.manual or (first is not None and first.status == words.NEW and first.made_by == words.CONFIRMED):
         return True, True
-    return first is not None and first.status != words.NOT_EVALUABLE, False
+    known = track.tracking_uid not in seen.unplaced
+    return first is not None and first.status != words.NOT_EVALUABLE and known, False
 
 
 def said_new(seen: Seen, track: ComparedTrack, name: str, until: int):

@@ -260,3 +260,14 @@ def test_a_date_that_was_not_searched_says_that_new_lesions_are_not_known():
     assert found.track("B").entries[1].status == "not evaluable" and category(found) == "NE"
     assert any("known places only" in text for text in found.criterion("recist11").proposals[0].cautions)
     assert len(flags(found, "not searched")) == 1
+
+
+def test_a_lesion_first_seen_where_the_alignment_is_refused_is_no_new_one_until_a_reader_says_so():
+    """40 mm from the refused lesion: too far to be taken for it."""
+    dates = evidence(seen(0, {"B": B}), seen(1, {"B": B, "C": ((8, 8, 8), 5.0)}), verdicts={1: {"B": "refuse"}})
+    said = (act.link(ref(0, "B"), ref(1, "B")),)
+    found = assess(dates, Reading(said))
+    assert found.track("C").entries[1].status == "new" and category(found) == "SD"
+    assert "where the alignment is refused" in flags(found, "not evaluable")[0] and not flags(found, "new")
+    sure = assess(dates, Reading((*said, act.newness(ref(1, "C"), unequivocal=True))))
+    assert category(sure) == "PD" and not flags(sure, "not evaluable")
