@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
+from functools import lru_cache
 
 import numpy as np
 
@@ -41,9 +42,15 @@ def seen(
 ) -> SeenDate:
     """One date: balls by name, (center, radius) or a `Lesion`; sites by name, the liver where none is told."""
     grid = np.eye(4) if grid is None else grid
-    made = [one if isinstance(one, Lesion) else ball_lesion(at, name, *one, grid, shape) for name, one in balls.items()]
+    made = [one if isinstance(one, Lesion) else ball(at, name, *one, grid.tobytes(), shape) for name, one in balls.items()]
     lesions = tuple(replace(one, site=(sites or {}).get(one.key.name, "liver")) for one in made)
     return SeenDate(facts(at, grid), lesions, grid, shape, experts or {})
+
+
+@lru_cache(maxsize=256)
+def ball(at: int, name: str, center: tuple, radius: float, grid: bytes, shape: tuple[int, int, int]) -> Lesion:
+    """A ball; drawing and measuring it takes longer than most tests."""
+    return ball_lesion(at, name, center, radius, np.frombuffer(grid).reshape(4, 4), shape)
 
 
 def pair(at: int, verdicts: Mapping[str, tuple], vector_mm=(0.0, 0.0, 0.0), names: Sequence[str] = ()) -> PairOutcome:

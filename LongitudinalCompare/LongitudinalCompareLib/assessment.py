@@ -63,14 +63,15 @@ def assess(
     facts = tuple(one.facts for one in dates)
     roles = with_roles(tracks, said, facts)
     seen = Seen(roles.tracks, rows, said, facts, roles.followed)
-    found = responses_of(seen, criteria, context_of(said, facts))
+    context = context_of(said, facts)
+    found = responses_of(seen, criteria, context)
     found, unsaid = with_words(found, seen)
     found = tuple(with_best(one, seen) for one in found)
     now = digest(facts, seen.tracks, found)
     by, stale = confirmed_by(reading, now)
     found = tuple(all_confirmed(one, by) for one in found) if by else found
     flags += [*roles.flags, *unsaid, *stale]
-    told = flags_of(evidence, pairs, {one.tracking_uid: one for one in every}, seen, found, flags)
+    told = flags_of(evidence, pairs, {one.tracking_uid: one for one in every}, seen, found, context, flags)
     progress(1.0, "Assessed")
     return Comparison(facts, pairs, seen.tracks, found, told, reading, dict(evidence.provenance), now)
 

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from LongitudinalCompareLib import lesion_track as words
-from LongitudinalCompareLib.alignment_verdict import CHECK, REFUSE
-from LongitudinalCompareLib.comparison import LONGEST_MM, MASK, NEW_ROLE, ComparedTrack, CriterionResult, Flag
+from LongitudinalCompareLib.alignment_verdict import CHECK, GOOD, REFUSE, VERDICTS
+from LongitudinalCompareLib.comparison import LONGEST_MM, MASK, NEW_ROLE, NON_TARGET, ComparedTrack, CriterionResult, Flag
 from LongitudinalCompareLib.evidence import Evidence
-from LongitudinalCompareLib.evidence_dates import judged_at
+from LongitudinalCompareLib.evidence_dates import is_refused, judged_at
 from LongitudinalCompareLib.lesion_track import LesionTrack
 from LongitudinalCompareLib.pair_outcome import PairOutcome
-from LongitudinalCompareLib.response.change import reaches
+from LongitudinalCompareLib.response.change import joined, reaches
+from LongitudinalCompareLib.response.inputs import ClinicalContext
+from LongitudinalCompareLib.response.judge import CR
 from LongitudinalCompareLib.response.recist11 import TOO_SMALL_MM
+from LongitudinalCompareLib.response_cautions import GROWN, much_grown
 from LongitudinalCompareLib.response_course import Seen, newness
 from LongitudinalCompareLib.track_changes import is_there
-from LongitudinalCompareLib.tracking import PARTLY_OUTSIDE, SEEN_AGAIN
+from LongitudinalCompareLib.tracking import PARTLY_OUTSIDE, REFUSED_HERE, SEEN_AGAIN
 
 KINDS = (
     "confirmation", "not applied", "refused", "not evaluable", "out of field", "merged", "split", "new", "seen again",
-    "partly outside", "no answer", "check", "small", "organ", "left out", "date",
+    "partly outside", "no answer", "grown", "check", "context", "small", "organ", "left out", "date",
 )  # fmt: skip
 """Kinds of flags, the most urgent first."""
 
@@ -32,15 +37,17 @@ SMALL = (
 
 def flags_of(
     evidence: Evidence, pairs: Sequence[PairOutcome], tracks: Mapping[str, LesionTrack], seen: Seen,
-    response: Sequence[CriterionResult], more: Sequence[Flag],
+    response: Sequence[CriterionResult], context: ClinicalContext, more: Sequence[Flag],
 ) -> tuple[Flag, ...]:  # fmt: skip
     """All flags in order. tracks: as tracking gave them, by UID. more: those that others made."""
     found = list(more)
     found += [flag for pair in pairs for flag in whole_pair(pair, seen)]
     for track in seen.tracks:
         found += [flag for at in range(len(seen.dates)) for flag in at_date(track, at, seen)]
-        found += checks(track, tracks[track.tracking_uid], evidence, pairs, seen)
+        found += alignments(track, tracks[track.tracking_uid], evidence, pairs, seen)
+    found += [flag for at in range(1, len(seen.dates)) for flag in grown(at, seen)]
     found += [Flag("no answer", f"{one.title}: {one.problem}") for one in response if one.problem]
+    found += context_flags(response, context, seen)
     found += left_out(seen)
     found += [Flag("date", f"{date.when}: {note}", at) for at, date in enumerate(seen.dates) for note in date.notes]
     unique = dict.fromkeys((one.kind, one.text, one.timepoint, one.tracking_uid) for one in found)
@@ -66,14 +73,14 @@ def at_date(track: ComparedTrack, at: int, seen: Seen) -> list[Flag]:
     """Of one track at one date."""
     entry, when, uid = track.entries[at], seen.dates[at].when, track.tracking_uid
     found = []
-    if entry.status == words.NOT_EVALUABLE:
+    if entry.status == words.NOT_EVALUABLE and REFUSED_HERE not in entry.flags:
         why = ", ".join(entry.flags) or entry.reason
         found.append(Flag("not evaluable", f"{track.name} is not evaluable on {when}: {why}.", at, uid))
     if entry.status == words.OUT_OF_FIELD and any(is_there(one) for one in track.entries[:at]):
         found.append(Flag("out of field", f"{track.name} lies outside of the field of view on {when}; it is not gone.", at, uid))
-    if entry.status == words.MERGED:
-        sharing = [one for one in seen.names(seen.rows[uid][at].group) if one != track.name]
-        found.append(Flag("merged", f"{track.name} and {', '.join(sharing)} are one lesion on {when}.", at, uid))
+    if entry.status == words.MERGED and seen.rows[uid][at].holder == uid:
+        sharing = joined(seen.names(seen.rows[uid][at].group))
+        found.append(Flag("merged", f"{sharing} are one lesion on {when}.", at, uid))
     if entry.status == words.SPLIT:
         found.append(Flag("split", f"{track.name} is {len(entry.lesions)} lesions on {when}.", at, uid))
     if SEEN_AGAIN in entry.flags:
@@ -90,7 +97,24 @@ def new_flags(track: ComparedTrack, at: int, seen: Seen) -> list[Flag]:
     if track.role != NEW_ROLE or not first or said or not sure or not is_there(track.entries[at]):
         return []
     text = f"{track.name} is new on {seen.dates[at].when}: confirm it, or take it back."
+    gone = gone_near(track, at, seen)
+    text += f" It lies where {joined(gone)} {'is' if len(gone) == 1 else 'are'} gone: are they the same lesion?" if gone else ""
     return [Flag("new", text, at, track.tracking_uid)]
+
+
+def gone_near(track: ComparedTrack, at: int, seen: Seen) -> list[str]:
+    """Names of tracks that are gone at a date just where another one is new: their balls would touch."""
+    lesions = seen.rows[track.tracking_uid][at].lesions
+    found = []
+    for other in seen.tracks if lesions else ():
+        entry = other.entries[at]
+        last = next((row.lesions for row in reversed(seen.rows[other.tracking_uid][:at]) if row.lesions), ())
+        if entry.status != words.RESOLVED or entry.expected_ras_mm is None or not last:
+            continue
+        away = float(np.linalg.norm(np.subtract(entry.expected_ras_mm, lesions[0].centroid_ras_mm)))
+        if away <= lesions[0].radius_mm + max(one.radius_mm for one in last):
+            found.append(other.name)
+    return found
 
 
 def small_flags(track: ComparedTrack, at: int, when: str) -> list[Flag]:
@@ -103,25 +127,66 @@ def small_flags(track: ComparedTrack, at: int, when: str) -> list[Flag]:
     return [Flag("small", text, at, track.tracking_uid)]
 
 
-def checks(track: ComparedTrack, tracked: LesionTrack, evidence: Evidence, pairs, seen: Seen) -> list[Flag]:
-    """Where the alignment is to be checked, or was refused, at a lesion whose change is told all the same."""
-    keys = list(dict.fromkeys(one.key for state in tracked.states for one in state.lesions))
+def alignments(track: ComparedTrack, tracked: LesionTrack, evidence: Evidence, pairs, seen: Seen) -> list[Flag]:
+    """Where the alignment at a lesion is refused, or is to be checked though its change is told."""
     found = []
     for at in range(1, len(seen.dates)):
+        region = worst_region(tracked, evidence, pairs, at)
+        if region is None:
+            continue
+        entry, when = track.entries[at], seen.dates[at].when
+        why = " ".join(region.reasons)
         told = any(one.change is not None and one.later == at for one in track.changes)
-        for key in keys if told else ():
-            region = judged_at(evidence, key, at, pairs) if key.timepoint < at else None
-            if region is not None and region.verdict in (CHECK, REFUSE):
-                found.append(check(track, at, seen, region))
-                break
+        if entry.status == words.NOT_EVALUABLE and not entry.lesions and is_refused(region):
+            text = f"The alignment is refused at {track.name} on {when}: {why} Link it by hand or say where it lies; until then no change."
+            found.append(Flag("refused", text, at, track.tracking_uid))
+        elif told and region.verdict == REFUSE:
+            text = f"The alignment at {track.name} on {when} is refused; a reader said which lesion it is: {why}"
+            found.append(Flag("check", text, at, track.tracking_uid))
+        elif told and region.verdict == CHECK:
+            found.append(Flag("check", f"Check the alignment at {track.name} on {when}: {why}", at, track.tracking_uid))
     return found
 
 
-def check(track: ComparedTrack, at: int, seen: Seen, region) -> Flag:
-    """The flag on one lesion and date."""
-    what = "Check the alignment" if region.verdict == CHECK else "The alignment is refused, and a reader said where it is,"
-    text = f"{what} at {track.name} on {seen.dates[at].when}: {' '.join(region.reasons)}".strip()
-    return Flag("check", text, at, track.tracking_uid)
+def worst_region(tracked: LesionTrack, evidence: Evidence, pairs, at: int):
+    """The verdict of a date at the earlier lesions of a track that is not good; None where all are, or none was judged."""
+    keys = dict.fromkeys(one.key for state in tracked.states[:at] for one in state.lesions)
+    regions = [one for key in keys if (one := judged_at(evidence, key, at, pairs)) is not None and one.verdict != GOOD]
+    return max(regions, key=lambda one: VERDICTS.index(one.verdict), default=None)
+
+
+def grown(at: int, seen: Seen) -> list[Flag]:
+    """Non-targets that grew much by a date, about which no reader said anything there."""
+    uids = {one.name: one.tracking_uid for one in seen.tracks}
+    found = []
+    for name, percent in much_grown(seen, at):
+        if "state" not in seen.said.findings.get((uids[name], at), {}):
+            text = f"{seen.dates[at].when}: {GROWN.format(name=name, percent=percent)}"
+            found.append(Flag("grown", text, at, uids[name]))
+    return found
+
+
+def context_flags(response: Sequence[CriterionResult], context: ClinicalContext, seen: Seen) -> list[Flag]:
+    """What only the clinic knows and a criterion that was asked for needs."""
+    names = {one.criterion for one in response if not one.problem}
+    found = []
+    if names & {"rano2", "rano2-volume"}:
+        status = {date.when: context.at(date.day) for date in seen.dates[1:]}
+        lacking = [when for when, one in status.items() if one.condition is None or one.steroids is None]
+        if lacking:
+            text = f"RANO 2.0 needs the clinical condition and the dose of steroids on {joined(lacking)}; not stated."
+            found.append(Flag("context", text))
+        if context.radiotherapy_end_day is None and not context.recurrent:
+            found.append(
+                Flag("context", "RANO 2.0 needs the end of radiotherapy, or that the tumor is a recurrence; not stated.")
+            )
+    complete = [
+        one.day for result in response if result.criterion == "recist11" for one in result.proposals if one.category == CR
+    ]
+    unknown = [date.when for date in seen.dates if date.day in complete and context.at(date.day).markers_normal is None]
+    if unknown and seen.of(NON_TARGET):
+        found.append(Flag("context", f"CR by RECIST 1.1 needs normal tumor markers on {joined(unknown)}; not stated."))
+    return found
 
 
 def left_out(seen: Seen) -> list[Flag]:

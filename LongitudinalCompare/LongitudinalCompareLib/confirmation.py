@@ -10,6 +10,7 @@ from dataclasses import replace
 from LongitudinalCompareLib.comparison import MEASURES, ComparedTrack, Comparison, CriterionResult, Flag, measure_dict
 from LongitudinalCompareLib.reading import CONFIRMED, Reading
 from LongitudinalCompareLib.response.proposal import Proposal
+from LongitudinalCompareLib.response_categories import category_of
 from LongitudinalCompareLib.response_course import Seen
 from OncoLib.errors import InputError
 
@@ -57,7 +58,7 @@ def _result(one: CriterionResult) -> list:
 
 
 def _proposal(one: Proposal) -> list:
-    return [one.day, one.category, [[part.name, _short(float(part.value))] for part in one.figures]]
+    return [one.day, one.category, one.read_as or one.category, [[part.name, _short(float(part.value))] for part in one.figures]]
 
 
 def _short(value: float | None) -> str | None:
@@ -87,9 +88,9 @@ def one_word(result: CriterionResult, act, day: int, names: Sequence[str]) -> Cr
     ]
     if not hits:
         raise InputError(f"{result.title} has no category there")
-    proposals = list(result.proposals)
+    category, proposals = category_of(result.criterion, act.values["category"]), list(result.proposals)
     for at in hits:
-        proposals[at] = proposals[at].confirmed(act.by, act.values["category"])
+        proposals[at] = proposals[at].confirmed(act.by, category)
     return replace(result, proposals=tuple(proposals))
 
 

@@ -1,8 +1,8 @@
 """Lesions that a reader entered by hand, without a mask, as tracks: an effusion, bone, what the model did not see.
 
-Where they are and how large only the reader says. A date of which nothing was said is not evaluable, except before the first
-one at which it was seen (it is then not yet there), and except where nothing was said at all: it was entered because it is
-there at the baseline.
+Where they are and how large only the reader says. A date of which nothing was said is not evaluable: that a lesion is seen later
+makes it no new one. It is new where the reader said that it was absent before, or said how sure its being new is. Where
+nothing was said of any date, it was entered because it is there at the baseline.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ def manual_tracks(said: Words, count: int, taken: set[str]) -> tuple[LesionTrack
 def manual_states(uid: str, said: Words, count: int) -> tuple[TrackState, ...]:
     """One a date."""
     told = [word_at(uid, said, at) for at in range(count)]
+    if not any(told):
+        told[0] = SEEN
     first = next((at for at, word in enumerate(told) if word == SEEN), None)
-    if first is None and not any(told):
-        first, told[0] = 0, SEEN
-    return tuple(state_at(at, word, first) for at, word in enumerate(told))
+    new = first is not None and (uid in said.newness or ABSENT in told[:first])
+    return tuple(state_at(at, word, first, new) for at, word in enumerate(told))
 
 
 def word_at(uid: str, said: Words, at: int) -> str:
@@ -43,20 +44,17 @@ def word_at(uid: str, said: Words, at: int) -> str:
     return finding or ("" if size is None else size.state)
 
 
-def state_at(at: int, word: str, first: int | None) -> TrackState:
-    """The state of one date. first: number of the date at which it was first seen."""
+def state_at(at: int, word: str, first: int | None, new: bool) -> TrackState:
+    """The state of one date. first: number of the date at which it was first seen; new: it was not there before."""
+    before = first is None or at < first
     if word == SEEN:
-        status = (words.NEW if at else words.BASELINE) if at == first else words.PERSISTENT
+        status = words.BASELINE if at == 0 else words.NEW if new and at == first else words.PERSISTENT
         return TrackState(status, (), CONFIRMED)
     if word in (OUT_OF_FIELD, NOT_EVALUABLE):
-        return TrackState(
-            words.OUT_OF_FIELD if word == OUT_OF_FIELD else words.NOT_EVALUABLE,
-            (),
-            CONFIRMED,
-            flags=(f"{word}, as a reader says",),
-        )
-    if first is None or at < first:
-        return TrackState(words.NOT_YET, (), CONFIRMED)
-    if word == ABSENT:
+        status = words.OUT_OF_FIELD if word == OUT_OF_FIELD else words.NOT_EVALUABLE
+        return TrackState(status, (), CONFIRMED, flags=(f"{word}, as a reader says",))
+    if word == ABSENT and not before:
         return TrackState(words.RESOLVED, (), CONFIRMED)
+    if word == ABSENT or (before and new):
+        return TrackState(words.NOT_YET, (), CONFIRMED)
     return TrackState(words.NOT_EVALUABLE, (), CONFIRMED, flags=(NOTHING_SAID,))

@@ -124,7 +124,7 @@ def experts_of(lesions: Sequence[Lesion], date: SeenDate) -> dict[str, dict[str,
 def counting(mask: Size | None, readers: Mapping[str, float], word: SizeWord | None, date: SeenDate) -> Size | None:
     """What counts of one measure: the readers' where they gave it, else the mask's unless a reader put it aside."""
     if readers:
-        value = float(np.exp(np.mean(np.log(list(readers.values())))))
+        value = float(np.exp(np.mean(np.log(list(readers.values()))))) if len(readers) > 1 else next(iter(readers.values()))
         return Size(value, tuple(date.facts.spacing_mm), readers=dict(sorted(readers.items())))
     return mask if word is None or word.state == MEASURED else None
 
@@ -140,11 +140,9 @@ def measured(size: Size, name: str, place: Place, date: SeenDate, parts: int) ->
     how = f"measured by {', '.join(size.readers)}" if size.readers else "from the mask on the native grid"
     how += f", {parts} parts added" if parts > 1 and not size.readers else ""
     added = (PARTS_ADDED.format(count=parts),) if parts > 1 and name == LONGEST_MM and not size.readers else ()
-    plain = interval.measurement()
-    return Measurement(plain.value, plain.unit, f"{how}; {plain.method}", plain.code, plain.interval), (
-        *interval.left_out,
-        *added,
-    )
+    one = interval.measurement()
+    found = Measurement(size.value, one.unit, f"{how}; {one.method}", one.code, one.interval)
+    return found, (*interval.left_out, *added)
 
 
 def nothing_left(name: str) -> Measurement:

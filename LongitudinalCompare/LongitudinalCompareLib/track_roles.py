@@ -20,6 +20,7 @@ from LongitudinalCompareLib.comparison import (
     DateFacts,
     Flag,
 )
+from LongitudinalCompareLib.lesion_track import NOT_YET
 from LongitudinalCompareLib.response.targets import MOST_IN_ORGAN, Candidate, choose_targets
 from LongitudinalCompareLib.track_changes import first_seen
 from LongitudinalCompareLib.track_words import Words
@@ -44,6 +45,7 @@ class Roles:
 def with_roles(tracks: Sequence[ComparedTrack], said: Words, dates: Sequence[DateFacts]) -> Roles:
     """Every track with its role, why, and who said so."""
     first = {one.name: first_seen(one.entries) for one in tracks}
+    first |= {one.name: 0 for one in tracks if one.manual and one.entries[0].status != NOT_YET}
     wanted = {one.name: said.fact(one.tracking_uid, "role") for one in tracks}
     at_baseline = [one for one in tracks if first[one.name] == 0 and wanted[one.name] != IGNORED]
     chosen, flags = chosen_of(at_baseline, wanted, said, dates[0])

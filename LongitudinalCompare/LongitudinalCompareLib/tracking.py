@@ -27,6 +27,7 @@ from OncoLib.progress import CancelToken, Progress, silent
 
 SEEN_AGAIN = "seen again after it was resolved"
 NOT_IN_EARLIER = "its place was not in the field of view of date {date}"
+REFUSED_HERE = "the alignment is refused at its place"
 PARTLY_OUTSIDE = "it lies partly outside of the field of view of this date"
 MAY_BE = "may be lesion {name}, whose alignment is refused here"
 
@@ -190,7 +191,7 @@ class _Work:
         if any(row in date.decided.gone for row in rows):
             return TrackState(words.RESOLVED, (), words.CONFIRMED, expected)
         if any(row in date.refused for row in rows):
-            return TrackState(words.NOT_EVALUABLE, (), words.MATCHED, None, flags=("the alignment is refused at its place",))
+            return TrackState(words.NOT_EVALUABLE, (), words.MATCHED, None, flags=(REFUSED_HERE,))
         if expected is not None and not self.dates[date.at].in_field(np.array([expected]))[0]:
             return TrackState(words.OUT_OF_FIELD, (), words.MATCHED, expected)
         partly = any(self._partly_outside(date.rows[row], date.at) for row in rows)
