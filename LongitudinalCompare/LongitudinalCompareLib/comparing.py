@@ -1,4 +1,4 @@
-"""`compare`: the dates of a patient to one `Comparison`. `evidence_of` is its slow part, `assess` takes a fraction of a second."""
+"""`compare`: the dates of a patient to one `Comparison`. `evidence_of` is its slow part, `assess` takes part of a second."""
 
 from __future__ import annotations
 

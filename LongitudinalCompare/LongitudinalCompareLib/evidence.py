@@ -16,8 +16,8 @@ from LongitudinalCompareLib.pair_outcome import PairOutcome
 class SeenDate:
     """One date. lesions: measured on its native grid. shape_kji, ijk_to_ras: that grid.
 
-    experts: volume in ml that each expert's own mask gives a lesion, by the lesion's name and the expert's; of an expert who shows
-    nothing there it has none, and the lesion a flag.
+    experts: volume in ml that each expert's own mask gives a lesion, by the lesion's name and the expert's; an expert who
+    shows nothing there is left out, and the lesion has a flag.
     """
 
     facts: DateFacts
@@ -42,7 +42,8 @@ class Identity:
 class Evidence:
     """dates: the baseline first. pairs: one a later date, in order; their verdicts are of the baseline's lesions by name, and of
     lesions first seen later under the name that `evidence_dates.region_name` gives. They are as registered, without any reader's
-    point. seed: makes new tracking UIDs unique, the hash of the baseline's image. known: tracks of earlier runs. provenance: versions, options, hashes: JSON-ready.
+    point. seed: makes new tracking UIDs unique, the hash of the baseline's image. known: tracks of earlier runs.
+    provenance: versions, options, hashes: JSON-ready.
     """
 
     dates: tuple[SeenDate, ...]

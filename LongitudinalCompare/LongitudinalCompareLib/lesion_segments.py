@@ -13,9 +13,9 @@ from OncoLib.components import Piece, components
 from OncoLib.errors import InputError
 from OncoLib.measure import Box, segment_boxes
 from OncoLib.segmentation import MOST_NAMES, Segment, Segmentation
-from OncoLib.terminology import TISSUE, is_lesion, structure
+from OncoLib.terminology import TISSUE, is_lesion, structure, structure_of
 from OncoSegmentLib.consensus.nested import WHOLE, is_whole_region, regions_of
-from OncoSegmentLib.lesion.anatomy import is_counted
+from OncoSegmentLib.lesion.anatomy import anatomy_id, is_counted
 from OncoSegmentLib.lesion.groups import is_candidate, nested_parts
 from OncoSegmentLib.lesion.layers import Layers
 from OncoSegmentLib.lesion.settings import LEAST_VOXELS
@@ -112,11 +112,15 @@ def with_own_names(segmentation: Segmentation, picked: Sequence[Segment]) -> Seg
 
 
 def as_lesion(segment: Segment) -> Segment:
-    """Coded as a lesion where it says nothing, or something else."""
+    """Coded as a lesion where it says nothing; as a lesion of the structure that it says otherwise, such as a lymph node."""
     if is_lesion(segment.entry):
         return segment
     like = structure("lesion")
-    return replace(segment, entry=like.entry, structure=like.id)
+    if not anatomy_id(segment):
+        return replace(segment, entry=like.entry, structure=like.id)
+    entry = replace(like.entry, region=segment.entry.type, region_modifier=segment.entry.type_modifier)
+    same = structure_of(entry)
+    return replace(segment, entry=entry, structure=same.id if same else "")
 
 
 def in_components(segmentation: Segmentation, picked: Sequence[Segment], boxes: dict) -> tuple[Segmentation, list[str]]:

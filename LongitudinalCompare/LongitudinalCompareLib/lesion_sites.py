@@ -1,7 +1,7 @@
 """The organ that a lesion lies in, as criteria of response count organs: both lungs are one, vertebrae are bone, nodes are one.
 
 Found in this order: a lymph node by its codes; the organ, bone or vertebra of the segmentation that holds it; the region that
-its codes name; what it is itself. Nothing is guessed from names.
+its codes name. Nothing is guessed from names.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from OncoLib.segmentation import Segment
 from OncoLib.terminology import CodedConcept, known_structure
 from OncoSegmentLib.lesion.anatomy import is_part_of, is_vessel, region_id, without_side
 from OncoSegmentLib.lesion.place import Context, Place
-from OncoSegmentLib.spine.levels import structure_id
 
 NODE = "lymph_node"
 ORGANS = ("lung", "liver", "kidney", "brain", "bone", "heart")
@@ -33,7 +32,7 @@ Site = tuple[str, CodedConcept | None]
 
 def sites_of(timepoint: Timepoint, chosen: Chosen) -> tuple[dict[str, Site], dict[str, tuple[str, ...]]]:
     """Organ with its code, and flags, of each lesion by its name."""
-    known = [one for one in (timepoint.segmentation, timepoint.organs) if one is not None]
+    known = [one for one in (chosen.segmentation, timepoint.organs) if one is not None]
     context, boxes = Context(known), segment_boxes(chosen.segmentation)
     sites, flags = {}, {}
     for lesion in chosen.lesions:
@@ -54,10 +53,7 @@ def site_of(lesion: Segment, place: Place) -> Site:
         return organ(place.structure) if place.structure else (place.name, place.segment.entry.type)
     if region:
         return organ(region)
-    if lesion.entry.region is not None:
-        return lesion.entry.region.meaning.lower(), lesion.entry.region
-    own = without_side(structure_id(lesion) or lesion.structure)[0]
-    return organ(own) if own == NODE or is_part_of(own, "bone") else ("", None)
+    return ("", None) if lesion.entry.region is None else (lesion.entry.region.meaning.lower(), lesion.entry.region)
 
 
 def organ(structure: str) -> Site:

@@ -68,7 +68,7 @@ def fill(folder: Path, evidence: Evidence, comparison: Comparison) -> None:
     lesions = {one.facts.stem: put_lesions(folder, one) for one in evidence.dates if one.lesions}
     transforms = {one.follow_up: put_pair(folder, evidence, one) for one in evidence.pairs}
     told = evidence_dict(evidence, lesions, transforms)
-    names = [*lesions.values(), *(name for name in transforms.values())]
+    names = [*lesions.values(), *transforms.values(), *(Path(name).stem + files.SUFFIX for name in transforms.values())]
     told["files_sha256"] = {name: audit.file_sha256(folder / name) for name in names}
     write_json(folder / EVIDENCE, {"notice": RESEARCH_USE, **told})
     write_json(folder / READING, comparison.reading.as_dict())
@@ -89,10 +89,9 @@ def named_in(path: Path) -> tuple[str, ...]:
     """The files that an `evidence.json` names; () where there is none, or one that is not ours."""
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
-        names = [Path(name).name for name in told["files_sha256"]] if told["format"] == FORMAT else []
+        return tuple(Path(name).name for name in told["files_sha256"]) if told["format"] == FORMAT else ()
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ()
-    return tuple(names) + tuple(f"{name.removesuffix('.json')}.h5" for name in names if name.endswith(".json"))
 
 
 def put_lesions(folder: Path, date: SeenDate) -> str:

@@ -68,4 +68,5 @@ def show(node, one: DrawnLine) -> None:
     display.SetPointLabelsVisibility(True)
     display.SetPropertiesLabelVisibility(False)
     display.GetTextProperty().SetColor(1.0, 1.0, 1.0)
+    display.SetVisibility3D(False)  # without the lesion around it a line in space says nothing
     display.SetGlyphScale(GLYPH_PERCENT)

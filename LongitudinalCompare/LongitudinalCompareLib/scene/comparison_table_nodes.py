@@ -23,6 +23,7 @@ def publish_table(parts: Parts, part: str, name: str, table: Table, *, numbers: 
         values = [row[at] for row in table.rows]
         made.AddColumn(number_column(heading, values) if numbers and are_numbers(values) else text_column(heading, values))
     node.SetAndObserveTable(made)
+    node.SetUseColumnTitleAsColumnHeader(True)  # else Slicer calls them A, B, C
     node.SetLocked(True)
     return node
 
