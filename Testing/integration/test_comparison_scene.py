@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import vtk
 
 from helpers_assess import day, ref
-from helpers_comparison_scene import SECRET, SHIFT, case
+from helpers_comparison_scene import SECRET, SHIFT, case, three_dates
+from helpers_tracking import shift
 from LongitudinalCompareLib.assessment import assess
 from LongitudinalCompareLib.comparison import LONGEST_MM, VOLUME_ML
 from LongitudinalCompareLib.reading import SIZE, Act
@@ -22,6 +24,7 @@ from LongitudinalCompareLib.scene.layout import is_shown, layout_node, view_ids
 from LongitudinalCompareLib.scene.proposals import proposals
 from LongitudinalCompareLib.scene.registered import prepare
 from OncoLib.errors import InputError, OutputError
+from OncoLib.registration.warp import WarpedTransform
 from OncoLib.scene.host import new_host
 from OncoLib.scene.segmentations import segmentation_of
 from OncoLib.scene.storage import read_mrb, write_mrb
@@ -186,6 +189,37 @@ def test_a_readers_line_is_drawn_beside_the_masks_and_publishing_again_keeps_the
     assert view.GetFieldOfView()[0] == 11.0, "a reader's act moves no view"
     publish(made.scene, made.assessed(), made.evidence, made.dates)
     assert ids(made.scene) == old and items(made.scene) == items_before, "undone, nothing is left of it"
+
+
+def test_a_deformation_is_shown_as_it_is_and_comes_back_of_a_bundle(tmp_path):
+    field = np.zeros((8, 8, 8, 3), np.float32)
+    field[1:-1, 1:-1, 1:-1, 0] = 2.0
+    warp = WarpedTransform(field, np.diag([9.0, 9.0, 9.0, 1.0]), shift(SHIFT, 0, 0))
+    found = three_dates()
+    pairs = (replace(found.pairs[0], transform=warp), found.pairs[1])
+    made = case(replace(found, pairs=pairs))
+    nodes = publish(made.scene, made.assessed(), made.evidence, made.dates)
+    kept, points = nodes.transforms[1].GetID(), vtk.vtkGeneralTransform()
+    nodes.transforms[1].GetTransformFromWorld(points)
+    np.testing.assert_allclose(points.TransformPoint(20, 20, 20), warp.moved(np.array([[20.0, 20, 20]]))[0], atol=1e-4)
+    assert publish(made.scene, made.assessed(), made.evidence, made.dates).transforms[1].GetID() == kept
+    other = new_host()
+    read_mrb(other.scene, write_bundle(tmp_path / "a.mrb", made.assessed(), made.evidence, prepare(made.dates)))
+    evidence, reading, dates = read_back(other.scene)
+    assert evidence.pairs[0].transform.displacement_mm.tobytes() == warp.displacement_mm.tobytes()
+    before = dates[1].volume.GetTransformNodeID()
+    assert publish(other.scene, assess(evidence, reading), evidence, dates).transforms[1].GetID() == before
+
+
+def test_another_transform_takes_the_place_of_the_old_one_without_litter():
+    made = case()
+    publish(made.scene, made.assessed(), made.evidence, made.dates)
+    before, names = len(ids(made.scene)), sorted(items(made.scene))
+    pairs = (replace(made.evidence.pairs[0], transform=shift(SHIFT + 1, 0, 0)), made.evidence.pairs[1])
+    moved = replace(made.evidence, pairs=pairs)
+    nodes = publish(made.scene, assess(moved), moved, made.dates)
+    assert len(ids(made.scene)) == before and sorted(items(made.scene)) == names
+    assert made.dates[1].segmentation.GetTransformNodeID() == nodes.transforms[1].GetID()
 
 
 def test_removed_it_leaves_scans_and_transforms_alone():
