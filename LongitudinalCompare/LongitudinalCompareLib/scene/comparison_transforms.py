@@ -43,8 +43,8 @@ def publish_transforms(scene, parts: Parts, comparison: Comparison, dates: Seque
 
 
 def does_the_same(node, pair: PairOutcome, baseline) -> bool:
-    """True when a node takes points to where the transform takes them: those of a lattice over the baseline, or over the grid of a
-    deformation, between whose points Slicer interpolates otherwise (cubic, ours is linear as in ITK).
+    """True when a node takes points to where the transform takes them: those of a lattice over the baseline, or over the grid of
+    a deformation, between whose points Slicer interpolates otherwise (cubic, ours is linear as in ITK).
     """
     field = getattr(pair.transform, "displacement_mm", None)
     if field is None:
