@@ -8,6 +8,7 @@ from LongitudinalCompareLib.compare_options import CompareOptions
 from LongitudinalCompareLib.comparison import Comparison
 from LongitudinalCompareLib.evidence import Evidence
 from LongitudinalCompareLib.evidence_of import evidence_of
+from LongitudinalCompareLib.registration import Pair
 from LongitudinalCompareLib.timepoint import Timepoint
 from OncoLib.progress import CancelToken, Progress, part_of, silent
 
@@ -32,11 +33,14 @@ def compare_with_evidence(
     options: CompareOptions | None = None,
     progress: Progress = silent,
     cancel: CancelToken | None = None,
+    *,
+    pairs: Sequence[Pair] | None = None,
 ) -> tuple[Evidence, Comparison]:
-    """The same, with what it rests on: kept, it is assessed again at each word of a reader, without the scans."""
+    """The same, with what it rests on: kept, it is assessed again at each word of a reader, without the scans. pairs: as of
+    `evidence_of`."""
     from LongitudinalCompareLib.assessment import assess
 
     options = options or CompareOptions()
-    evidence = evidence_of(timepoints, options, part_of(progress, 0.0, SEEN), cancel)
+    evidence = evidence_of(timepoints, options, part_of(progress, 0.0, SEEN), cancel, pairs=pairs)
     told = part_of(progress, SEEN, 1.0)
     return evidence, assess(evidence, options.reading, options.criteria, progress=told, cancel=cancel)

@@ -54,6 +54,7 @@ class DateFacts:
     """One date. day: days since the baseline. spacing_mm: of the native grid along i, j, k. slice_mm: slice thickness.
 
     segmented_by: "given", or the model. sha256: of the image's voxels and grid. image: as `Timepoint.as_dict` tells of it.
+    searched: lesions were looked for in all of the scan, not only at places that were known before.
     """
 
     date: str
@@ -66,6 +67,7 @@ class DateFacts:
     sha256: str
     channels: tuple[dict, ...] = ()
     notes: tuple[str, ...] = ()
+    searched: bool = True
 
     @property
     def when(self) -> str:
@@ -83,6 +85,7 @@ class DateFacts:
             "date": self.date, "time": self.time, "day": self.day, "modality": self.modality,
             "spacing_mm": list(self.spacing_mm), "slice_mm": self.slice_mm, "segmented_by": self.segmented_by,
             "sha256": self.sha256, "channels": [dict(one) for one in self.channels], "notes": list(self.notes),
+            "searched": self.searched,
         }  # fmt: skip
 
 

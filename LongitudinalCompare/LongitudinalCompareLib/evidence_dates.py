@@ -52,7 +52,7 @@ def dated_lesions(
         pair = by_date.get(at)
         transform = None if pair is None else placed(evidence, pair, linked)
         refused = frozenset() if pair is None else refused_at(evidence, pair)
-        more = {"refused": refused, "when": date.facts.when}
+        more = {"refused": refused, "when": date.facts.when, "searched": date.facts.searched}
         found.append(DatedLesions(date.lesions, date.ijk_to_ras, date.shape_kji, transform, **more))
     return tuple(found)
 

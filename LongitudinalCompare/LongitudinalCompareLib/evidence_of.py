@@ -36,12 +36,14 @@ def evidence_of(
     progress: Progress = silent,
     cancel: CancelToken | None = None,
     *,
+    pairs: Sequence[Pair] | None = None,
     now=audit.now_iso,
     clock=time.monotonic,
 ) -> Evidence:
     """What is seen and registered; pure but for the time in its provenance.
 
     timepoints: 1 to n, in any order, each with a segmentation (one without lesions says that all are gone).
+    pairs: when the dates are registered already, see `carried_dates`.
     Raises InputError naming the date for a missing segmentation, for one without codes when no option says which segments are
     lesions, for dates of several modalities and when no date has a lesion; GeometryError and what `register_dates` raises;
     Cancelled.
@@ -58,7 +60,10 @@ def evidence_of(
         told(at / len(timepoints), f"Measuring the lesions of {timepoint.when}")
         dates.append(seen_date(at, timepoint, one, timepoints[0], cancel))
     judged = tuple(replace(one, segmentation=of.segmentation) for one, of in zip(timepoints, chosen))
-    pairs = registered(judged, chosen[0].changing, choice, options, part_of(progress, MEASURED, REGISTERED), cancel)
+    if pairs is None:
+        pairs = registered(judged, chosen[0].changing, choice, options, part_of(progress, MEASURED, REGISTERED), cancel)
+    else:
+        pairs = tuple(replace(one, fixed=judged[0], moving=later) for one, later in zip(pairs, judged[1:]))
     evidence = Evidence(tuple(dates), outcomes(pairs), dates[0].facts.sha256, tuple(options.known))
     if options.later:
         evidence = with_later_lesions(evidence, pairs, options.local, choice.preset, part_of(progress, REGISTERED, 1.0), cancel)
@@ -99,6 +104,7 @@ def facts_of(timepoint: Timepoint, chosen: Chosen, baseline: Timepoint) -> DateF
     return DateFacts(
         timepoint.date, timepoint.time, day, image.modality, image.spacing_mm, slices, timepoint.segmented_by,
         audit.image_sha256(image), tuple(timepoint.as_dict()["channels"]), (*timepoint.notes, *chosen.notes),
+        timepoint.searched,
     )  # fmt: skip
 
 

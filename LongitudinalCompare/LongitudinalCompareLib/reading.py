@@ -9,7 +9,7 @@ a file written by hand may be shorter (`Act.from_dict`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from LongitudinalCompareLib.reading_fields import (
@@ -46,6 +46,8 @@ __all__ = [
 
 FORMAT = "oncosegment.reading/1"
 DRAFT, CONFIRMED = "draft", "confirmed"
+BESIDE_ACTS = ("help", "words", "examples")
+"""What a file that was made to be filled in tells beside its acts; it is not kept."""
 KEYS = ("act", "lesion", "earlier", "later", "date", "values", "by", "when")
 
 
@@ -111,6 +113,8 @@ class Act:
 
     def _date_of_later(self, date: str) -> str:
         dates = sorted({one.date for one in self.later})
+        if self.kind in TRACKING and "" in dates:
+            raise InputError(f"lesion {self.later[0]} has no date; wanted the one at which it has this name")
         if len(dates) > 1 or (date and date not in dates):
             told = ", ".join(filter(None, (*dates, date)))
             raise InputError(f"its later lesions are of several dates ({told}); wanted one")
@@ -119,9 +123,8 @@ class Act:
     def _check(self) -> None:
         """What no single value shows."""
         if self.kind in TRACKING:
-            for one in (*self.earlier, *self.later):
-                if not one.date:
-                    raise InputError(f"lesion {one} has no date; wanted the one at which it has this name")
+            if any(not one.date for one in self.earlier):
+                raise InputError(f"lesion {self.earlier[0]} has no date; wanted the one at which it has this name")
             if any(one.date >= self.date for one in self.earlier):
                 raise InputError(f"{self.earlier[0]} is not before {self.date}; wanted its earlier lesions at dates before it")
         if self.kind == LESION and self.later[0].date:
@@ -252,22 +255,32 @@ class Reading:
         manual: names of lesions that an earlier reading entered by hand. InputError with one sentence that names the act by its
         number, what was found and what is wanted.
         """
-        acts = values.get("acts") if isinstance(values, Mapping) else values
-        if not isinstance(acts, (list, tuple)):
-            raise InputError(f"{short(acts)} is no list of acts; wanted [...] or {{\"acts\": [...]}}")
-        told = values if isinstance(values, Mapping) else {}
-        if told.get("format", FORMAT) != FORMAT:
-            raise InputError(f"format is {short(told['format'])}; wanted {FORMAT!r}")
-        names = {*manual, *_manual_in(acts)}
+        acts, names = acts_in(values, manual)
         found = cls(tuple(Act.from_dict(one, number, names) for number, one in enumerate(acts, 1)))
+        told = values if isinstance(values, Mapping) else {}
         if told.get("state", found.state) != found.state:
             raise InputError(f"state is {short(told['state'])}; wanted {found.state!r}, as its acts make it")
         return found
+
+
+def acts_in(values, manual: Collection[str] = ()) -> tuple[Sequence, set[str]]:
+    """The list of acts of a file, not yet checked, and names of the lesions that it or `manual` enters by hand; InputError for
+    what is no such file."""
+    acts = values.get("acts") if isinstance(values, Mapping) else values
+    if not isinstance(acts, (list, tuple)):
+        raise InputError(f"{short(acts)} is no list of acts; wanted [...] or {{\"acts\": [...]}}")
+    told = values if isinstance(values, Mapping) else {}
+    if told.get("format", FORMAT) != FORMAT:
+        raise InputError(f"format is {short(told['format'])}; wanted {FORMAT!r}")
+    strange = [name for name in told if name not in ("format", "state", "acts", *BESIDE_ACTS)]
+    if strange:
+        raise InputError(f"{short(strange[0])} is no part of a reading; wanted acts")
+    return acts, {*manual, *_manual_in(acts)}
 
 
 def _manual_in(acts) -> set[str]:
     """Names that acts of kind "lesion" enter, before they are checked."""
     entered = [one.get("lesion") or one.get("later") for one in acts if isinstance(one, Mapping) and one.get("act") == LESION]
     many = [one for refs in entered for one in (refs if isinstance(refs, list) else [refs])]
-    names = [one.get("lesion") if isinstance(one, Mapping) else one for one in many]
+    names = [one.get("lesion") if isinstance(one, Mapping) and not one.get("date") else one for one in many]
     return {" ".join(one.split()) for one in names if isinstance(one, str)}

@@ -69,8 +69,8 @@ FIELDS = {
 OF_A_DATE = ("condition", "steroids", "markers_normal", "new_symptoms", "histology_tumor")
 """What `CONTEXT` says of one date; the rest is said of the patient."""
 
-MAY_BE_EMPTY = (*TRACKING, LESION, CONFIRM)
-"""Acts that say something without any value."""
+MAY_BE_EMPTY = (*TRACKING, SIZE, LESION, CONFIRM)
+"""Acts that say something without any value, or that tell better themselves what is missing."""
 
 
 @dataclass(frozen=True)

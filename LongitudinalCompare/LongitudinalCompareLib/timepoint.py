@@ -33,7 +33,8 @@ class Timepoint:
     date: YYYY-MM-DD. time: HH:MM:SS or "". frame_of_reference_uid: DICOM's, an identifier: never printed or logged.
     patient_key: equal for equal patients within one comparison, "" when the files do not say. sha256: of the files, by channel.
     notes: what a reader should know. segmented_by: "given", or the model. organs: a further segmentation that knows the organs.
-    experts: what several experts segmented on their own, by their names.
+    experts: what several experts segmented on their own, by their names. searched: lesions were looked for in all of the scan;
+    else a lesion that is not in the segmentation may be there all the same.
     Raises InputError for a date without image, GeometryError for a segmentation elsewhere.
     """
 
@@ -48,6 +49,7 @@ class Timepoint:
     segmented_by: str = "given"
     organs: Segmentation | None = None
     experts: Mapping[str, Segmentation] = field(default_factory=dict)
+    searched: bool = True
 
     def __post_init__(self) -> None:
         if not self.images:

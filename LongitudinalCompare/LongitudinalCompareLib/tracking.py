@@ -29,6 +29,7 @@ SEEN_AGAIN = "seen again after it was resolved"
 NOT_IN_EARLIER = "its place was not in the field of view of date {date}"
 REFUSED_HERE = "the alignment is refused at its place"
 PARTLY_OUTSIDE = "it lies partly outside of the field of view of this date"
+NOT_SEARCHED = "lesions were looked for at known places only, and here none was found: it may be gone, or be seen badly"
 MAY_BE = "may be lesion {name}, whose alignment is refused here"
 
 
@@ -194,6 +195,8 @@ class _Work:
             return TrackState(words.NOT_EVALUABLE, (), words.MATCHED, None, flags=(REFUSED_HERE,))
         if expected is not None and not self.dates[date.at].in_field(np.array([expected]))[0]:
             return TrackState(words.OUT_OF_FIELD, (), words.MATCHED, expected)
+        if not self.dates[date.at].searched:
+            return TrackState(words.NOT_EVALUABLE, (), words.MATCHED, expected, flags=(NOT_SEARCHED,))
         partly = any(self._partly_outside(date.rows[row], date.at) for row in rows)
         return TrackState(words.RESOLVED, (), words.MATCHED, expected, flags=(PARTLY_OUTSIDE,) if partly else ())
 
