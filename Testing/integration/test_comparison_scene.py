@@ -12,6 +12,7 @@ import vtk
 from helpers_assess import day, ref
 from helpers_comparison_scene import SECRET, SHIFT, case, three_dates
 from helpers_tracking import shift
+from LongitudinalCompareLib.alignment import put_together
 from LongitudinalCompareLib.assessment import assess
 from LongitudinalCompareLib.comparison import LONGEST_MM, VOLUME_ML
 from LongitudinalCompareLib.reading import SIZE, Act
@@ -209,6 +210,24 @@ def test_a_deformation_is_shown_as_it_is_and_comes_back_of_a_bundle(tmp_path):
     assert evidence.pairs[0].transform.displacement_mm.tobytes() == warp.displacement_mm.tobytes()
     before = dates[1].volume.GetTransformNodeID()
     assert publish(other.scene, assess(evidence, reading), evidence, dates).transforms[1].GetID() == before
+
+
+def test_what_a_lesion_alone_was_registered_by_is_there_to_be_tried_and_moves_its_part_of_the_map():
+    found = three_dates()
+    regions = [replace(one, local=shift(SHIFT, 2, 0)) if one.name == "B" else one for one in found.pairs[0].alignment.regions]
+    refined = replace(found.pairs[0], alignment=put_together(regions))
+    made = case(replace(found, pairs=(refined, found.pairs[1])))
+    nodes = publish(made.scene, made.assessed(), made.evidence, made.dates)
+    local = node_of(made.scene, "local/1/B")
+    assert local.GetName() == f"B: {day(1)} to {day(0)}, refined around the lesion"
+    moved = vtk.vtkGeneralTransform()
+    local.GetTransformFromWorld(moved)
+    assert moved.TransformPoint(1.0, 2.0, 3.0) == pytest.approx((1.0 + SHIFT, 4.0, 3.0))
+    assert made.dates[1].volume.GetTransformNodeID() == nodes.transforms[1].GetID(), "nothing lies under it"
+    drawn = segmentation_of(nodes.maps[1])
+    (shrunk,) = [drawn.mask(one) for one in drawn.segments if one.name.startswith("Shrunk")]
+    rows = np.argwhere(shrunk)[:, 1]
+    assert rows.max() == 42 + 2 + 6, "B ended at 48 mm; its own transform leads 2 mm further, a place that A never reaches"
 
 
 def test_another_transform_takes_the_place_of_the_old_one_without_litter():
