@@ -277,6 +277,9 @@ def test_a_bundle_comes_back_with_the_same_numbers_and_is_read_on(shown, tmp_pat
     assert assess(evidence, reading).as_dict() == comparison.as_dict()
     assert [one.segmentation.GetName() for one in dates] == [f"Segmentation {day(at)}" for at in range(3)]
     assert [one.volume.GetTransformNodeID() is None for one in dates] == [True, False, False]
+    seen_in = set(found["map/1"].GetDisplayNode().GetViewNodeIDs())
+    assert {"vtkMRMLSliceNodeRed", "vtkMRMLViewNode1", *view_ids(other.scene, 1)} <= seen_in, "with and without our layout"
+    assert not seen_in & set(view_ids(other.scene, 0)) and is_shown(other.scene)
     kept = sorted(node.GetID() for node in found.values())
     publish(other.scene, assess(evidence, reading), evidence, dates)
     assert sorted(node.GetID() for _part, node in ours(other.scene)) == kept
