@@ -127,7 +127,7 @@ def test_a_small_mask_is_flagged_and_counts_as_measured_unless_a_reader_says_too
     assert "A: 3.0" in found.criterion("recist11").proposals[0].sentence
     said = Reading((act.size(ref(1, "A"), state="too small to measure", by="R"),))
     found = assess(tiny, said)
-    assert "A 5.0 (too small to measure)" in found.criterion("recist11").proposals[0].sentence
+    assert "A: 5.0 (too small to measure)" in found.criterion("recist11").proposals[0].sentence
     assert found.track("A").entries[1].of_mask["longest_diameter_mm"].value == pytest.approx(3.0)
     assert not flags(found, "small") and found.track("A").entries[1].measures == {}
 
