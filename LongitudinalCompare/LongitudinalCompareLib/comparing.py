@@ -40,8 +40,10 @@ def compare_with_evidence(
     `evidence_of`."""
     from LongitudinalCompareLib.assessment import assess
     from LongitudinalCompareLib.reading_refs import anchored
+    from LongitudinalCompareLib.response_of import check_criteria
 
     options = options or CompareOptions()
+    check_criteria(options.criteria)  # before minutes of registering
     evidence = evidence_of(timepoints, options, part_of(progress, 0.0, SEEN), cancel, pairs=pairs)
     told, reading = part_of(progress, SEEN, 1.0), anchored(options.reading, evidence.dates)
     return evidence, assess(evidence, reading, options.criteria, progress=told, cancel=cancel)
