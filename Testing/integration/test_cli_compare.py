@@ -175,8 +175,9 @@ def test_three_dates_by_prompts_with_the_scene(tmp_path):
     assert not any(one["status"] == "resolved" for one in third)
     there = [one for one in third if one["volume_ml"]["value"]]
     assert there and all(any(flag.startswith("proposal of growcut") for flag in one["flags"]) for one in there)
-    assert any(flag["kind"] == "proposal" and "no new lesion was looked for" in flag["text"] for flag in told["flags"])
-    assert "whether there is a new one is not known" in " ".join(told["response"][0]["proposals"][1]["cautions"])
+    assert any(flag["kind"] == "proposal" and "a proposal that waits for a reader" in flag["text"] for flag in told["flags"])
+    assert {"not searched"} <= {flag["kind"] for flag in told["flags"] if flag["timepoint"] == 2}
+    assert "known places only" in " ".join(told["response"][0]["proposals"][1]["cautions"])
     proposals = read_segmentation(folder / f"lesions_{DAYS[2]}.seg.nrrd")
     assert proposals.shape_kji == read_image(course / "2.nii.gz").shape_kji  # native
 
