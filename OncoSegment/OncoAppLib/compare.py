@@ -49,7 +49,7 @@ def add(verbs) -> None:
     """`compare`."""
     verb = verbs.add_parser("compare", help="lesions over two or more dates: matched, measured with intervals, and the response")
     dates = verb.add_argument_group("dates", "from 2 to n; what follows a --timepoint belongs to it")
-    add_timepoint(dates, "+", ("DATE IMAGE", "SEGMENTATION"))
+    add_timepoint(dates, "+", ("DATE IMAGE", "SEGMENTATION"), "; its lesions (and organs), where there is a segmentation")
     dates.add_argument("--organs", action=OfTimepoint, metavar="SEG2", help="of that date: organs, which say where lesions lie")
     dates.add_argument("--expert", action=OfTimepoint, nargs=2, metavar=("NAME", "SEG"), help="of that date: what one of several"
                        " experts segmented; how far they differ goes into the interval")  # fmt: skip

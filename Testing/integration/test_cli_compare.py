@@ -80,7 +80,8 @@ def test_numbers_are_those_of_the_masks_on_their_own_grids(two, course):
         assert entry["volume_ml"]["value"] == pytest.approx(count * truth.voxel_volume_ml)
     with open(two[1] / "comparison.csv", newline="") as file:
         rows = [one for one in csv.DictReader(file) if one["lesion"] == "Lung nodule 1"]
-    assert [float(one["volume_ml"]) for one in rows] == pytest.approx([one["volume_ml"]["value"] for one in track["measurements"]])
+    values = [one["volume_ml"]["value"] for one in track["measurements"]]
+    assert [float(one["volume_ml"]) for one in rows] == pytest.approx(values)
 
 
 def test_a_comparison_that_is_there_stays(two, course):
@@ -126,6 +127,7 @@ def test_criteria_are_listed(course):
         ([*point(0), *point(1), "--model", "nnunet"], "--model: every date has a segmentation already"),
         ([*point(0), *point(1, truth=False), "--model", "thresholds"], "the model 'thresholds' finds none"),
         ([*point(0), *point(1), "--weights", "x"], "--weights belongs to --model"),
+        ([*point(0), *point(1), "--host", "liver"], "--host belongs to --model"),
         ([*point(0), *point(1), "--prompts-option", "a=1"], "--prompts-option belongs to --from-prompts"),
         ([*point(0), "--timepoint", DAYS[1], "1.nii.gz", "other.nii.gz"], "segmentation of 2026-03-02"),
         ([*point(0), "--timepoint", DAYS[1], "1.nii.gz", "plain.nii.gz"], "no segment is coded as a lesion"),
@@ -189,7 +191,8 @@ def test_masks_of_experts_widen_the_intervals(course, two):
         truth = read_segmentation(course / f"{at}-truth.json")
         large = replace(truth, layers=tuple(ndimage.grey_dilation(layer, size=3) for layer in truth.layers))
         write_label_maps(large, course, stem=f"{at}-large")
-    words = [part for at in (0, 1) for part in point(at, "--expert", "A", f"{at}-truth.json", "--expert", "B", f"{at}-large.json")]
+    experts = [("--expert", "A", f"{at}-truth.json", "--expert", "B", f"{at}-large.json") for at in (0, 1)]
+    words = [part for at in (0, 1) for part in point(at, *experts[at])]
     done = compare(course, *QUICK, *words, "--json", out="experts")
     assert done.code == 0, done.err
     plain = json.loads((two[1] / "comparison.json").read_text())

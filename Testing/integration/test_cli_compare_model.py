@@ -48,14 +48,15 @@ def own_store(tmp_path_factory):
 
 def compare(folder, out, *words):
     return run_here(
-        "compare", "--modality", "CT", "--units", "HU", "--device", "cpu", "--no-way-back", "--no-local", "--no-scene", "--output",
-        out, "--timepoint", "2026-01-05", "a.nii.gz", "--timepoint", "2026-03-02", "b.nii.gz", *words, cwd=folder,
+        "compare", "--modality", "CT", "--units", "HU", "--device", "cpu", "--no-way-back", "--no-local", "--no-scene",
+        "--output", out, "--timepoint", "2026-01-05", "a.nii.gz", "--timepoint", "2026-03-02", "b.nii.gz", *words, cwd=folder,
     )  # fmt: skip
 
 
 @pytest.mark.slow
 def test_a_model_segments_both_dates_and_its_lesions_are_split_and_followed(folder):
-    words = ("--model", "nnunet", "--weights", folder / "Dataset920_Liver", "--host", "liver", "--margin-mm", "40", "--json")
+    weights = ("--model", "nnunet", "--weights", folder / "Dataset920_Liver")
+    words = (*weights, "--host", "liver", "--margin-mm", "40", "--json")
     done = compare(folder, "out", *words)
     assert done.code == 0, done.err
     told = done.json
