@@ -106,8 +106,8 @@ def tracked_lesions(
 
 
 def unplaced(tracks: Sequence[LesionTrack], evidence: Evidence, pairs: Sequence[PairOutcome]) -> frozenset[str]:
-    """UIDs of tracks that begin after the baseline at a place where the alignment is refused, or where nobody judged it and that of
-    the pair as a whole is."""
+    """UIDs of tracks that begin after the baseline where the alignment is refused, or where nobody judged it and that of the pair
+    as a whole is."""
     found = set()
     by_date = {one.follow_up: one for one in pairs}
     for track in tracks:
