@@ -271,3 +271,20 @@ def test_a_lesion_first_seen_where_the_alignment_is_refused_is_no_new_one_until_
     assert "where the alignment is refused" in flags(found, "not evaluable")[0] and not flags(found, "new")
     sure = assess(dates, Reading((*said, act.newness(ref(1, "C"), unequivocal=True))))
     assert category(sure) == "PD" and not flags(sure, "not evaluable")
+
+
+def test_a_lesion_that_could_not_be_judged_at_the_baseline_is_no_new_one():
+    dates = evidence(*stable())
+    found = assess(dates, Reading((act.size(ref(0, "B"), state="not evaluable", by="R"),)))
+    assert found.track("B").role == "non-target" and category(found) == "SD"
+    later = evidence(seen(0, {"A": A}), seen(1, {"A": A, "C": SMALL}))
+    unknown = assess(later, Reading((act.size(ref(1, "C"), day(0), state="not evaluable", by="R"),)))
+    assert unknown.track("C").role == "new" and category(unknown) == "SD"
+    assert any("C may be new" in text for text in unknown.criterion("recist11").proposals[0].cautions)
+    absent = assess(dates, Reading((act.size(ref(0, "B"), state="absent", by="R"),)))
+    assert absent.track("B").role == "new" and category(absent) == "PD"
+
+
+def test_a_point_at_a_lesion_entered_by_hand_is_told():
+    said = Reading((act.lesion("Effusion"), act.point(EFFUSION, day(1), (1, 2, 3))))
+    assert "has no mask" in flags(assess(evidence(*stable()), said), "not applied")[0]
