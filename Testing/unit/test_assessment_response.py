@@ -165,6 +165,7 @@ def test_a_lesion_entered_by_hand_with_sizes_can_be_a_target():
     ))  # fmt: skip
     found = assess(evidence(seen(0, {"A": A}), seen(1, {"A": A})), said)
     assert found.track("Pleura").role == "target" and category(found) == "PR"  # 47 to 27 mm
+    assert "Pleura" not in assess(evidence(seen(0, {"A": A}), seen(1, {"A": A})), said, ("bands",)).criterion("bands").lesions
     assert found.track("Pleura").change(1, "longest_diameter_mm").change.percent[0] == pytest.approx(100 * (10 / 30 - 1))
 
 
