@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ import scipy.ndimage as ndimage
 from helpers import tree
 from helpers_cli import run_here
 from helpers_course import DAYS, write_course
+from OncoAppLib.compare_kept import kept_in, require_unchanged
 from OncoAppLib.reading import read_segmentation
+from OncoLib.errors import InputError, OutputError
 from OncoLib.image_files import read_image, write_image
 from OncoLib.segmentation_files import write_label_maps
 
@@ -160,6 +163,35 @@ def test_no_input_is_replaced(course):
     before = tree(folder)
     done = compare(folder, *QUICK, *words, "--overwrite", out=".")
     assert done.code in (2, 3) and "volumes.png" in done.sentence and tree(folder) == before
+
+
+def kept(folder, overwrite=True, reading=None):
+    return kept_in(SimpleNamespace(output=folder, overwrite=overwrite, reading=reading))
+
+
+def test_what_a_folder_hands_on(two, course):
+    """Also one that is damaged; but a reading that cannot be read stops the work before it is replaced."""
+    folder = course / "handed"
+    shutil.copytree(two[1], folder)
+    edits = {"act": "role", "date": DAYS[0], "lesion": "Mediastinal lymph node", "role": "ignored"}
+    (course / "more.json").write_text(json.dumps([edits]))
+    assert run_here("confirm", "handed", "--edits", "more.json", cwd=course).code == 0
+    whole = kept(folder)
+    assert [one.kind for one in whole.reading.acts] == ["role"] and len(whole.known) == 2
+    (course / "more.json").write_text(json.dumps([{**edits, "role": "target"}]))
+    assert [one.values["role"] for one in kept(folder, reading=course / "more.json").reading.acts] == ["ignored", "target"]
+    (folder / f"lesions_{DAYS[0]}.seg.nrrd").write_bytes(b"damaged")
+    again = kept(folder)
+    assert [one.tracking_uid for one in again.known] == [one.tracking_uid for one in whole.known]
+    assert "by their centroids alone" in again.notes[0] and len(again.reading.acts) == 1
+    require_unchanged(folder, again)
+    assert run_here("confirm", "handed", "--undo", cwd=course).code != 0  # as it is damaged
+    (folder / "reading.json").write_text("{")
+    with pytest.raises(OutputError, match="somebody else changed it"):
+        require_unchanged(folder, again)
+    with pytest.raises(InputError, match="reading.json: it is damaged"):
+        kept(folder)
+    assert kept(course, overwrite=True).known == ()
 
 
 @pytest.mark.slow
