@@ -62,7 +62,7 @@ def text_of(comparison: Comparison, width: int | None = None) -> str:
 def head_of(comparison: Comparison) -> tuple[str, str]:
     """Dates and how the lesions stand at the last one."""
     dates = comparison.timepoints
-    spans = ", ".join(f"{one.when} (day {one.day})" if one.day else one.when for one in dates)
+    spans = ", ".join(f"{name} (day {one.day})" if one.day else name for name, one in zip(date_names(comparison), dates))
     counts: dict[str, int] = {}
     for track in comparison.tracks:
         word = outcome(track)
@@ -71,6 +71,12 @@ def head_of(comparison: Comparison) -> tuple[str, str]:
     told = "no lesion" if not total else f"{total} lesion{'s' * (total > 1)}; at the last date "
     told += ", ".join(f"{number} {word}" for word, number in sorted(counts.items(), key=lambda one: -one[1]))
     return spans, told
+
+
+def date_names(comparison: Comparison) -> list[str]:
+    """The dates, with hours and minutes only where one date comes twice."""
+    days = [one.date for one in comparison.timepoints]
+    return [one.when[:16] if days.count(one.date) > 1 else one.date for one in comparison.timepoints]
 
 
 def outcome(track: ComparedTrack) -> str:
@@ -94,7 +100,7 @@ def alignment_lines(comparison: Comparison, width: int) -> Iterable[str]:
         regions = pair.alignment.regions
         counts = {kind: [one.name for one in regions if one.verdict == kind] for kind in ("good", "check", "refuse")}
         told = ", ".join(f"{len(names)} {kind}" for kind, names in counts.items() if names) or "judged nowhere"
-        text = f"Alignment of {comparison.timepoints[pair.follow_up].when}: {told}"
+        text = f"Alignment of {date_names(comparison)[pair.follow_up]}: {told}"
         for kind in ("refuse", "check"):
             text += f"; {kind}: {', '.join(counts[kind])}" if counts[kind] else ""
         yield wrapped(text, width, "")
@@ -117,7 +123,7 @@ def urgency(track: ComparedTrack) -> float:
 
 def lesions_text(comparison: Comparison, width: int) -> str:
     """A block for each lesion."""
-    lines = [f"{'':12}{'Volume ml':>9} {'[low-high]':<15}{'mm':>7}  {'Change':>7}  "]
+    lines = [f"  {'':<{max(map(len, date_names(comparison)))}}{'Volume ml':>9} {'[low-high]':<15}{'mm':>7}  {'Change':>7}"]
     for track in by_worst(comparison.tracks):
         lines.append(wrapped(title_of(track), width, "  "))
         for entry in track.entries:
@@ -147,13 +153,12 @@ def title_of(track: ComparedTrack) -> str:
 
 def entry_lines(comparison: Comparison, track: ComparedTrack, entry: TrackEntry, width: int) -> list[str]:
     """The line of one date."""
-    date = comparison.timepoints[entry.timepoint]
+    names = date_names(comparison)
     volume, diameter = entry.measures.get(VOLUME_ML), entry.measures.get(SHORT_MM if track.node else LONGEST_MM)
     change = track.change(entry.timepoint, VOLUME_ML)
     percent = "" if change is None or change.change is None else f"{change.change.percent[0]:+.0f} %"
     numbers = f"{number_text(volume):>9} {interval_text(volume):<15}{diameter_text(diameter):>7}  {percent:>7}"
-    name = date.date if len(date.when) == len(date.date) else date.when[:16]
-    head = f"  {name:<10}{numbers}  "
+    head = f"  {names[entry.timepoint]:<{max(map(len, names))}}{numbers}  "
     return [wrapped(head + words_of(track, entry, change), width, " " * len(head)).rstrip()]
 
 
@@ -208,7 +213,8 @@ def criterion_text(one: CriterionResult, comparison: Comparison, width: int) -> 
 
 def proposal_text(proposal: Proposal, lesion: str, comparison: Comparison) -> str:
     """The category of one date, of one lesion where the criterion judges each by itself."""
-    date = next((date.when for date in comparison.timepoints if date.day == proposal.day), f"day {proposal.day}")
+    days = {date.day: name for date, name in zip(comparison.timepoints, date_names(comparison))}
+    date = days.get(proposal.day, f"day {proposal.day}")
     whose = f"read as {proposal.read_as} by {proposal.by}" if proposal.by else "PROPOSED"
     named = f"{lesion}, " if lesion and not proposal.sentence.startswith(lesion) else ""
     return f"  {date}  {named}{proposal.category}, {whose}: {proposal.sentence}"
