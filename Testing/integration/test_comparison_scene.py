@@ -279,7 +279,9 @@ def test_a_bundle_comes_back_with_the_same_numbers_and_is_read_on(shown, tmp_pat
     assert [one.volume.GetTransformNodeID() is None for one in dates] == [True, False, False]
     seen_in = set(found["map/1"].GetDisplayNode().GetViewNodeIDs())
     assert {"vtkMRMLSliceNodeRed", "vtkMRMLViewNode1", *view_ids(other.scene, 1)} <= seen_in, "with and without our layout"
-    assert not seen_in & set(view_ids(other.scene, 0)) and is_shown(other.scene)
+    assert not seen_in & set(view_ids(other.scene, 0))
+    assert not is_shown(other.scene), "without the extension Slicer would show no view at all"
+    assert restore_views(other.scene) and is_shown(other.scene)
     kept = sorted(node.GetID() for node in found.values())
     publish(other.scene, assess(evidence, reading), evidence, dates)
     assert sorted(node.GetID() for _part, node in ours(other.scene)) == kept

@@ -10,9 +10,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import slicer
+
 from LongitudinalCompareLib.comparison import Comparison
 from LongitudinalCompareLib.evidence import Evidence
 from LongitudinalCompareLib.scene.comparison_scene import publish
+from LongitudinalCompareLib.scene.layout import layout_node
 from LongitudinalCompareLib.scene.registered import Date
 from LongitudinalCompareLib.scene.usual_views import add_usual_views
 from LongitudinalCompareLib.timepoint import Timepoint
@@ -49,6 +52,8 @@ def put_bundle(path: Path, comparison: Comparison, evidence: Evidence, timepoint
     show_in_slices(scene, dates[0].volume)
     add_usual_views(scene, dates[0].volume)
     publish(scene, comparison, evidence, dates)
+    # With the number of our layout Slicer shows no view at all where the extension is not installed (5.13).
+    layout_node(scene).SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
     write_mrb(scene, path)
     scene.Clear(True)
 
