@@ -177,6 +177,8 @@ def test_a_readers_line_is_drawn_beside_the_masks_and_publishing_again_keeps_the
     made = case()
     before = publish(made.scene, made.assessed(), made.evidence, made.dates)
     old, items_before = ids(made.scene), items(made.scene)
+    drawn = [one.GetSegmentation().GetNthSegment(0).GetRepresentation("Binary labelmap") for one in before.maps.values()]
+    times = [one.GetMTime() for one in [*drawn, *before.lines[0]]]
     view = made.scene.GetNodeByID(view_ids(made.scene, 0)[0])
     view.SetFieldOfView(11.0, 12.0, 1.0)
     after = publish(made.scene, made.assessed(by_reader()), made.evidence, made.dates)
@@ -188,6 +190,7 @@ def test_a_readers_line_is_drawn_beside_the_masks_and_publishing_again_keeps_the
     assert set(old) < set(ids(made.scene)) and len(ids(made.scene)) == len(old) + 2, "the line and how it is shown"
     assert columns(after.lesions)["Longest diameter (mm)"][1] == "12.5" and after.lesions is before.lesions
     assert view.GetFieldOfView()[0] == 11.0, "a reader's act moves no view"
+    assert [one.GetMTime() for one in [*drawn, *after.lines[0]]] == times, "what is the same is left alone"
     publish(made.scene, made.assessed(), made.evidence, made.dates)
     assert ids(made.scene) == old and items(made.scene) == items_before, "undone, nothing is left of it"
 
@@ -239,6 +242,16 @@ def test_another_transform_takes_the_place_of_the_old_one_without_litter():
     nodes = publish(made.scene, assess(moved), moved, made.dates)
     assert len(ids(made.scene)) == before and sorted(items(made.scene)) == names
     assert made.dates[1].segmentation.GetTransformNodeID() == nodes.transforms[1].GetID()
+
+
+def test_a_map_that_was_painted_on_is_put_right():
+    made = case()
+    nodes = publish(made.scene, made.assessed(), made.evidence, made.dates, arrange=False)
+    good = segmentation_of(nodes.maps[1]).layers[0]
+    nodes.maps[1].GetSegmentation().GetNthSegment(0).GetRepresentation("Binary labelmap").GetPointData().GetScalars().Fill(1)
+    assert not np.array_equal(segmentation_of(nodes.maps[1]).layers[0], good)
+    publish(made.scene, made.assessed(), made.evidence, made.dates, arrange=False)
+    np.testing.assert_array_equal(segmentation_of(nodes.maps[1]).layers[0], good)
 
 
 def test_removed_it_leaves_scans_and_transforms_alone():
@@ -311,6 +324,18 @@ def test_views_are_side_by_side_again_after_a_scene_was_loaded(tmp_path):
     assert layout_node(other.scene).GetLayoutDescription(number) == layout_node(made.scene).GetLayoutDescription(number)
     shown = other.scene.GetNodeByID(view_ids(other.scene, 1)[0])
     assert shown.GetLayoutLabel() and day(1).startswith(shown.GetLayoutLabel())
+
+
+def test_a_scan_that_was_removed_is_told_and_the_evidence_stays():
+    made = case()
+    publish(made.scene, made.assessed(), made.evidence, made.dates)
+    made.scene.RemoveNode(made.dates[1].volume)
+    evidence, reading, dates = read_back(made.scene)
+    assert [one.volume is None for one in dates] == [False, True, False]
+    assert assess(evidence, reading).as_dict() == made.assessed().as_dict()
+    with pytest.raises(InputError, match="removed from the scene"):
+        publish(made.scene, made.assessed(), evidence, dates)
+    assert not restore_views(made.scene)
 
 
 def test_a_scene_without_or_with_a_damaged_comparison_is_told():

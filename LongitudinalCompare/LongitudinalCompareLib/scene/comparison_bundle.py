@@ -19,7 +19,7 @@ from LongitudinalCompareLib.scene.layout import layout_node
 from LongitudinalCompareLib.scene.registered import Date
 from LongitudinalCompareLib.scene.usual_views import add_usual_views
 from LongitudinalCompareLib.timepoint import Timepoint
-from OncoLib.scene.host import new_host
+from OncoLib.scene.host import new_host, quiet_vtk
 from OncoLib.scene.segmentations import add_segmentation
 from OncoLib.scene.slice_background import show_in_slices
 from OncoLib.scene.storage import write_mrb
@@ -53,7 +53,8 @@ def put_bundle(path: Path, comparison: Comparison, evidence: Evidence, timepoint
     add_usual_views(scene, dates[0].volume)
     publish(scene, comparison, evidence, dates)
     # With the number of our layout Slicer shows no view at all where the extension is not installed (5.13).
-    layout_node(scene).SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+    with quiet_vtk():  # here nobody knows Slicer's own layouts
+        layout_node(scene).SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
     write_mrb(scene, path)
     scene.Clear(True)
 
