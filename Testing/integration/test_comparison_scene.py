@@ -244,6 +244,20 @@ def test_another_transform_takes_the_place_of_the_old_one_without_litter():
     assert made.dates[1].segmentation.GetTransformNodeID() == nodes.transforms[1].GetID()
 
 
+def test_fewer_dates_leave_nothing_of_the_one_that_is_not_compared():
+    made = case()
+    publish(made.scene, made.assessed(), made.evidence, made.dates)
+    two = replace(made.evidence, dates=made.evidence.dates[:2], pairs=made.evidence.pairs[:1])
+    nodes = publish(made.scene, assess(two), two, made.dates[:2])
+    assert set(folders(made.scene)) == {"root", "charts", f"date/{day(0)}", f"date/{day(1)}"}
+    assert not any(part.startswith(("map/2", "line/2")) for part, _node in ours(made.scene)) and set(nodes.lines) == {0, 1}
+    assert columns(nodes.lesions)["Date"] == [day(0), day(1)] * 2
+    assert len(read_back(made.scene)[2]) == 2 and nodes.comparison.GetNodeReference("OncoSegment.Comparison.Volume2") is None
+    hierarchy = hierarchy_of(made.scene)
+    left = hierarchy.GetItemByDataNode(made.dates[2].volume.GetParentTransformNode())
+    assert hierarchy.GetItemParent(left) == hierarchy.GetSceneItemID(), "its scan and transform stay"
+
+
 def test_a_map_that_was_painted_on_is_put_right():
     made = case()
     nodes = publish(made.scene, made.assessed(), made.evidence, made.dates, arrange=False)
