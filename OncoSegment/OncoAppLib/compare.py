@@ -158,6 +158,9 @@ def compared(options, engine, progress, cancel):
     evidence, comparison = compare_with_evidence(
         filled.timepoints, filled.options, part_of(progress, 0.85, SEEN), cancel, pairs=filled.pairs
     )
+    evidence, comparison = (
+        replace(one, provenance={**one.provenance, **filled.as_dict()}) for one in (evidence, comparison)
+    )
     cancel.check()
     files = write(options, filled, evidence, comparison, wholes, kept, part_of(progress, SEEN, 1.0))
     return comparison, [f"registered with {why}", *notes, *kept.notes], files

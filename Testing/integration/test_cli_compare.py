@@ -212,6 +212,9 @@ def test_three_dates_by_prompts_with_the_scene(tmp_path):
     assert any(flag["kind"] == "proposal" and "a proposal that waits for a reader" in flag["text"] for flag in told["flags"])
     assert {"not searched"} <= {flag["kind"] for flag in told["flags"] if flag["timepoint"] == 2}
     assert "known places only" in " ".join(told["response"][0]["proposals"][1]["cautions"])
+    (carried,) = told["provenance"]["carried"]
+    assert (carried["when"], carried["engine"]) == (DAYS[2], "growcut")
+    assert all(one["prompts"][0]["kind"] == "point" for one in carried["lesions"] if one["outcome"] == "proposed")
     proposals = read_segmentation(folder / f"lesions_{DAYS[2]}.seg.nrrd")
     assert proposals.shape_kji == read_image(course / "2.nii.gz").shape_kji  # native
 
