@@ -20,7 +20,7 @@ from LongitudinalCompareLib.comparison import (
     DateFacts,
     Flag,
 )
-from LongitudinalCompareLib.lesion_track import NOT_YET
+from LongitudinalCompareLib.lesion_track import NEW, NOT_YET
 from LongitudinalCompareLib.response.targets import MOST_IN_ORGAN, Candidate, choose_targets
 from LongitudinalCompareLib.track_changes import first_seen
 from LongitudinalCompareLib.track_words import Words
@@ -56,9 +56,11 @@ def with_roles(tracks: Sequence[ComparedTrack], said: Words, dates: Sequence[Dat
         elif one in at_baseline:
             done.append(chosen(one))
         else:
-            done.append(replace(one, role=NEW_ROLE, role_reason=new_reason(first[one.name], dates), role_by=PROPOSED))
+            by = CONFIRMED if said_new(one, said) else PROPOSED
+            done.append(replace(one, role=NEW_ROLE, role_reason=new_reason(first[one.name], dates), role_by=by))
     late = [one for one in done if one.role == NEW_ROLE and wanted[one.name] in (TARGET, NON_TARGET)]
     flags += [not_applied(one, "it was not seen at the baseline") for one in late]
+    flags += unused_words(done, said)
     return Roles(tuple(done), followed_of(done, first, said, dates), tuple((*flags, *no_organ(at_baseline))))
 
 
@@ -114,6 +116,30 @@ def followed_of(tracks: Sequence[ComparedTrack], first: Mapping[str, int | None]
             if "followed" in values:
                 chosen = chosen | {one.name} if values["followed"] else chosen - {one.name}
     return frozenset(chosen)
+
+
+def said_new(track: ComparedTrack, said: Words) -> bool:
+    """Whether a reader called a lesion new: by being sure of it, in tracking, or by entering it."""
+    words = [one["unequivocal"] for _, one in sorted(said.newness.get(track.tracking_uid, {}).items()) if "unequivocal" in one]
+    return words[-1] if words else track.manual or any(one.status == NEW and one.made_by == CONFIRMED for one in track.entries)
+
+
+def unused_words(tracks: Sequence[ComparedTrack], said: Words) -> list[Flag]:
+    """Flags on words that say nothing of a lesion in its role: findings of one whose size counts, newness of an old one."""
+    found = []
+    for one in tracks:
+        findings = [at for uid, at in said.findings if uid == one.tracking_uid and "state" in said.findings[uid, at]]
+        if findings and not one.manual and one.role in (TARGET, NEW_ROLE):
+            found.append(unused("finding", one, f'it is {one.role}; give its size, or the state of it ("size"), instead'))
+        if one.tracking_uid in said.newness and one.role in (TARGET, NON_TARGET):
+            found.append(unused("newness", one, "it was seen at the baseline"))
+    return found
+
+
+def unused(kind: str, track: ComparedTrack, why: str) -> Flag:
+    """The flag on such a word."""
+    text = f"The reader's act {kind!r} about {track.name} was not applied: {why}; it is kept."
+    return Flag("not applied", text, None, track.tracking_uid)
 
 
 def not_applied(track: ComparedTrack, why: str) -> Flag:
