@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from LongitudinalCompareLib.alignment import plain, with_manual_point
 from LongitudinalCompareLib.alignment_verdict import REFUSE
-from LongitudinalCompareLib.comparison import ComparedTrack, Comparison, DateFacts, Flag
+from LongitudinalCompareLib.comparison import ComparedTrack, Comparison, Flag
 from LongitudinalCompareLib.comparison_flags import flags_of
 from LongitudinalCompareLib.confirmation import all_confirmed, confirmed_by, digest, with_words
 from LongitudinalCompareLib.evidence import Evidence
@@ -37,6 +37,8 @@ LYMPH_NODE = ("SCT", "59441001")
 """Code of a lymph node as the region of a finding."""
 
 DEFAULT_CRITERIA = (RECIST,)
+
+BY_HAND = "The reader's point at {lesion} was not applied: what was entered by hand has no mask that it could carry; it is kept."
 
 
 def assess(
@@ -83,6 +85,8 @@ def placed_pairs(evidence: Evidence, reading: Reading) -> tuple[tuple[PairOutcom
     pairs, flags = {one.follow_up: one for one in evidence.pairs}, []
     for act in reading.of(POINT):
         key, at = resolve(act.lesion, evidence.dates), date_number(act.date, evidence.dates)
+        if key is None and not act.lesion.date:
+            flags.append(Flag("not applied", BY_HAND.format(lesion=act.lesion), at))
         if key is None or at not in pairs:
             continue  # told by `notes_of`
         try:
@@ -106,8 +110,8 @@ def tracked_lesions(
 
 
 def unplaced(tracks: Sequence[LesionTrack], evidence: Evidence, pairs: Sequence[PairOutcome]) -> frozenset[str]:
-    """UIDs of tracks that begin after the baseline at a place where the alignment is refused, or where nobody judged it and that of
-    the pair as a whole is."""
+    """UIDs of tracks that begin after the baseline where the alignment is refused, or where nobody judged it and that of the pair
+    as a whole is."""
     found = set()
     by_date = {one.follow_up: one for one in pairs}
     for track in tracks:
@@ -180,6 +184,3 @@ def link_dict(link) -> dict:
         "made_by": link.made_by,
         **plain({"cost": link.cost, "overlap": link.overlap, "distance_mm": link.distance_mm}),
     }
-
-
-__all__ = ["DEFAULT_CRITERIA", "DateFacts", "assess"]

@@ -24,7 +24,8 @@ from LongitudinalCompareLib.tracking import REFUSED_HERE
 
 KINDS = (
     "confirmation", "not applied", "refused", "not searched", "not evaluable", "out of field", "merged", "split", "new",
-    "seen again", "partly outside", "no answer", "grown", "check", "bone", "context", "small", "organ", "left out", "date",
+    "proposal", "seen again", "partly outside", "no answer", "grown", "check", "bone", "context", "small", "organ", "left out",
+    "date",
 )  # fmt: skip
 """Kinds of flags, the most urgent first."""
 
@@ -47,7 +48,7 @@ def flags_of(
     found += left_out(seen)
     for at, date in enumerate(seen.dates):
         found += [] if date.searched else [Flag("not searched", NOT_SEARCHED.format(when=date.when), at)]
-        found += [Flag("date", f"{date.when}: {note}", at) for note in date.notes]
+        found += [Flag("date" if date.searched else "proposal", f"{date.when}: {note}", at) for note in date.notes]
     unique = dict.fromkeys((one.kind, one.text, one.timepoint, one.tracking_uid) for one in found)
     return tuple(sorted((Flag(*key) for key in unique), key=urgency))
 

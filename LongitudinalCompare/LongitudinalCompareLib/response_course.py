@@ -172,8 +172,10 @@ def newness(seen: Seen, track: ComparedTrack) -> tuple[bool, bool]:
     first = next((one for one in track.entries if is_there(one)), None)
     if track.manual or (first is not None and first.status == words.NEW and first.made_by == words.CONFIRMED):
         return True, True
-    known = track.tracking_uid not in seen.unplaced
-    return first is not None and first.status != words.NOT_EVALUABLE and known, False
+    if first is None or track.tracking_uid in seen.unplaced:
+        return False, False
+    until = track.entries[: track.entries.index(first) + 1]
+    return all(one.status != words.NOT_EVALUABLE for one in until), False
 
 
 def said_new(seen: Seen, track: ComparedTrack, name: str, until: int):

@@ -124,10 +124,10 @@ def test_a_small_mask_is_flagged_and_counts_as_measured_unless_a_reader_says_too
     tiny = evidence(before, seen(1, {"A": (A[0], 1.0)}))
     found = assess(tiny)
     assert "A measures 3.0 mm" in flags(found, "small")[0]
-    assert "A 3.0" in found.criterion("recist11").proposals[0].sentence
+    assert found.criterion("recist11").proposals[0].figure("sum of diameters") == pytest.approx(3.0)
     said = Reading((act.size(ref(1, "A"), state="too small to measure", by="R"),))
     found = assess(tiny, said)
-    assert "A 5.0 (too small to measure)" in found.criterion("recist11").proposals[0].sentence
+    assert found.criterion("recist11").proposals[0].figure("sum of diameters") == pytest.approx(5.0)  # by rule
     assert found.track("A").entries[1].of_mask["longest_diameter_mm"].value == pytest.approx(3.0)
     assert not flags(found, "small") and found.track("A").entries[1].measures == {}
 
@@ -165,6 +165,7 @@ def test_a_lesion_entered_by_hand_with_sizes_can_be_a_target():
     ))  # fmt: skip
     found = assess(evidence(seen(0, {"A": A}), seen(1, {"A": A})), said)
     assert found.track("Pleura").role == "target" and category(found) == "PR"  # 47 to 27 mm
+    assert "Pleura" not in assess(evidence(seen(0, {"A": A}), seen(1, {"A": A})), said, ("bands",)).criterion("bands").lesions
     assert found.track("Pleura").change(1, "longest_diameter_mm").change.percent[0] == pytest.approx(100 * (10 / 30 - 1))
 
 
@@ -271,3 +272,20 @@ def test_a_lesion_first_seen_where_the_alignment_is_refused_is_no_new_one_until_
     assert "where the alignment is refused" in flags(found, "not evaluable")[0] and not flags(found, "new")
     sure = assess(dates, Reading((*said, act.newness(ref(1, "C"), unequivocal=True))))
     assert category(sure) == "PD" and not flags(sure, "not evaluable")
+
+
+def test_a_lesion_that_could_not_be_judged_at_the_baseline_is_no_new_one():
+    dates = evidence(*stable())
+    found = assess(dates, Reading((act.size(ref(0, "B"), state="not evaluable", by="R"),)))
+    assert found.track("B").role == "non-target" and category(found) == "SD"
+    later = evidence(seen(0, {"A": A}), seen(1, {"A": A, "C": SMALL}))
+    unknown = assess(later, Reading((act.size(ref(1, "C"), day(0), state="not evaluable", by="R"),)))
+    assert unknown.track("C").role == "new" and category(unknown) == "SD"
+    assert any("C may be new" in text for text in unknown.criterion("recist11").proposals[0].cautions)
+    absent = assess(dates, Reading((act.size(ref(0, "B"), state="absent", by="R"),)))
+    assert absent.track("B").role == "new" and category(absent) == "PD"
+
+
+def test_a_point_at_a_lesion_entered_by_hand_is_told():
+    said = Reading((act.lesion("Effusion"), act.point(EFFUSION, day(1), (1, 2, 3))))
+    assert "has no mask" in flags(assess(evidence(*stable()), said), "not applied")[0]
