@@ -10,7 +10,7 @@ import numpy as np
 from LongitudinalCompareLib.compare_options import CompareOptions
 from LongitudinalCompareLib.timepoint import Timepoint
 from OncoLib.components import Piece, components
-from OncoLib.errors import InputError
+from OncoLib.errors import InputError, UncodedError
 from OncoLib.label_map import UNCODED
 from OncoLib.measure import Box, segment_boxes
 from OncoLib.segmentation import MOST_NAMES, Segment, Segmentation
@@ -92,11 +92,11 @@ def picked_from(segmentation: Segmentation, boxes: dict, when: str, options: Com
 
 
 def refuse_uncoded(there: Sequence[Segment], when: str) -> None:
-    """Raises InputError when a segment says nothing of what it is: nobody can tell whether it is a lesion."""
+    """Raises UncodedError when a segment says nothing of what it is: nobody can tell whether it is a lesion."""
     uncoded = [one for one in there if one.entry.type.same_code(TISSUE)]
     if uncoded:
         told = f"{when}: no segment is coded as a lesion; there are {names_of(there)}"
-        raise InputError(f"{told}; name those that are lesions, or say that all are")
+        raise UncodedError(f"{told}; name those that are lesions, or say that all are")
 
 
 def names_of(segments: Sequence[Segment]) -> str:
