@@ -26,6 +26,8 @@ class Qt:
     ScrollBarAsNeeded, ScrollBarAlwaysOff, ScrollBarAlwaysOn = 0, 1, 2
     ElideLeft, ElideRight, ElideMiddle, ElideNone = 0, 1, 2, 3
     ShiftModifier, ControlModifier = 0x02000000, 0x04000000
+    WidgetShortcut, WindowShortcut = 0, 1
+    NoFocus, TabFocus, ClickFocus, StrongFocus = 0, 1, 2, 11
 
 
 class QTimer(QObject):
@@ -243,7 +245,7 @@ class QKeySequence:
 class QShortcut(QObject):
     """A key that a window listens to while its parent is there."""
 
-    properties = {"enabled": True, "autoRepeat": True}
+    properties = {"enabled": True, "autoRepeat": True, "context": Qt.WindowShortcut}
     signals = ("activated()",)
 
     def __init__(self, key: QKeySequence, parent) -> None:

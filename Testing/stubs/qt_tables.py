@@ -24,7 +24,7 @@ class QHeaderView(QWidget):
     """The header of a table."""
 
     Interactive, Stretch, Fixed, ResizeToContents = 0, 1, 2, 3
-    properties = {"stretchLastSection": False, "defaultSectionSize": 100, "highlightSections": True,
+    properties = {"stretchLastSection": False, "defaultSectionSize": 100, "highlightSections": True, "minimumSectionSize": 20,
                   "sizeHint": QSize(100, 25)}
     read_only = ("sizeHint",)
 
@@ -104,6 +104,10 @@ class QTableWidgetItem:
         """The tool tip."""
         self.look["toolTip"] = text
 
+    def toolTip(self) -> str:
+        """The tool tip."""
+        return self.look.get("toolTip", "")
+
     def setTextAlignment(self, alignment: int) -> None:
         """Where the text stands."""
         self.look["alignment"] = alignment
@@ -123,6 +127,7 @@ class QTableWidget(QAbstractItemView):
         self._labels: list[str] = []
         self._headers: dict[str, QHeaderView] = {}
         self._selected: set[int] = set()
+        self._current = (-1, -1)
         self._widths: dict[int, int] = {}
         size = [argument for argument in arguments if isinstance(argument, int)]
         super().__init__(*(argument for argument in arguments if not isinstance(argument, int)))
@@ -170,6 +175,23 @@ class QTableWidget(QAbstractItemView):
         changed, self._selected = self._selected != {row}, {row}
         if changed:
             self.itemSelectionChanged.emit()
+
+    @property
+    def currentRow(self) -> int:
+        """The row of the current cell, or -1."""
+        return self._current[0]
+
+    @property
+    def currentColumn(self) -> int:
+        """The column of the current cell, or -1."""
+        return self._current[1]
+
+    def setCurrentCell(self, row: int, column: int) -> None:
+        """Makes a cell the current one and selects its row, as a click or an arrow key does."""
+        before, self._current = self._current, (row, column)
+        self.selectRow(row)
+        if before != self._current:
+            self.currentCellChanged.emit(row, column, *before)
 
     def clearSelection(self) -> None:
         """Selects nothing."""
