@@ -172,6 +172,21 @@ class LongitudinalCompareLogic(ScriptedLoadableModuleLogic):
         chosen = preset_for(image_of(dates[0].volume), preset)[0]
         return register_and_publish(slicer.mrmlScene, dates, Choice(chosen, kind, engine))
 
+    def compareDates(self, dates, criteria=("recist11",), options=None, arrange=True):
+        """Compares the dates and publishes the comparison: tables, charts, maps of changes, lines, linked views; waits.
+
+        dates: `LongitudinalCompareLib.scene.registered.Date`, each with a segmentation whose segments are coded as lesions.
+        criteria: short names (`LongitudinalCompareLib.response_of.CRITERIA`). options: a
+        `LongitudinalCompareLib.comparing.CompareOptions` in their place, for all other choices. arrange: shows the dates side by
+        side. Returns the nodes (`LongitudinalCompareLib.scene.comparison_scene.ComparisonNodes`), the evidence and the
+        comparison. Raises InputError with one sentence, and changes nothing then.
+        """
+        from LongitudinalCompareLib.comparing import CompareOptions
+        from LongitudinalCompareLib.scene.comparison_run import compare_and_publish
+
+        options = CompareOptions(criteria=tuple(criteria)) if options is None else options
+        return compare_and_publish(slicer.mrmlScene, dates, options, arrange=arrange)
+
     def volumeTable(self, segmentationNodes):
         """Rows of structure name and one volume in ml a node ("-" where it is not there), as text; and the flags.
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isinf
 
 from LongitudinalCompareLib.alignment import plain
 from LongitudinalCompareLib.growth import Change
 from LongitudinalCompareLib.pair_outcome import PairOutcome
-from LongitudinalCompareLib.reading import Reading
+from LongitudinalCompareLib.reading import CONFIRMED, DRAFT, Reading
 from LongitudinalCompareLib.response.proposal import Proposal
 from OncoLib.diameters import Line
 from OncoLib.errors import InputError
@@ -53,6 +54,7 @@ class DateFacts:
     """One date. day: days since the baseline. spacing_mm: of the native grid along i, j, k. slice_mm: slice thickness.
 
     segmented_by: "given", or the model. sha256: of the image's voxels and grid. image: as `Timepoint.as_dict` tells of it.
+    searched: lesions were looked for in all of the scan, not only at places that were known before.
     """
 
     date: str
@@ -65,6 +67,7 @@ class DateFacts:
     sha256: str
     channels: tuple[dict, ...] = ()
     notes: tuple[str, ...] = ()
+    searched: bool = True
 
     @property
     def when(self) -> str:
@@ -82,6 +85,7 @@ class DateFacts:
             "date": self.date, "time": self.time, "day": self.day, "modality": self.modality,
             "spacing_mm": list(self.spacing_mm), "slice_mm": self.slice_mm, "segmented_by": self.segmented_by,
             "sha256": self.sha256, "channels": [dict(one) for one in self.channels], "notes": list(self.notes),
+            "searched": self.searched,
         }  # fmt: skip
 
 
@@ -94,6 +98,8 @@ class TrackEntry:
     of_mask: what the mask measures where a reader's own number counts instead. experts: what each expert's own mask measures, by
     name of the measure. lines: "longest" and "perpendicular" as lines in this date's RAS. centroid_ras_mm: where it lies, and
     expected_ras_mm: where it should, both in this date's own RAS. left_out: what the intervals do not contain.
+    state: what a reader said of it here, one of `response.inputs.STATES`, "" where nobody did.
+    state: what a reader said of it here, as `response.inputs.STATES` has it; "" when nobody did.
     """
 
     timepoint: int
@@ -110,6 +116,7 @@ class TrackEntry:
     expected_ras_mm: tuple[float, float, float] | None = None
     flags: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    state: str = ""
 
     def value(self, name: str) -> float | None:
         """What counts; None where nobody can say."""
@@ -126,7 +133,7 @@ class TrackEntry:
             "experts": {name: dict(values) for name, values in self.experts.items()},
             "lines": {name: [list(one.start_ras_mm), list(one.end_ras_mm)] for name, one in self.lines.items()},
             "centroid_ras_mm": plain(self.centroid_ras_mm), "expected_ras_mm": plain(self.expected_ras_mm),
-            "flags": list(self.flags), "left_out": list(self.left_out),
+            "flags": list(self.flags), "left_out": list(self.left_out), "state": self.state,
         }  # fmt: skip
 
 
@@ -134,7 +141,7 @@ def measure_dict(one: Measurement | None, unit: str, reason: str = "") -> dict:
     """value, low, high, unit, method. low and high are null where no interval is known, value where there is no measure."""
     if one is None:
         return {"value": None, "low": None, "high": None, "unit": unit, "method": reason or "not measured"}
-    low, high = one.interval or (None, None)
+    low, high = (None if limit is None or isinf(limit) else float(limit) for limit in one.interval or (None, None))
     return {"value": float(one.value), "low": low, "high": high, "unit": one.unit, "method": one.method}
 
 
@@ -224,8 +231,8 @@ class ComparedTrack:
 
 @dataclass(frozen=True, eq=False)
 class CriterionResult:
-    """What one criterion says. criterion: its short name, as `--criteria` takes it. proposals: of the dates after the baseline, in
-    order; of bands one a lesion and date, `lesions` then names them. problem: why there is no answer, "" when there is one.
+    """What one criterion says. criterion: its short name, as `--criteria` takes it. proposals: of the dates after the baseline,
+    in order; of bands one a lesion and date, `lesions` then names them. problem: why there is no answer, "" when there is one.
     """
 
     criterion: str
@@ -261,7 +268,7 @@ def proposal_dict(one: Proposal) -> dict:
 class Comparison:
     """timepoints: the baseline first. pairs: the alignment of each later date with the baseline. reading: all that readers said.
 
-    provenance: versions, options, settings, UID seed, times: JSON-ready.
+    provenance: versions, options, settings, UID seed, times: JSON-ready. digest: of what a reader confirms, see `confirmation`.
     """
 
     timepoints: tuple[DateFacts, ...]
@@ -271,11 +278,14 @@ class Comparison:
     flags: tuple[Flag, ...]
     reading: Reading
     provenance: dict = field(default_factory=dict)
+    digest: str = ""
 
     @property
     def state(self) -> str:
         """"draft", or "confirmed" when a reader said so about just these numbers."""
-        return self.reading.state
+        if self.reading.state != CONFIRMED or self.reading.acts[-1].values.get("digest") != self.digest:
+            return DRAFT
+        return CONFIRMED
 
     def track(self, wanted: str) -> ComparedTrack:
         """By tracking UID or name; InputError when there is none."""
@@ -296,7 +306,7 @@ class Comparison:
             for one in self.pairs
         ]  # fmt: skip
         return {
-            "format": FORMAT, "notice": RESEARCH_USE, "state": self.state,
+            "format": FORMAT, "notice": RESEARCH_USE, "state": self.state, "digest": self.digest,
             "timepoints": [one.as_dict() for one in self.timepoints], "alignment": alignment,
             "tracks": [one.as_dict() for one in self.tracks], "response": [one.as_dict() for one in self.response],
             "flags": [one.as_dict() for one in self.flags], "reading": self.reading.as_dict(),

@@ -16,7 +16,8 @@ from LongitudinalCompareLib.pair_outcome import PairOutcome
 class SeenDate:
     """One date. lesions: measured on its native grid. shape_kji, ijk_to_ras: that grid.
 
-    experts: volume in ml that each expert's own mask gives a lesion, by the lesion's name and the expert's; empty without experts.
+    experts: volume in ml that each expert's own mask gives a lesion, by the lesion's name and the expert's; an expert who
+    shows nothing there is left out, and the lesion has a flag.
     """
 
     facts: DateFacts
@@ -39,8 +40,10 @@ class Identity:
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """dates: the baseline first. pairs: one a later date, in order. seed: makes new tracking UIDs unique. known: tracks of earlier
-    runs. provenance: versions, options, hashes: JSON-ready.
+    """dates: the baseline first. pairs: one a later date, in order; their verdicts are of the baseline's lesions by name, and of
+    lesions first seen later under the name that `evidence_dates.region_name` gives. They are as registered, without any reader's
+    point. seed: makes new tracking UIDs unique, the hash of the baseline's image. known: tracks of earlier runs.
+    provenance: versions, options, hashes: JSON-ready.
     """
 
     dates: tuple[SeenDate, ...]

@@ -13,6 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
+from OncoLib.diameters import Line
 from OncoLib.errors import InputError
 from OncoLib.image import spacing_of, voxel_volume_ml
 from OncoLib.measure import Box, Measurement
@@ -50,6 +51,7 @@ class Lesion:
     box and mask: its voxels, boolean `[k, j, i]` within a box of the scan's grid. ijk_to_ras, shape_kji: that grid.
     entry: coded category and type of its segment, or None. site: finding site in words, "" when not known; site_code: its code.
     measurements: by name with the unit in it (`volume_ml`, `longest_diameter_mm`, `short_axis_mm`), on the native grid.
+    lines: "longest" and "perpendicular", what the diameters were taken along, in the scan's RAS; empty where none were.
     Raises InputError for an empty mask or one that is not of the size of its box.
     """
 
@@ -63,6 +65,7 @@ class Lesion:
     site: str = ""
     site_code: CodedConcept | None = None
     flags: tuple[str, ...] = ()
+    lines: Mapping[str, Line] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.mask.shape != tuple(span.stop - span.start for span in self.box) or not self.mask.any():
@@ -98,6 +101,18 @@ class Lesion:
         """Farthest that a voxel reaches from the centroid, a voxel's diagonal added."""
         away = (self.voxels_ijk - self.voxels_ijk.mean(axis=0)) * self.spacing_mm
         return float(np.sqrt((away**2).sum(axis=1).max()) + np.linalg.norm(self.spacing_mm))
+
+    @cached_property
+    def inner_voxel_ijk(self) -> tuple[int, int, int]:
+        """Of its voxels the one nearest to the centroid, the first in the grid's order of equally near ones."""
+        away = (self.voxels_ijk - self.voxels_ijk.mean(axis=0)) * self.spacing_mm
+        squares = np.round((away**2).sum(axis=1), 6)  # so that equally near ones are equal, whatever was rounded before
+        return tuple(int(one) for one in self.voxels_ijk[int(np.argmin(squares))])
+
+    @cached_property
+    def inner_point_ras_mm(self) -> tuple[float, float, float]:
+        """Center of `inner_voxel_ijk`: a point that lies in the lesion, which its centroid need not do."""
+        return tuple(map(float, self.ijk_to_ras[:3, :3] @ self.inner_voxel_ijk + self.ijk_to_ras[:3, 3]))
 
     @cached_property
     def place(self) -> tuple:
@@ -205,10 +220,13 @@ class Tracking:
         return tuple(dict.fromkeys(link for track in self.tracks for link in track.links))
 
 
-def tracking_uid(seed: str, key: LesionKey) -> str:
-    """UID of the track of a lesion that was first seen at `key`.
+def tracking_uid(seed: str, when: str, lesion: Lesion, number: int = 0) -> str:
+    """UID of the track of a lesion that was first seen at a date. Neither its name nor the number of the date enters, for both
+    change when a model is run again or a date is added.
 
-    seed: what makes it unique in the world, such as the study's UID; the same seed and lesion give the same UID at any time.
+    seed: what makes it unique in the world, such as the hash of the baseline's image; the same seed, date and voxels give the
+    same UID at any time. when: the date in words. number: tells lesions of the same date and voxels apart, from 0.
     A UUID written as "2.25." and its decimal number is a DICOM UID (PS3.5 annex B.2).
     """
-    return f"2.25.{uuid.uuid5(UID_NAMESPACE, f'{seed}|{key.timepoint}|{key.name}').int}"
+    place = ",".join(map(str, lesion.inner_voxel_ijk))
+    return f"2.25.{uuid.uuid5(UID_NAMESPACE, f'{seed}|{when}|{place}|{number}').int}"

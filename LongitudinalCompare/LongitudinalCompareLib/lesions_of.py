@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from LongitudinalCompareLib.lesion_track import Lesion, LesionKey
 from OncoLib.components import Piece, components
-from OncoLib.diameters import in_plane_diameters
+from OncoLib.diameters import Line, in_plane_diameters
 from OncoLib.errors import InputError
 from OncoLib.image import voxel_volume_ml
 from OncoLib.measure import VOXEL_COUNT, Measurement, segment_boxes
@@ -72,10 +73,20 @@ def lesions_of_mask(
 def lesion_from(
     key: LesionKey, piece: Piece, ijk_to_ras: np.ndarray, shape_kji: tuple[int, int, int], *, diameters: bool = True, **more
 ) -> Lesion:
-    """A lesion with its volume and, unless told otherwise, its diameters."""
+    """A lesion with its volume and, unless told otherwise, its diameters and the lines that they were taken along."""
     found = {"volume_ml": Measurement(piece.voxels * voxel_volume_ml(ijk_to_ras), "ml", VOXEL_COUNT, VOLUME)}
+    lines = lines_of(piece, ijk_to_ras) if diameters else {}
     if diameters:
-        lines = in_plane_diameters(piece.mask, ijk_to_ras)
-        found["longest_diameter_mm"] = Measurement(lines.longest.length_mm, "mm", LONGEST, LONG_AXIS)
-        found["short_axis_mm"] = Measurement(lines.perpendicular.length_mm, "mm", SHORT, SHORT_AXIS)
-    return Lesion(key, piece.box, piece.mask, ijk_to_ras, shape_kji, found, **more)
+        found["longest_diameter_mm"] = Measurement(lines["longest"].length_mm, "mm", LONGEST, LONG_AXIS)
+        found["short_axis_mm"] = Measurement(lines["perpendicular"].length_mm, "mm", SHORT, SHORT_AXIS)
+    return Lesion(key, piece.box, piece.mask, ijk_to_ras, shape_kji, found, lines=lines, **more)
+
+
+def lines_of(piece: Piece, ijk_to_ras: np.ndarray) -> dict[str, Line]:
+    """"longest" and "perpendicular" of a piece of the grid, in RAS; slice_index counts the slices of the whole grid."""
+    start = {axis: span.start for axis, span in zip("kji", piece.box)}
+    matrix = np.array(ijk_to_ras, dtype=float)
+    matrix[:3, 3] += matrix[:3, :3] @ [start[axis] for axis in "ijk"]
+    found = in_plane_diameters(piece.mask, matrix)
+    both = {"longest": found.longest, "perpendicular": found.perpendicular}
+    return {name: replace(one, slice_index=one.slice_index + start[one.slice_axis]) for name, one in both.items()}

@@ -32,7 +32,10 @@ class Timepoint:
 
     date: YYYY-MM-DD. time: HH:MM:SS or "". frame_of_reference_uid: DICOM's, an identifier: never printed or logged.
     patient_key: equal for equal patients within one comparison, "" when the files do not say. sha256: of the files, by channel.
-    notes: what a reader should know. Raises InputError for a date without image, GeometryError for a segmentation elsewhere.
+    notes: what a reader should know. segmented_by: "given", or the model. organs: a further segmentation that knows the organs.
+    experts: what several experts segmented on their own, by their names. searched: lesions were looked for in all of the scan;
+    else a lesion that is not in the segmentation may be there all the same.
+    Raises InputError for a date without image, GeometryError for a segmentation elsewhere.
     """
 
     images: Mapping[str, Image]
@@ -43,13 +46,19 @@ class Timepoint:
     patient_key: str = field(default="", repr=False)
     sha256: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    segmented_by: str = "given"
+    organs: Segmentation | None = None
+    experts: Mapping[str, Segmentation] = field(default_factory=dict)
+    searched: bool = True
 
     def __post_init__(self) -> None:
         if not self.images:
             raise InputError(f"there is no image at {self.date}; wanted one at least")
-        if self.segmentation is not None:
-            grid = (self.segmentation.ijk_to_ras, self.segmentation.shape_kji)
-            require_same_grid(self.image.ijk_to_ras, self.image.shape_kji, *grid, f"the segmentation of {self.when}")
+        told = {"the segmentation": self.segmentation, "the segmentation of the organs": self.organs}
+        for what, one in {**told, **{f"the segmentation by {name}": one for name, one in self.experts.items()}}.items():
+            if one is not None:
+                image = self.image.ijk_to_ras, self.image.shape_kji
+                require_same_grid(*image, one.ijk_to_ras, one.shape_kji, f"{what} of {self.when}")
 
     @property
     def image(self) -> Image:

@@ -10,6 +10,7 @@ evaluable", and so is what lies near it without another partner: it could be the
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
@@ -26,7 +27,9 @@ from OncoLib.progress import CancelToken, Progress, silent
 
 SEEN_AGAIN = "seen again after it was resolved"
 NOT_IN_EARLIER = "its place was not in the field of view of date {date}"
+REFUSED_HERE = "the alignment is refused at its place"
 PARTLY_OUTSIDE = "it lies partly outside of the field of view of this date"
+NOT_SEARCHED = "lesions were looked for at known places only, and here none was found: it may be gone, or be seen badly"
 MAY_BE = "may be lesion {name}, whose alignment is refused here"
 
 
@@ -41,8 +44,8 @@ def track_lesions(
 ) -> Tracking:
     """The tracks of all lesions. Pure: the same input gives the same tracks and UIDs, whatever the order of a date's lesions.
 
-    dates: in order, the baseline first. seed: makes the UIDs unique, such as the study's UID. edits: the reader's, in the order
-    in which they were made.
+    dates: in order, the baseline first. seed: makes the UIDs unique, such as the hash of the baseline's image. edits:
+    the reader's, in the order in which they were made.
     Raises InputError for lesions of another date or of one name, GeometryError for an unusable grid, Cancelled.
     """
     check_dates(dates)
@@ -189,9 +192,11 @@ class _Work:
         if any(row in date.decided.gone for row in rows):
             return TrackState(words.RESOLVED, (), words.CONFIRMED, expected)
         if any(row in date.refused for row in rows):
-            return TrackState(words.NOT_EVALUABLE, (), words.MATCHED, None, flags=("the alignment is refused at its place",))
+            return TrackState(words.NOT_EVALUABLE, (), words.MATCHED, None, flags=(REFUSED_HERE,))
         if expected is not None and not self.dates[date.at].in_field(np.array([expected]))[0]:
             return TrackState(words.OUT_OF_FIELD, (), words.MATCHED, expected)
+        if not self.dates[date.at].searched:
+            return TrackState(words.NOT_EVALUABLE, (), words.MATCHED, expected, flags=(NOT_SEARCHED,))
         partly = any(self._partly_outside(date.rows[row], date.at) for row in rows)
         return TrackState(words.RESOLVED, (), words.MATCHED, expected, flags=(PARTLY_OUTSIDE,) if partly else ())
 
@@ -206,8 +211,13 @@ class _Work:
         state = TrackState(status, (lesion,), made_by, flags=tuple(flags))
         used = {one.name for one in self.tracks}
         name = lesion.key.name if lesion.key.name not in used else f"{lesion.key.name} (date {date.at + 1})"
-        uid = words.tracking_uid(self.seed, lesion.key)
-        self.tracks.append(_Track(uid, name, (lesion,), (lesion,), [*before, state]))
+        self.tracks.append(_Track(self._uid(lesion, date.at), name, (lesion,), (lesion,), [*before, state]))
+
+    def _uid(self, lesion: Lesion, at: int) -> str:
+        """Of a new track; a number tells those apart whose lesions lie in the same place."""
+        used, when = {one.uid for one in self.tracks}, self.dates[at].when or str(at)
+        numbered = (words.tracking_uid(self.seed, when, lesion, number) for number in itertools.count())
+        return next(uid for uid in numbered if uid not in used)
 
     def _before(self, lesion: Lesion, at: int) -> tuple[list[TrackState], list[str]]:
         """The states of the dates before a lesion was first seen: not yet there, or its place was not scanned."""

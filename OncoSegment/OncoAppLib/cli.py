@@ -12,6 +12,8 @@ from pathlib import Path
 from OncoAppLib import (
     channel_options,
     cluster,
+    compare,
+    confirm,
     doctor,
     engine,
     engine_options,
@@ -122,6 +124,8 @@ def build_parser() -> Parser:
     lesions.add(verbs)
     refine.add(verbs)
     register.add(verbs)
+    compare.add(verbs)
+    confirm.add(verbs)
     phantom.add(verbs, add_common)
     doctor.add(verbs)
     cluster.add(verbs)

@@ -47,6 +47,11 @@ def add_options(verb) -> None:
     """What `lesions` and `segment --lesions` share."""
     group = verb.add_argument_group("lesions", "see Resources/Documentation/lesions.md")
     group.add_argument("--organs", type=Path, metavar="SEG2", help="segmentation of the organs on the same grid")
+    add_limits(group)
+
+
+def add_limits(group) -> None:
+    """What counts as a lesion, and how far out of its organ."""
     least = f"what is smaller is a candidate (default: {LEAST_ML:g}, a ball of 3 mm)"
     group.add_argument("--min-ml", type=float, default=LEAST_ML, metavar="X", help=least)
     group.add_argument("--min-voxels", type=int, default=LEAST_VOXELS, metavar="N", help=f"the same (default: {LEAST_VOXELS})")

@@ -14,13 +14,14 @@ SHARED = ("weights", "confirm")
 ONLY_NNUNET = ("folds", "checkpoint", "mirroring", "step", "probabilities")
 
 
-def add(verb) -> None:
-    """The options; `refuse_strange` keeps them from other models."""
+def add(verb, *, channels: bool = True) -> None:
+    """The options; `refuse_strange` keeps them from other models. channels: whether further images are named here."""
     group = verb.add_argument_group(
         "weights of your own", "for --model nnunet and --model monai_bundle; see Resources/Documentation/nnunet.md and monai.md"
     )
     group.add_argument("--weights", default="", metavar="FOLDER|ID", help="model folder, or id of an installed model")
-    group.add_argument("--channel", action="append", default=[], metavar="NAME=FILE", help="a further channel, of any grid")
+    if channels:
+        group.add_argument("--channel", action="append", default=[], metavar="NAME=FILE", help="a further channel, of any grid")
     group.add_argument(
         "--confirm", default="", metavar="SHA256", help="of a model that could run any program; you know its source"
     )

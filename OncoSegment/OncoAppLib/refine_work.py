@@ -21,6 +21,7 @@ from OncoSegmentLib.refine import registry
 from OncoSegmentLib.refine.lesion import LESION, LesionFacts, facts_of
 from OncoSegmentLib.refine.log import document, replayed
 from OncoSegmentLib.refine.prompts import Prompt
+from OncoSegmentLib.refine.raster import refuse_strange
 from OncoSegmentLib.refine.session import Session
 from OncoSegmentLib.refine.texts import part_within, prompt_of, read_prompts
 
@@ -137,6 +138,7 @@ def asked(options, prompts, stored, engine, image: Image, progress: Progress, ca
         protected=np.logical_or.reduce(protected) if protected else None,
         within=part_within(image, options.within) if options.within else None,
     )
+    refuse_strange(image, prompts)
     session.add_all(prompts, progress=progress, cancel=cancel)
     return session
 

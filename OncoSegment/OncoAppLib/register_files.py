@@ -61,7 +61,6 @@ def put_pair(folder: Path, pair, resampled_too: bool) -> None:
     from OncoLib.image_files import write_image
     from OncoLib.registration import files
     from OncoLib.registration.engine import ENGINES
-    from OncoLib.registration.picture import pair_picture
     from OncoLib.registration.resampling import resampled
 
     fixed, moving, found = pair.fixed.image, pair.moving.image, pair.registration
@@ -70,29 +69,35 @@ def put_pair(folder: Path, pair, resampled_too: bool) -> None:
     for side, one in (("fixed", pair.fixed), ("moving", pair.moving)):
         told[side] |= {"date": one.date, "files_sha256": dict(one.sha256)}
     files.put(folder, pair.stem, found.transform, told)
-    title = f"{pair.moving.when} registered to {pair.fixed.when}"
-    at = worst_of(pair).center_ras_mm if pair.verdict else None
-    picture = pair_picture(fixed, moving, found.transform, title, picture_lines(pair), at_ras=at)
-    picture.save(folder / (pair.stem + PICTURE))
+    put_picture(folder, pair.fixed, pair.moving, found.transform, found.as_dict(), pair.verdict)
     if resampled_too:
         copy = resampled(moving, fixed, found.transform, outside=moving.value_range[0])
         write_image(folder / (pair.stem + COPY), copy.voxels, copy.ijk_to_ras)
 
 
-def worst_of(pair):
+def put_picture(folder: Path, fixed, moving, transform, found: dict, verdict) -> None:
+    """The picture of one later date. fixed, moving: timepoints. found: `Registration.as_dict`. verdict: None: judged nowhere."""
+    from OncoLib.registration.picture import pair_picture
+
+    worst = worst_of(verdict)
+    title, lines = f"{moving.when} registered to {fixed.when}", picture_lines({**found, "kind": transform.kind}, verdict, worst)
+    at = None if worst is None else worst.center_ras_mm
+    picture = pair_picture(fixed.image, moving.image, transform, title, lines, at_ras=at)
+    picture.save(folder / f"{moving.stem}_to_{fixed.stem}{PICTURE}")
+
+
+def worst_of(verdict):
     """The lesion whose alignment is worst; None without lesions."""
     order = ("refuse", "check", "good")
-    return pair.verdict and min(pair.verdict.regions, key=lambda one: order.index(one.verdict))
+    return min(verdict.regions, key=lambda one: order.index(one.verdict)) if verdict and verdict.regions else None
 
 
-def picture_lines(pair) -> list[str]:
+def picture_lines(found: dict, verdict, worst) -> list[str]:
     """Below the picture: how far it moved, and the verdicts."""
-    found = pair.registration
-    moved = f"moved {found.moved_mm[0]:.1f} mm on average, turned {found.degrees:.1f} degrees"
-    lines = [f"{found.engine}, {found.transform.kind}: {moved}"]
-    if pair.verdict is not None:
-        counts = {kind: sum(one.verdict == kind for one in pair.verdict.regions) for kind in ("good", "check", "refuse")}
+    moved = f"moved {found['moved_mm_mean']:.1f} mm on average, turned {found['degrees']:.1f} degrees"
+    lines = [f"{found['engine']}, {found['kind']}: {moved}"]
+    if worst is not None:
+        counts = {kind: sum(one.verdict == kind for one in verdict.regions) for kind in ("good", "check", "refuse")}
         lines.append("Alignment at lesions: " + ", ".join(f"{count} {kind}" for kind, count in counts.items()))
-        worst = worst_of(pair)
         lines.append(f"Slices through {worst.name}, the one that is aligned worst ({worst.verdict})")
-    return [*lines, *found.doubts]
+    return [*lines, *found["doubts"]]

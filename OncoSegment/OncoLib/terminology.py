@@ -215,7 +215,7 @@ def structure(structure_id: str) -> Structure:
     """The structure with this id, with side too ("kidney", "kidney_right"); InputError naming close ids."""
     if structure_id not in _by_id():
         close = difflib.get_close_matches(structure_id, _by_id(), n=3)
-        hint = f"; close: {', '.join(close)}" if close else ""
+        hint = f"; close: {', '.join(close)}" if close else "; wanted an id such as liver, kidney_left or lesion"
         raise InputError(f"structure {structure_id!r} is unknown{hint}")
     return _by_id()[structure_id]
 

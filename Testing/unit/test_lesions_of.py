@@ -8,6 +8,7 @@ import pytest
 from helpers import BONE, MASS, OBLIQUE, segment, segmentation
 from LongitudinalCompareLib.lesion_track import LesionKey
 from LongitudinalCompareLib.lesions_of import lesions_of, lesions_of_mask
+from OncoLib.diameters import in_plane_diameters
 from OncoLib.errors import InputError
 from OncoLib.terminology import CodedConcept
 
@@ -62,3 +63,32 @@ def test_points_are_held_by_the_voxels_that_they_lie_in():
     assert one.holds(points).tolist() == [True, True, False, False]
     ends = np.array([(-0.49, 0, 0), (-0.51, 0, 0), (15.49, 13.49, 11.49), (15.51, 0, 0)])
     assert one.in_field(ends @ OBLIQUE[:3, :3].T + OBLIQUE[:3, 3]).tolist() == [True, False, True, False]
+
+
+def test_lines_lie_in_the_whole_grid_and_have_the_lengths_of_the_measures():
+    layer = np.zeros((9, 10, 12), np.uint8)
+    layer[6, 2:5, 3:9] = 1  # three rows of six voxels in the slice k = 6
+    grid = np.array([[0.8, 0, 0, -40], [0, 0.8, 0, 7], [0, 0, 3, 100], [0, 0, 0, 1.0]])
+    (one,) = lesions_of(segmentation([layer], grid, (segment(1, "bar", entry=MASS),)), 0)
+    assert set(one.lines) == {"longest", "perpendicular"}
+    for name, measure in (("longest", "longest_diameter_mm"), ("perpendicular", "short_axis_mm")):
+        assert one.lines[name].length_mm == pytest.approx(one.measurements[measure].value)
+        assert (one.lines[name].slice_axis, one.lines[name].slice_index) == ("k", 6)
+        ends = np.array([one.lines[name].start_ras_mm, one.lines[name].end_ras_mm])
+        low, high = grid[:3, :3] @ (2.5, 1.5, 6) + grid[:3, 3], grid[:3, :3] @ (8.5, 4.5, 6) + grid[:3, 3]
+        assert (ends >= low - 1e-6).all() and (ends <= high + 1e-6).all()
+    along = np.abs(np.subtract(one.lines["longest"].end_ras_mm, one.lines["longest"].start_ras_mm))
+    assert along.argmax() == 0 and along[2] == pytest.approx(0)
+    whole = in_plane_diameters(layer == 1, grid)
+    for name in one.lines:
+        assert one.lines[name].start_ras_mm == pytest.approx(getattr(whole, name).start_ras_mm)
+        assert one.lines[name].end_ras_mm == pytest.approx(getattr(whole, name).end_ras_mm)
+
+
+def test_an_inner_point_lies_in_a_lesion_whose_centroid_does_not():
+    layer = np.zeros((3, 12, 12), np.uint8)
+    layer[1, 1:11, 1:11] = 1
+    layer[1, 3:9, 3:11] = 0  # a C
+    (one,) = lesions_of(segmentation([layer], OBLIQUE, (segment(1, "C", entry=MASS),)), 0)
+    assert not one.holds(one.centroid_ras_mm[None])[0]
+    assert one.holds(np.array([one.inner_point_ras_mm]))[0]

@@ -228,7 +228,7 @@ def test_constants_and_table_agree():
 def test_an_unknown_id_names_close_ones():
     with pytest.raises(InputError, match="'kidny' is unknown; close: kidney"):
         term.structure("kidny")
-    with pytest.raises(InputError, match="'qqqqqq' is unknown$"):
+    with pytest.raises(InputError, match="'qqqqqq' is unknown; wanted an id such as liver, kidney_left or lesion$"):
         term.structure("qqqqqq")
 
 

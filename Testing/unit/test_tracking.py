@@ -136,11 +136,26 @@ def test_dates_after_the_first_are_reached_through_the_baseline_frame():
     assert found.links[0].distance_mm == pytest.approx(0.0, abs=1e-9)
 
 
-def test_a_uid_depends_on_seed_and_first_lesion_alone():
-    dates = [dated(0, {"a": A}), dated(1, {"x": A})]
+def test_a_uid_depends_on_seed_date_and_place_and_not_on_names():
+    dates = [dated(0, {"a": A}, when="2026-01-05"), dated(1, {"x": A})]
     first, again, other = (track_lesions(dates, seed).tracks[0].tracking_uid for seed in ("study", "study", "another"))
-    assert first == again == tracking_uid("study", LesionKey(0, "a")) != other
+    assert first == again == tracking_uid("study", "2026-01-05", dates[0].lesions[0]) != other
     assert first.startswith("2.25.") and len(first) <= 64 and first[5:].isdecimal()
+    renamed = track_lesions([dated(0, {"b": A}, when="2026-01-05")], "study").tracks[0].tracking_uid
+    another_day = track_lesions([dated(0, {"a": A}, when="2026-01-06")], "study").tracks[0].tracking_uid
+    elsewhere = track_lesions([dated(0, {"a": B}, when="2026-01-05")], "study").tracks[0].tracking_uid
+    assert renamed == first and len({first, another_day, elsewhere}) == 3
+
+
+def test_a_date_added_before_leaves_the_uid_of_a_new_lesion():
+    two = [dated(0, {}, when="2026-01-05"), dated(1, {"n": C}, when="2026-03-02")]
+    three = [two[0], dated(1, {}, when="2026-02-02"), dated(2, {"n": C}, when="2026-03-02")]
+    assert track_lesions(two, "s").tracks[0].tracking_uid == track_lesions(three, "s").tracks[0].tracking_uid
+
+
+def test_two_lesions_in_one_place_have_uids_of_their_own():
+    found = track_lesions([dated(0, {"a": A, "same": A})], "study")
+    assert len({one.tracking_uid for one in found.tracks}) == 2
 
 
 def test_tracks_get_names_of_their_own():

@@ -15,6 +15,7 @@ from LongitudinalCompareLib.timepoint import day_and_time
 from OncoLib.errors import InputError
 from OncoLib.scene.nodes import nodes_of_class
 from OncoLib.scene.segmentations import entry_from, tag_value
+from OncoLib.scene.volumes import MAP_ATTRIBUTE
 from OncoLib.terminology import is_lesion
 from OncoSegmentLib.multiparametric.names import guess
 from OncoSegmentLib.scene.channel_volumes import SCALAR, is_scan, tags_of
@@ -62,7 +63,8 @@ def proposals(scene, database=None, known: dict | None = None) -> list[Proposal]
 
 def proposal(scene, hierarchy, volumes: Sequence, database, known: dict) -> Proposal:
     """The scans of one study as a date."""
-    made_on = [node for node in nodes_of_class(scene, "vtkMRMLSegmentationNode") if reference_of(node) in volumes]
+    every = [node for node in nodes_of_class(scene, "vtkMRMLSegmentationNode") if not node.GetAttribute(MAP_ATTRIBUTE)]
+    made_on = [node for node in every if reference_of(node) in volumes]
     chosen = next((node for node in reversed(made_on) if holds_lesion(node)), made_on[-1] if made_on else None)
     volume = reference_of(chosen) if chosen is not None else volumes[0]
     dates = [date_of(hierarchy, node, database, known) for node in volumes]

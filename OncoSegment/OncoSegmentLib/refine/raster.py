@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from OncoLib.errors import InputError
 from OncoLib.image import Image
 from OncoSegmentLib.refine.prompts import Box, Lasso, Point, Prompt, Scribble
 from OncoSegmentLib.refine.protocol import Part
+
+FLAT_VOXELS = 1.5
+"""How far a lasso may leave its plane, in voxels: a hand in a slice never leaves it by more than the half voxel of rounding."""
 
 
 def kji_of(image: Image, points) -> np.ndarray:
@@ -76,6 +82,25 @@ def stroke(image: Image, scribble: Scribble) -> np.ndarray:
         share = np.clip((centers - start) @ along / max(along @ along, 1e-30), 0, 1)
         np.minimum(distance, np.linalg.norm(start + share[:, None] * along - centers, axis=1), out=distance)
     return np.concatenate([crossed, near[distance <= scribble.radius_mm + 1e-9]])
+
+
+def off_plane(image: Image, lasso: Lasso) -> float:
+    """How far, in voxels across it, a lasso's points lie from the plane through them."""
+    outline = kji_of(image, lasso.outline)
+    away = outline - outline.mean(0)
+    return float(np.abs(away @ np.linalg.svd(away)[2][2]).max())
+
+
+def refuse_strange(image: Image, prompts: Sequence[Prompt]) -> None:
+    """InputError for a lasso that lies in no plane, which no slice shows, and where no prompt lies in the image at all."""
+    for one in prompts:
+        if isinstance(one, Lasso) and (far := off_plane(image, one)) > FLAT_VOXELS:
+            raise InputError(f"a lasso leaves its plane by {far:.1f} voxels; wanted a line around the structure in one slice")
+    if prompts and not any(len(voxels_of(image, one)) for one in prompts):
+        nk, nj, ni = image.shape_kji
+        corners = ras_of(image, [[a, b, c] for a in (0, nk - 1) for b in (0, nj - 1) for c in (0, ni - 1)])
+        ranges = ", ".join(f"{axis} {low:.0f} to {high:.0f}" for axis, low, high in zip("RAS", corners.min(0), corners.max(0)))
+        raise InputError(f"no prompt lies in the image, which reaches over {ranges} mm")
 
 
 def enclosed(image: Image, lasso: Lasso) -> np.ndarray:

@@ -65,6 +65,8 @@ def read_prompts(path: Path) -> list[Prompt]:
     """The prompts of a JSON file: a list as `prompts.as_dict` gives them, or an object with such a list as "prompts"."""
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{path.name}: no such file; wanted a JSON file of prompts") from error
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path.name}: cannot be read as JSON") from error
     values = values.get("prompts") if isinstance(values, dict) else values

@@ -1,0 +1,80 @@
+"""A comparison as CSV: one row a lesion and date. An empty cell is a number that nobody can say, and `reason` says why."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from LongitudinalCompareLib.comparison import (
+    FROM_BASELINE,
+    FROM_PREVIOUS,
+    MEASURES,
+    ComparedTrack,
+    Comparison,
+    TrackChange,
+    TrackEntry,
+)
+from OncoLib.measure import Measurement
+from OncoLib.measure_files import cell, rounded, sentences
+from OncoLib.segmentation_files import RESEARCH_USE
+
+
+def comparison_csv(comparison: Comparison) -> str:
+    """The text; lines end in a line feed. Columns are the same whatever there is."""
+    rows = [row(comparison, track, at) for track in comparison.tracks for at in range(len(track.entries))]
+    heads = list(row_heads())
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, heads, restval="", lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()
+
+
+def row_heads() -> tuple[str, ...]:
+    """Names of the columns."""
+    measures = [f"{name}{end}" for name in MEASURES for end in ("", "_low", "_high", "_method")]
+    changes = [f"{name}_from_{reference}{end}" for name in MEASURES for reference in (FROM_BASELINE, FROM_PREVIOUS)
+               for end in ("_percent", "_percent_low", "_percent_high", "_verdict")]  # fmt: skip
+    return ("lesion", "tracking_uid", "organ", "node", "role", "role_by", "date", "time", "day", "status", "made_by", "source",
+            "reason", *measures, *changes, "flags", "state", "notice")  # fmt: skip
+
+
+def row(comparison: Comparison, track: ComparedTrack, at: int) -> dict[str, object]:
+    """A lesion at a date."""
+    entry, date = track.entries[at], comparison.timepoints[at]
+    found: dict[str, object] = {
+        "lesion": cell(track.name), "tracking_uid": track.tracking_uid, "organ": cell(track.organ),
+        "node": str(track.node).lower(), "role": track.role, "role_by": track.role_by,
+        "date": date.date, "time": date.time, "day": date.day,
+        "status": entry.status, "made_by": entry.made_by, "source": entry.source, "reason": cell(entry.reason),
+        "flags": cell(" ".join(sentences(entry.flags))), "state": comparison.state, "notice": RESEARCH_USE,
+    }  # fmt: skip
+    for name in MEASURES:
+        found |= measure_cells(name, entry)
+        for reference in (FROM_BASELINE, FROM_PREVIOUS):
+            found |= change_cells(f"{name}_from_{reference}", track.change(at, name, reference))
+    return found
+
+
+def measure_cells(name: str, entry: TrackEntry) -> dict[str, object]:
+    """Value, interval and method of one measure."""
+    one: Measurement | None = entry.measures.get(name)
+    if one is None:
+        return {}
+    low, high = one.interval or (None, None)
+    return {name: rounded(one.value), f"{name}_low": number(low), f"{name}_high": number(high),
+            f"{name}_method": cell(one.method)}  # fmt: skip
+
+
+def change_cells(name: str, one: TrackChange | None) -> dict[str, object]:
+    """Percent with its interval and the verdict; why there is none, in the verdict's place."""
+    if one is None or one.change is None:
+        return {} if one is None else {f"{name}_verdict": cell(one.reason)}
+    value, low, high = one.change.percent
+    return {f"{name}_percent": rounded(value), f"{name}_percent_low": rounded(low), f"{name}_percent_high": rounded(high),
+            f"{name}_verdict": one.verdict}  # fmt: skip
+
+
+def number(value: float | None) -> object:
+    """Empty for a bound that is not known."""
+    return "" if value is None else rounded(value)

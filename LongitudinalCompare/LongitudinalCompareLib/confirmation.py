@@ -1,0 +1,112 @@
+"""What a confirmation is of: `digest_of` the numbers, roles and categories; and the reader's words on categories."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+from LongitudinalCompareLib.comparison import MEASURES, ComparedTrack, Comparison, CriterionResult, Flag, measure_dict
+from LongitudinalCompareLib.reading import CONFIRMED, Reading
+from LongitudinalCompareLib.response.proposal import Proposal
+from LongitudinalCompareLib.response_categories import category_of
+from LongitudinalCompareLib.response_course import Seen
+from OncoLib.errors import InputError
+
+DIGITS = 6
+"""Significant digits that enter a digest: far finer than anybody reads, coarser than how machines differ."""
+
+OTHER_NUMBERS = "What {by} confirmed was not these numbers; it is a draft again. Look through it and confirm it anew."
+
+
+def digest_of(comparison: Comparison) -> str:
+    """sha256 of what a reader confirms: dates, roles, statuses, measures and changes of all tracks, and all categories with their
+    figures. Neither who confirmed nor how sentences are worded is in it."""
+    return digest(comparison.timepoints, comparison.tracks, comparison.response)
+
+
+def digest(dates, tracks: Sequence[ComparedTrack], response: Sequence[CriterionResult]) -> str:
+    """The same from the parts."""
+    told = {
+        "dates": [one.when for one in dates],
+        "tracks": [_track(one) for one in tracks],
+        "response": [_result(one) for one in response],
+    }  # fmt: skip
+    return hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _track(one: ComparedTrack) -> list:
+    entries = [
+        [entry.status, entry.state, *[_numbers(measure_dict(entry.measures.get(name), "")) for name in MEASURES]]
+        for entry in one.entries
+    ]  # fmt: skip
+    changes = [[part.earlier, part.later, part.measure, part.reference, part.verdict, _percent(part)] for part in one.changes]
+    return [one.tracking_uid, one.name, one.role, one.node, one.organ, entries, changes]
+
+
+def _numbers(told: dict) -> list:
+    return [_short(told[name]) for name in ("value", "low", "high")]
+
+
+def _percent(change) -> list | None:
+    return None if change.change is None else [_short(float(one)) for one in change.change.percent]
+
+
+def _result(one: CriterionResult) -> list:
+    return [one.criterion, bool(one.problem), list(one.lesions), [_proposal(part) for part in one.proposals]]
+
+
+def _proposal(one: Proposal) -> list:
+    return [one.day, one.category, one.read_as or one.category, [[part.name, _short(float(part.value))] for part in one.figures]]
+
+
+def _short(value: float | None) -> str | None:
+    return None if value is None else f"{value:.{DIGITS}g}"
+
+
+def with_words(found: Sequence[CriterionResult], seen: Seen) -> tuple[tuple[CriterionResult, ...], list[Flag]]:
+    """With the categories that readers gave, and flags on those that could not be applied."""
+    done, flags = {one.criterion: one for one in found}, []
+    for act, at, uid in seen.said.categories:
+        result = done.get(act.values["criterion"])
+        if result is None:
+            continue
+        try:
+            done[result.criterion] = one_word(result, act, seen.dates[at].day, seen.names({uid}))
+        except InputError as error:
+            flags.append(
+                Flag("not applied", f"The reader's category of {seen.dates[at].when} was not applied: {error}; it is kept.", at)
+            )
+    return tuple(done.values()), flags
+
+
+def one_word(result: CriterionResult, act, day: int, names: Sequence[str]) -> CriterionResult:
+    """A result with one category by a reader; InputError where there is nothing that it could be about."""
+    hits = [
+        at for at, one in enumerate(result.proposals) if one.day == day and (not result.lesions or result.lesions[at] in names)
+    ]
+    if not hits:
+        raise InputError(f"{result.title} has no category there")
+    category, proposals = category_of(result.criterion, act.values["category"]), list(result.proposals)
+    for at in hits:
+        proposals[at] = proposals[at].confirmed(act.by, category)
+    return replace(result, proposals=tuple(proposals))
+
+
+def confirmed_by(reading: Reading, now: str) -> tuple[str, list[Flag]]:
+    """Who confirmed just these numbers, "" for nobody; and a flag where others were confirmed. now: their digest."""
+    if reading.state != CONFIRMED:
+        return "", []
+    if reading.acts[-1].values.get("digest") == now:
+        return reading.confirmed_by, []
+    return "", [Flag("confirmation", OTHER_NUMBERS.format(by=reading.confirmed_by))]
+
+
+def all_confirmed(result: CriterionResult, by: str) -> CriterionResult:
+    """With everything confirmed that has no word of its own."""
+
+    def one(part: Proposal | None) -> Proposal | None:
+        return part if part is None or part.by else part.confirmed(by)
+
+    return replace(result, proposals=tuple(map(one, result.proposals)), best=one(result.best))

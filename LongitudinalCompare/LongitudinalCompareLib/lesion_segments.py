@@ -1,0 +1,146 @@
+"""Which segments of a date are its lesions: by code, by name, or all of them; each one lesion, or its components one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from LongitudinalCompareLib.compare_options import CompareOptions
+from LongitudinalCompareLib.timepoint import Timepoint
+from OncoLib.components import Piece, components
+from OncoLib.errors import InputError
+from OncoLib.measure import Box, segment_boxes
+from OncoLib.segmentation import MOST_NAMES, Segment, Segmentation
+from OncoLib.terminology import TISSUE, is_lesion, structure, structure_of
+from OncoSegmentLib.consensus.nested import WHOLE, is_whole_region, regions_of
+from OncoSegmentLib.lesion.anatomy import anatomy_id, is_counted
+from OncoSegmentLib.lesion.groups import is_candidate, nested_parts
+from OncoSegmentLib.lesion.layers import Layers
+from OncoSegmentLib.lesion.settings import LEAST_VOXELS
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """segmentation: organs as they were, then the lesions, each a segment of its own name that is coded as a lesion.
+
+    lesions: its segments that are lesions, with a voxel each. changing: bool `[k, j, i]` of all that is or may be a lesion, or
+    None; a deformation must not be led by it. notes: what a reader should know of how they were chosen.
+    """
+
+    segmentation: Segmentation
+    lesions: tuple[Segment, ...]
+    changing: np.ndarray | None
+    notes: tuple[str, ...] = ()
+
+
+def lesions_at(timepoint: Timepoint, options: CompareOptions) -> Chosen:
+    """The lesions of a date. Organs alone, or nothing at all, are a date without lesions.
+
+    Raises InputError naming the date when there is no segmentation, or only segments that no code tells anything of.
+    """
+    segmentation = timepoint.segmentation
+    if segmentation is None:
+        raise InputError(f"{timepoint.when}: there is no segmentation; wanted one of the lesions, it may be empty")
+    boxes = segment_boxes(segmentation)
+    picked, notes = picked_from(segmentation, boxes, timepoint.when, options)
+    single = len(picked) == 1 and (options.all_segments or bool(options.lesion_names))
+    changing = union_of(segmentation, [one for one in boxes if one in picked or is_lesion(one.entry)])
+    if options.split or single:
+        made, told = in_components(segmentation, picked, boxes)
+        notes += told
+    else:
+        made = with_own_names(segmentation, picked)
+    return Chosen(made, made.segments[len(staying(segmentation, picked)) :], changing, tuple(notes))
+
+
+def staying(segmentation: Segmentation, picked: Sequence[Segment]) -> tuple[Segment, ...]:
+    """Organs and whatever else is no lesion; further lesions, such as candidates, are judged and measured nowhere."""
+    return tuple(one for one in segmentation.segments if one not in picked and not is_lesion(one.entry))
+
+
+def picked_from(segmentation: Segmentation, boxes: dict, when: str, options: CompareOptions) -> tuple[list[Segment], list[str]]:
+    """The segments with voxels that are lesions, and notes."""
+    there = [one for one in segmentation.segments if one in boxes]
+    if options.all_segments:
+        return there, []
+    if options.lesion_names:
+        return [one for one in there if one.name in options.lesion_names], []
+    coded = [one for one in there if is_lesion(one.entry)]
+    if not coded and not any(is_lesion(one.entry) for one in segmentation.segments):
+        refuse_uncoded(there, when)
+    nested = [one for one in nested_parts(segmentation) if one in boxes]
+    whole = next((one for one in nested if regions_of(one, segmentation.segments) == (WHOLE,) and is_whole_region(one)), None)
+    parts = [] if whole is None else [one for one in nested if one is not whole]
+    picked = [one for one in coded if (is_counted(one) or one in nested) and not is_candidate(one) and one not in parts]
+    left = [one for one in coded if one not in picked and one not in parts]
+    notes = [f"{whole.name} stands for its parts: {names_of(parts)} are not followed on their own"] if parts else []
+    return picked, notes + ([f"not followed as a lesion: {names_of(left)}"] if left else [])
+
+
+def refuse_uncoded(there: Sequence[Segment], when: str) -> None:
+    """Raises InputError when a segment says nothing of what it is: nobody can tell whether it is a lesion."""
+    uncoded = [one for one in there if one.entry.type.same_code(TISSUE)]
+    if uncoded:
+        told = f"{when}: no segment is coded as a lesion; there are {names_of(there)}"
+        raise InputError(f"{told}; name those that are lesions, or say that all are")
+
+
+def names_of(segments: Sequence[Segment]) -> str:
+    """The first few."""
+    more = f" and {len(segments) - MOST_NAMES} more" if len(segments) > MOST_NAMES else ""
+    return ", ".join(one.name for one in segments[:MOST_NAMES]) + more
+
+
+def union_of(segmentation: Segmentation, segments: Sequence[Segment]) -> np.ndarray | None:
+    """bool `[k, j, i]` of several; None for none."""
+    found = None
+    for one in segments:
+        mask = segmentation.mask(one)
+        found = mask if found is None else found | mask
+    return found
+
+
+def with_own_names(segmentation: Segmentation, picked: Sequence[Segment]) -> Segmentation:
+    """Each segment one lesion, in its place; the same name twice gets the label behind it."""
+    names, made = [one.name for one in picked], []
+    for one in picked:
+        name = one.name if names.count(one.name) == 1 else f"{one.name} ({one.layer + 1}.{one.label})"
+        made.append(replace(as_lesion(one), name=name))
+    return replace(segmentation, segments=(*staying(segmentation, picked), *made))
+
+
+def as_lesion(segment: Segment) -> Segment:
+    """Coded as a lesion where it says nothing; as a lesion of the structure that it says otherwise, such as a lymph node."""
+    if is_lesion(segment.entry):
+        return segment
+    like = structure("lesion")
+    if not anatomy_id(segment):
+        return replace(segment, entry=like.entry, structure=like.id)
+    entry = replace(like.entry, region=segment.entry.type, region_modifier=segment.entry.type_modifier)
+    same = structure_of(entry)
+    return replace(segment, entry=entry, structure=same.id if same else "")
+
+
+def in_components(segmentation: Segmentation, picked: Sequence[Segment], boxes: dict) -> tuple[Segmentation, list[str]]:
+    """Each component of `LEAST_VOXELS` or more one lesion, the largest first; smaller ones are told."""
+    layers, made, notes = Layers(segmentation.shape_kji), [], []
+    first = len(segmentation.layers)
+    for one in picked:
+        pieces, specks = pieces_of(segmentation, one, boxes[one])
+        for number, piece in enumerate(pieces, 1):
+            layer, label = layers.put([piece])
+            name = one.name if len(pieces) == 1 else f"{one.name} {number}"
+            made.append(replace(as_lesion(one), name=name, layer=first + layer, label=label))
+        count = sum(piece.count for piece in specks)
+        notes += [f"{count} pieces of {one.name} of fewer than {LEAST_VOXELS} voxels were left out"] if count else []
+    segments = (*staying(segmentation, picked), *made)
+    return replace(segmentation, layers=(*segmentation.layers, *layers.arrays()), segments=segments), notes
+
+
+def pieces_of(segmentation: Segmentation, segment: Segment, box: Box) -> tuple[list[Piece], list[Piece]]:
+    """Its components, the largest first, and specks."""
+    pieces, specks = components(segmentation.layers[segment.layer][box] == segment.label, LEAST_VOXELS)
+    moved = [one.moved(tuple(span.start for span in box)) for one in pieces]
+    return sorted(moved, key=lambda one: (-one.voxels, [span.start for span in one.box])), specks

@@ -1,0 +1,59 @@
+"""What no rule can know of a date: new lesions that no reader saw yet, and non-targets that grew much."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from LongitudinalCompareLib import lesion_track as words
+from LongitudinalCompareLib.comparison import NEW_ROLE, NON_TARGET, VOLUME_ML
+from LongitudinalCompareLib.response.change import percent_change, reaches
+from LongitudinalCompareLib.response.proposal import Proposal
+from LongitudinalCompareLib.response_course import Seen, newness
+from LongitudinalCompareLib.track_changes import is_there
+
+AWAITS = "{name} counts as new until a reader says otherwise."
+NOT_SCANNED = "The place of {name} was not scanned at the baseline; what is found at such a site counts as new by RECIST 1.1."
+"""Eisenhauer et al. 2009 on new lesions, as retold in the sources of the docs page "response"."""
+
+GROWN_PERCENT = 73.0
+"""Growth of a volume that the RECIST working group takes for "unequivocal" (FAQ "How do new lesions define progression?",
+recist.eortc.org)."""
+GROWN = (
+    "The volume of the non-target {name} grew by {percent:.0f} % from its smallest before (73 % and more): is it unequivocal"
+    " progression?"
+)
+
+
+def with_cautions(one: Proposal, seen: Seen) -> Proposal:
+    """A proposal with the cautions of its date."""
+    at = next(number for number, date in enumerate(seen.dates) if date.day == one.day)
+    return replace(one, cautions=tuple(dict.fromkeys((*one.cautions, *new_cautions(seen, at), *grown_cautions(seen, at)))))
+
+
+def new_cautions(seen: Seen, at: int) -> list[str]:
+    """Of lesions that count as new at a date."""
+    found = []
+    for track in seen.of(NEW_ROLE):
+        sure, said = newness(seen, track)
+        if not sure or not is_there(track.entries[at]):
+            continue
+        found += [] if said else [AWAITS.format(name=track.name)]
+        found += [NOT_SCANNED.format(name=track.name)] if track.entries[0].status == words.OUT_OF_FIELD else []
+    return found
+
+
+def grown_cautions(seen: Seen, at: int) -> list[str]:
+    """Of non-targets whose volume grew by 73 % and more from the smallest before."""
+    return [GROWN.format(name=name, percent=percent) for name, percent in much_grown(seen, at)]
+
+
+def much_grown(seen: Seen, at: int) -> list[tuple[str, float]]:
+    """Names of such non-targets, and by how many percent."""
+    found = []
+    for track in seen.of(NON_TARGET):
+        before = [value for entry in track.entries[:at] if (value := entry.value(VOLUME_ML))]
+        now = track.entries[at].value(VOLUME_ML)
+        percent = percent_change(now, min(before)) if now and before and track.entries[at].status != words.MERGED else None
+        if percent is not None and reaches(percent, GROWN_PERCENT):
+            found.append((track.name, percent))
+    return found

@@ -1,0 +1,58 @@
+"""A comparison with its scans as one `.mrb` that Slicer opens, made in a scene of its own so that nobody's name goes with it.
+
+What is saved from Slicer's own scene holds whatever was loaded there, names of patients and series too. Here scans and
+segmentations are called by their dates; names of segments stay, for lesions are known by them. **Main thread only.**
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from LongitudinalCompareLib.comparison import Comparison
+from LongitudinalCompareLib.evidence import Evidence
+from LongitudinalCompareLib.scene.comparison_scene import publish
+from LongitudinalCompareLib.scene.registered import Date
+from LongitudinalCompareLib.timepoint import Timepoint
+from OncoLib.scene.host import new_host
+from OncoLib.scene.segmentations import add_segmentation
+from OncoLib.scene.slice_background import show_in_slices
+from OncoLib.scene.storage import write_mrb
+from OncoLib.scene.volumes import add_volume
+from OncoLib.staged import staged_files
+
+
+def write_bundle(
+    path: Path, comparison: Comparison, evidence: Evidence, timepoints: Sequence[Timepoint], *, overwrite: bool = False
+) -> Path:
+    """Writes the bundle whole or not at all; returns its path. timepoints: as compared, `registered.prepare` gives them.
+
+    Raises OutputError when it is there already and `overwrite` is not set, or cannot be written.
+    """
+    path = Path(path)
+    with staged_files(path.parent, overwrite=overwrite) as staging:
+        put_bundle(staging / path.name, comparison, evidence, timepoints)
+    return path
+
+
+def put_bundle(path: Path, comparison: Comparison, evidence: Evidence, timepoints: Sequence[Timepoint]) -> None:
+    """The same into a folder that is staged already."""
+    scratch = new_host()  # kept by its name: a scene goes with its host
+    scene = scratch.scene
+    dates = [add_date(scene, one) for one in timepoints]
+    show_in_slices(scene, dates[0].volume)
+    publish(scene, comparison, evidence, dates)
+    write_mrb(scene, path)
+    scene.Clear(True)
+
+
+def add_date(scene, timepoint: Timepoint) -> Date:
+    """Scan and segmentation of a date, called by it."""
+    name = f"{timepoint.image.modality or 'Scan'} {timepoint.when}"
+    volume = add_volume(scene, replace(timepoint.image, name=name), name=name)
+    segmentation = None
+    if timepoint.segmentation is not None:
+        named = replace(timepoint.segmentation, name=f"Segmentation {timepoint.when}")
+        segmentation = add_segmentation(scene, named, volume=volume)
+    return Date(volume, segmentation, timepoint.when)

@@ -1,0 +1,68 @@
+"""Diameters of lesions as Slicer's lines, each in its own date's space and under that date's transform. **Main thread only.**"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import vtk
+
+from LongitudinalCompareLib.comparison import MASK, READER, Comparison
+from LongitudinalCompareLib.comparison_lines import LONGEST, DrawnLine, drawn_lines
+from LongitudinalCompareLib.evidence import Evidence
+from LongitudinalCompareLib.scene.comparison_nodes import Parts
+from OncoLib.scene.diameter_lines import KIND, MEASURED, SEGMENT
+
+LINE = "vtkMRMLMarkupsLineNode"
+COLORS = {MASK: (230 / 255, 159 / 255, 0.0), READER: (0.0, 1.0, 1.0)}
+"""Orange is what the mask measures, cyan what the reader drew: they differ for any color blindness."""
+
+GLYPH_PERCENT = 1.0
+"""Of the view: Slicer's 3 % would hide the edge on which a line ends."""
+
+
+def publish_lines(parts: Parts, comparison: Comparison, evidence: Evidence, dates: Sequence) -> dict[int, list]:
+    """Line nodes by date; locked, for who moves an end changes no comparison."""
+    found: dict[int, list] = {at: [] for at in range(len(dates))}
+    for one in drawn_lines(comparison, evidence):
+        when = comparison.timepoints[one.timepoint]
+        found[one.timepoint].append(publish_line(parts, one, when, dates[one.timepoint].volume))
+    return found
+
+
+def publish_line(parts: Parts, one: DrawnLine, when, volume):
+    """One line."""
+    who = " (reader)" if one.source == READER else ""
+    node = parts.node(LINE, f"line/{one.key}", f"{one.lesion}, {when.when}: {one.kind}{who}")
+    modifying = node.StartModify()
+    node.SetAttribute(KIND, one.kind)
+    node.SetAttribute(SEGMENT, one.lesion)
+    node.SetAttribute(MEASURED, f"{one.line.length_mm:.6g} mm")
+    node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
+    put_ends(node, (one.line.start_ras_mm, one.line.end_ras_mm))
+    node.SetLocked(True)
+    node.EndModify(modifying)
+    if node.GetDisplayNode() is None:
+        show(node, one)
+    return node
+
+
+def put_ends(node, ends) -> None:
+    """Both ends; those that are there are moved, so that nothing flickers."""
+    for at, end in enumerate(ends):
+        place = vtk.vtkVector3d(*map(float, end))
+        if at < node.GetNumberOfControlPoints():
+            node.SetNthControlPointPosition(at, place)
+        else:
+            node.AddControlPoint(place, "")
+
+
+def show(node, one: DrawnLine) -> None:
+    """How it is drawn, once: the reader may want it otherwise."""
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    display.SetColor(COLORS[one.source])
+    display.SetSelectedColor(COLORS[one.source])
+    display.SetPointLabelsVisibility(False)
+    display.SetPropertiesLabelVisibility(one.kind == LONGEST)  # two texts at one lesion hide each other
+    display.GetTextProperty().SetColor(1.0, 1.0, 1.0)
+    display.SetGlyphScale(GLYPH_PERCENT)

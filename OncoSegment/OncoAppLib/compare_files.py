@@ -1,0 +1,134 @@
+"""What `oncosegment compare` writes, all of it or nothing; and what an earlier comparison in the same folder hands on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from OncoLib.errors import InputError
+from OncoLib.progress import part_of
+
+TABLE, PLOT, BUNDLE = "comparison.csv", "volumes.png", "comparison.mrb"
+WHOLE = "segmentation_"
+"""Of a date that a model segmented: all that it found."""
+
+
+def kept_in(options) -> tuple:
+    """The reading to apply, the identities of earlier tracks, and notes on both.
+
+    A reading that is named wins over the one that lies in the folder. A folder without a comparison hands on nothing.
+    """
+    from LongitudinalCompareLib.reading import Reading
+    from LongitudinalCompareLib.scene.comparison_files import COMPARISON, known_of, read_folder
+
+    reading, known, notes = Reading(), (), []
+    if options.overwrite and (options.output / COMPARISON).is_file():
+        evidence, told, reading = read_folder(options.output)
+        known = known_of(told, evidence)
+        notes.append(f"tracking UIDs of {len(known)} lesions were kept from the comparison that was there")
+    if options.reading is not None:
+        if reading.acts and options.reading.resolve() != (options.output / "reading.json").resolve():
+            notes.append(f"the reading in {options.output.name} was replaced by {options.reading.name}")
+        reading = read_acts(options.reading)
+    if reading.acts:
+        notes.append(f"{len(reading.acts)} act{'s' * (len(reading.acts) > 1)} of the reading applied")
+    return reading, known, notes
+
+
+def read_acts(path: Path):
+    """A reading from a file; InputError naming the file."""
+    from LongitudinalCompareLib.scene.comparison_files import reading_in
+
+    if not path.is_file():
+        raise InputError(f"{path.name}: there is no such file; wanted a reading")
+    return reading_in(path)
+
+
+def names_of(timepoints) -> tuple[str, ...]:
+    """Names of all files that a comparison of these dates may have."""
+    from LongitudinalCompareLib.scene import comparison_files as files
+    from OncoAppLib.register_files import PICTURE
+    from OncoSegmentLib.scene.results import family
+
+    baseline = timepoints[0].stem
+    dates = [name for one in timepoints for name in (*family(f"{WHOLE}{one.stem}"), f"{files.LESIONS}{one.stem}.seg.nrrd")]
+    pairs = [f"{one.stem}_to_{baseline}{end}" for one in timepoints[1:] for end in (".h5", ".json", PICTURE)]
+    return (files.COMPARISON, files.READING, files.EVIDENCE, TABLE, PLOT, BUNDLE, *dates, *pairs)
+
+
+def protect(options, timepoints) -> None:
+    """OutputError when a result would replace one of its own inputs."""
+    from OncoAppLib.jobs import protect_inputs
+
+    inputs = [options.inside]
+    for one in options.timepoints:
+        inputs += [one.image, one.segmentation, one.organs, one.mask, *one.channels.values(), *one.experts.values()]
+    protect_inputs([path for path in inputs if path is not None], options.output, names_of(timepoints))
+
+
+def stale_names(folder: Path) -> tuple[str, ...]:
+    """Files of an earlier comparison in the folder, also of dates that are none any more."""
+    from LongitudinalCompareLib.scene.comparison_files import EVIDENCE, SEGMENTATION, named_in, old_names
+    from OncoAppLib.register_files import PICTURE
+    from OncoSegmentLib.scene.results import family
+
+    found = list(old_names(folder))
+    for name in named_in(folder / EVIDENCE):
+        if name.endswith(SEGMENTATION):
+            found += family(WHOLE + name.removesuffix(SEGMENTATION).partition("_")[2])
+        elif name.endswith(".json"):
+            found.append(name.removesuffix(".json") + PICTURE)
+    return (TABLE, PLOT, BUNDLE, *found)
+
+
+def write(options, filled, evidence, comparison, wholes: dict, progress) -> list[Path]:
+    """Everything; returns the paths. wholes: by the date's stem, what a model found."""
+    from LongitudinalCompareLib.comparison_csv import comparison_csv
+    from LongitudinalCompareLib.scene.comparison_files import fill
+    from LongitudinalCompareLib.volume_plot import volume_plot
+    from OncoLib.staged import staged_files
+
+    family = stale_names(options.output)
+    with staged_files(options.output, overwrite=options.overwrite, family=family) as staging:
+        progress(0.0, "Writing the comparison")
+        fill(staging, evidence, comparison)
+        (staging / TABLE).write_text(comparison_csv(comparison), encoding="utf-8", newline="")
+        volume_plot(comparison).save(staging / PLOT)
+        put_pictures(staging, filled, evidence, part_of(progress, 0.1, 0.5))
+        put_wholes(staging, filled, wholes)
+        if not options.no_scene:
+            progress(0.6, "Writing the scene")
+            put_scene(staging, filled, evidence, comparison)
+        names = sorted(path.name for path in staging.iterdir())
+    progress(1.0, "Done")
+    return [options.output / name for name in names]
+
+
+def put_pictures(folder: Path, filled, evidence, progress) -> None:
+    """One a later date, through the lesion whose alignment is worst."""
+    from OncoAppLib.register_files import put_picture
+
+    for pair in evidence.pairs:
+        later = filled.timepoints[pair.follow_up]
+        progress(pair.follow_up / len(filled.timepoints), f"Drawing {later.when}")
+        put_picture(folder, filled.timepoints[0], later, pair.transform, pair.facts, pair.alignment)
+
+
+def put_wholes(folder: Path, filled, wholes: dict) -> None:
+    """All that a model found at the dates that it segmented."""
+    from OncoSegmentLib.scene.results import Formats, write_results
+
+    for one in filled.timepoints:
+        if one.stem in wholes:
+            write_results(folder, one.image, wholes[one.stem], Formats(), {"notes": list(one.notes)}, stem=f"{WHOLE}{one.stem}")
+
+
+def put_scene(folder: Path, filled, evidence, comparison) -> None:
+    """The scene that Slicer opens; its scans are called by their dates."""
+    from LongitudinalCompareLib.scene.comparison_bundle import put_bundle
+    from OncoSegmentLib.engine.jobs import without_identity
+
+    nameless = [
+        replace(one, images={name: without_identity(image) for name, image in one.images.items()}) for one in filled.timepoints
+    ]
+    put_bundle(folder / BUNDLE, comparison, evidence, nameless)

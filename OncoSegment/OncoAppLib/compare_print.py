@@ -1,0 +1,242 @@
+"""What a reader sees of a comparison on the terminal: the lesions date by date, the criteria, what to look at. For 80 columns.
+
+Each lesion is a block with one line a date, so that its numbers can be read down however many dates there are. New lesions
+come first, then targets, and within a role the lesion that grew most.
+"""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterable, Sequence
+
+from LongitudinalCompareLib.carried_lesions import PROPOSAL
+from LongitudinalCompareLib.comparison import (
+    IGNORED,
+    LONGEST_MM,
+    NEW_ROLE,
+    NON_TARGET,
+    READER,
+    SHORT_MM,
+    TARGET,
+    VOLUME_ML,
+    ComparedTrack,
+    Comparison,
+    CriterionResult,
+    TrackEntry,
+)
+from LongitudinalCompareLib.growth import BEYOND, UNKNOWN, WITHIN
+from LongitudinalCompareLib.lesion_sites import PLACE
+from LongitudinalCompareLib.lesion_track import BASELINE, CONFIRMED, NEW, NOT_EVALUABLE, NOT_YET, OUT_OF_FIELD, RESOLVED
+from OncoLib.measure import Measurement, volume_text
+
+ROLES = (NEW_ROLE, TARGET, NON_TARGET, IGNORED)
+"""In the order in which a reader wants them."""
+
+WORDS = {BEYOND: "beyond measurement error", WITHIN: "within measurement error", UNKNOWN: "error not known"}
+"""Verdicts as one line has room for them. "error not known": no published repeatability fits this lesion."""
+
+TOLD = (BASELINE, NOT_YET, RESOLVED, NOT_EVALUABLE, OUT_OF_FIELD)
+"""Statuses that say enough in a line: why, a flag says below."""
+
+LEFT_OUT = "left out"
+"""Kind of the flags that are told together."""
+
+WIDTH = 80
+"""Sentences are wrapped to the terminal, and to this where there is none: a log is read too."""
+
+
+def text_of(comparison: Comparison, width: int | None = None) -> str:
+    """All of it but the files. width: characters of the terminal, None for none."""
+    width = max(60, min(width or WIDTH, 120))
+    parts = [head_of(comparison), *alignment_lines(comparison, width)]
+    parts += [f"\n{lesions_text(comparison, width)}"]
+    parts += [f"\n{criterion_text(one, comparison, width)}" for one in comparison.response]
+    parts += ["", *flag_lines(comparison, width), wrapped(state_of(comparison), width, "")]
+    return "\n".join(parts)
+
+
+def head_of(comparison: Comparison) -> str:
+    """Dates and how the lesions stand at the last one."""
+    dates = comparison.timepoints
+    spans = ", ".join(f"{one.when} (day {one.day})" if one.day else one.when for one in dates)
+    counts: dict[str, int] = {}
+    for track in comparison.tracks:
+        word = outcome(track)
+        counts[word] = counts.get(word, 0) + 1
+    total = len(comparison.tracks)
+    told = "no lesion" if not total else f"{total} lesion{'s' * (total > 1)}; at the last date "
+    told += ", ".join(f"{number} {word}" for word, number in sorted(counts.items(), key=lambda one: -one[1]))
+    return f"{spans}\n{told}"
+
+
+def outcome(track: ComparedTrack) -> str:
+    """A lesion at the last date in a word or two, for the count."""
+    change = last_change(track)
+    if change is None or change.change is None:
+        return track.status
+    if change.verdict != BEYOND:
+        return {WITHIN: "within measurement error", UNKNOWN: "changed with the error not known"}[change.verdict]
+    return "grown" if change.change.log > 0 else "shrunk"
+
+
+def last_change(track: ComparedTrack):
+    """The change of the volume from the baseline to the last date, or None."""
+    return track.change(len(track.entries) - 1, VOLUME_ML)
+
+
+def alignment_lines(comparison: Comparison, width: int) -> Iterable[str]:
+    """One line a later date: how far the alignment can be trusted, and the lesions where it cannot."""
+    for pair in comparison.pairs:
+        regions = pair.alignment.regions
+        counts = {kind: [one.name for one in regions if one.verdict == kind] for kind in ("good", "check", "refuse")}
+        told = ", ".join(f"{len(names)} {kind}" for kind, names in counts.items() if names) or "judged nowhere"
+        text = f"Alignment of {comparison.timepoints[pair.follow_up].when}: {told}"
+        for kind in ("refuse", "check"):
+            text += f"; {kind}: {', '.join(counts[kind])}" if counts[kind] else ""
+        yield wrapped(text, width, "")
+
+
+def by_worst(tracks: Sequence[ComparedTrack]) -> list[ComparedTrack]:
+    """By role, then new lesions, then by change from the baseline, what nobody can say in the middle, resolved ones last."""
+    return sorted(tracks, key=lambda one: (ROLES.index(one.role), -urgency(one), one.name))
+
+
+def urgency(track: ComparedTrack) -> float:
+    """Larger comes first: the log of the change; a new lesion is worst, a resolved one best, what nobody can say as unchanged."""
+    if track.status == RESOLVED:
+        return -1e9
+    change = last_change(track)
+    if change is not None and change.change is not None:
+        return change.change.log
+    return 1e9 if NEW in [one.status for one in track.entries] else 0.0
+
+
+def lesions_text(comparison: Comparison, width: int) -> str:
+    """A block for each lesion."""
+    lines = [f"{'':12}{'Volume ml':>9} {'[low-high]':<15}{'mm':>7}  {'Change':>7}  "]
+    for track in by_worst(comparison.tracks):
+        lines.append(wrapped(title_of(track), width, "  "))
+        for entry in track.entries:
+            lines += entry_lines(comparison, track, entry, width)
+        lines += [wrapped(f"  ! {flag}", width, "    ") for flag in own_flags(track, comparison)]
+    return "\n".join(lines) if comparison.tracks else "There is no lesion at any date."
+
+
+def own_flags(track: ComparedTrack, comparison: Comparison) -> list[str]:
+    """What else belongs to a lesion: not what its title or a line has, nor what is told below all lesions."""
+    below = " ".join(flag.text for flag in comparison.flags)
+    every = dict.fromkeys(flag for entry in track.entries for flag in entry.flags)
+    return [flag for flag in every if not flag.startswith((PLACE, PROPOSAL)) and flag not in below]
+
+
+def title_of(track: ComparedTrack) -> str:
+    """Name, place, role and whose word that is."""
+    places = [flag.removeprefix(PLACE) for entry in track.entries for flag in entry.flags if flag.startswith(PLACE)]
+    known = places[0] if places and not places[0].startswith("not in") else track.organ
+    there = known.partition(" ")[0].casefold() in track.name.casefold()  # "L3" of "L3 vertebra"
+    place = f", {known}" if known and not there else ""
+    kind = "; short axis of a lymph node" if track.node else ""
+    by = "" if track.role_by == "proposed" else ", by a reader"
+    hand = "; entered by hand" if track.manual else ""
+    return f"{track.name}{place} ({track.role}{by}{kind}{hand})"
+
+
+def entry_lines(comparison: Comparison, track: ComparedTrack, entry: TrackEntry, width: int) -> list[str]:
+    """The line of one date."""
+    date = comparison.timepoints[entry.timepoint]
+    volume, diameter = entry.measures.get(VOLUME_ML), entry.measures.get(SHORT_MM if track.node else LONGEST_MM)
+    change = track.change(entry.timepoint, VOLUME_ML)
+    percent = "" if change is None or change.change is None else f"{change.change.percent[0]:+.0f} %"
+    numbers = f"{number_text(volume):>9} {interval_text(volume):<15}{diameter_text(diameter):>7}  {percent:>7}"
+    name = date.date if len(date.when) == len(date.date) else date.when[:16]
+    head = f"  {name:<10}{numbers}  "
+    return [wrapped(head + words_of(track, entry, change), width, " " * len(head)).rstrip()]
+
+
+def number_text(volume: Measurement | None) -> str:
+    """A volume; a dash for what nobody can say, 0 for what is gone."""
+    return "-" if volume is None else "0" if volume.value == 0 else volume_text(volume.value)
+
+
+def interval_text(volume: Measurement | None) -> str:
+    """Its interval, "" where there is none or it has no end."""
+    if volume is None or volume.interval is None:
+        return ""
+    if math.isinf(volume.interval[1]):  # resolved: nobody can say below what size
+        return ""
+    low, high = map(volume_text, volume.interval)
+    return f"[{low}-{high}]"
+
+
+def diameter_text(found: Measurement | None) -> str:
+    """To a tenth of a millimeter."""
+    return "-" if found is None else "0" if found.value == 0 else f"{found.value:.1f}"
+
+
+def words_of(track: ComparedTrack, entry: TrackEntry, change) -> str:
+    """What a line means: the status where it says more than that the lesion is there, then the verdict, then whose word it is."""
+    told = [] if entry.status in ("persistent", BASELINE) and change is not None and change.change is not None else [entry.status]
+    if change is not None and change.change is not None:
+        told.append(WORDS[change.verdict])
+    elif entry.reason and entry.status not in TOLD:
+        told.append(entry.reason)
+    told += [entry.state] if entry.state else []
+    told += ["PROPOSAL"] if any(flag.startswith(PROPOSAL) for flag in entry.flags) else []
+    told += ["linked by a reader"] if entry.made_by == CONFIRMED else []
+    told += ["reader's size"] if entry.source == READER else []
+    return "; ".join(told)
+
+
+def criterion_text(one: CriterionResult, comparison: Comparison, width: int) -> str:
+    """One criterion: a category a date with its sentence and cautions, or why there is none."""
+    lines = [f"{one.title} ({one.criterion})"]
+    if one.problem:
+        return "\n".join([*lines, wrapped(f"  no answer: {one.problem}", width, "  ")])
+    lesions = one.lesions or ("",) * len(one.proposals)
+    for proposal, lesion in zip(one.proposals, lesions):
+        date = next((date.when for date in comparison.timepoints if date.day == proposal.day), f"day {proposal.day}")
+        whose = f"read as {proposal.read_as} by {proposal.by}" if proposal.by else "PROPOSED"
+        named = f"{lesion}, " if lesion else ""
+        lines.append(wrapped(f"  {date}  {named}{proposal.category}, {whose}: {proposal.sentence}", width, "    "))
+        lines += [wrapped(f"    ! {caution}", width, "      ") for caution in proposal.cautions]
+    if one.best is not None:
+        told = f"{one.best.category}, {one.best.state.upper()}: {one.best.sentence}"
+        lines.append(wrapped(f"  Best response: {told}", width, "    "))
+    return "\n".join(lines)
+
+
+def flag_lines(comparison: Comparison, width: int) -> list[str]:
+    """What a reader should look at, each with its lesion and date."""
+    shown = [flag.text for flag in comparison.flags if flag.kind != LEFT_OUT]
+    lines = [wrapped(f"Look: {text}", width, "      ") for text in shown]
+    return lines + [wrapped(f"Look: {text}", width, "      ") for text in left_out_texts(comparison)]
+
+
+def left_out_texts(comparison: Comparison) -> list[str]:
+    """What intervals do not contain, each once with the kinds of lesions that it is true of; which ones, the JSON says."""
+    found: dict[str, list[str]] = {}
+    for track in comparison.tracks:
+        for text in (text for entry in track.entries for text in entry.left_out):
+            what, _, rest = text.partition(" (")
+            inside, _, end = rest.partition(")")
+            where = ", ".join(part for part in inside.split(", ") if part and not part.endswith(" mm"))
+            places = found.setdefault(f"{what}{end}" if rest else text, [])
+            places += [where] if where and where not in places else []
+    texts = [f"{text} ({'; '.join(places)})" if places else text for text, places in found.items()]
+    return [f"Intervals are too narrow: {text}." for text in texts]
+
+
+def state_of(comparison: Comparison) -> str:
+    """Whether somebody stands for it."""
+    if comparison.state == CONFIRMED:
+        return f"Confirmed by {comparison.reading.confirmed_by}."
+    return "A draft: categories and roles are proposals until a reader confirms them (`oncosegment confirm`)."
+
+
+def wrapped(text: str, width: int, indent: str) -> str:
+    """The text in lines of that width; further ones begin with the indent."""
+    if len(text) <= width:
+        return text
+    start = text[: len(text) - len(text.lstrip())]
+    return textwrap.fill(text.lstrip(), width, initial_indent=start, subsequent_indent=indent, break_on_hyphens=False)

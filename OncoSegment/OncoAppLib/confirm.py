@@ -1,0 +1,182 @@
+"""`oncosegment confirm`: what a reader says about a comparison, taken into its folder; and the name of who stands for it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+from OncoAppLib.options import add_common
+from OncoLib.errors import InputError
+from OncoLib.segmentation_files import RESEARCH_USE
+
+TOLD_ELSEWHERE = ("left out",)
+"""Flags whose wording follows the number of lesions: `compare` and the panel show them, here they would hide what is new."""
+
+
+def add(verbs) -> None:
+    """`confirm`."""
+    verb = verbs.add_parser("confirm", help="take a reader's edits into a comparison, and confirm it by name")
+    verb.add_argument("comparison", type=Path, metavar="COMPARISON.json", help="as `oncosegment compare` wrote it, or its folder;"
+                      " without an option: what was said so far")  # fmt: skip
+    what = verb.add_mutually_exclusive_group()
+    what.add_argument("--edits", type=Path, metavar="FILE", help="JSON with the acts of a reader; see Resources/"
+                      "Documentation/reading.md")  # fmt: skip
+    what.add_argument("--undo", action="store_true", help="take the last act back, which may be the confirmation")
+    what.add_argument("--template", action="store_true", help="print a file of edits to be filled in")
+    verb.add_argument("--by", default="", metavar="NAME", help="who confirms all of it; without a name it stays a draft")
+    verb.add_argument("--output", type=Path, metavar="DIR", help="write the whole comparison there instead of in place")
+    verb.add_argument("--overwrite", action="store_true", help="with --output: replace a comparison that is there")
+    add_common(verb)
+    verb.set_defaults(run=run)
+
+
+@dataclass(frozen=True, eq=False)
+class Said:
+    """before: `comparison.json` as it was. after: the comparison now. files: what was written. notes: on files that were not."""
+
+    before: dict
+    after: object
+    undone: tuple = ()
+    added: tuple = ()
+    files: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def run(options) -> int:
+    """Reads, applies, assesses again, writes, prints."""
+    from OncoAppLib.verbs import cancel_on_signals
+    from OncoLib.progress import CancelToken
+
+    check(options)
+    if options.template:
+        return print_template(options.comparison)
+    if not (options.edits or options.undo or options.by):
+        return print_acts(options)
+    cancel: CancelToken = cancel_on_signals(quiet=options.json)
+    said = confirmed(options, cancel)
+    if options.json:
+        told = {"changed": changed(said), "notes": list(said.notes), "files": [str(path) for path in said.files]}
+        print(json.dumps({**said.after.as_dict(), **told}, allow_nan=False))
+        return 0
+    print(text_of(said))
+    print("Written: " + "\n         ".join(str(path) for path in said.files))
+    print(RESEARCH_USE)
+    return 0
+
+
+def check(options) -> None:
+    """Refuses what does not go together."""
+    options.by = " ".join(options.by.split())
+    which = next((f"--{name}" for name in ("undo", "template") if getattr(options, name)), "")
+    if which and options.by:
+        raise InputError(f"--by does not go with {which}; confirm it afterwards")
+    if options.output is not None and not (options.edits or options.undo or options.by):
+        raise InputError("--output needs something that is said: --edits FILE, --by NAME or --undo")
+    if options.overwrite and options.output is None:
+        raise InputError("--overwrite belongs to --output; in place the comparison is replaced anyway")
+
+
+def print_template(path: Path) -> int:
+    """The file to be filled in."""
+    from LongitudinalCompareLib.reading_template import template_of, template_text
+    from LongitudinalCompareLib.scene.comparison_files import read_folder
+
+    print(template_text(template_of(read_folder(path)[1])))
+    return 0
+
+
+def print_acts(options) -> int:
+    """What was said so far, and whose word it is; nothing is written."""
+    from LongitudinalCompareLib.reading_changes import told
+    from LongitudinalCompareLib.scene.comparison_files import read_folder
+
+    _, comparison, reading = read_folder(options.comparison)
+    if options.json:
+        print(json.dumps({"state": comparison["state"], "reading": reading.as_dict()}, allow_nan=False))
+        return 0
+    lines = [f"{number}. {told(one)}" for number, one in enumerate(reading.acts, 1)]
+    lines = lines or ["Nobody said anything about this comparison."]
+    lines += [f"Look: {one['text']}" for one in comparison["flags"] if one["kind"] in ("not applied", "confirmation")]
+    print("\n".join([*map(fitting, lines), state_text(comparison["state"], reading)]))
+    return 0
+
+
+def confirmed(options, cancel, now: datetime | None = None) -> Said:
+    """The whole job. now: the time that stands with the acts; the clock's where none is given."""
+    from LongitudinalCompareLib.assessment import assess
+    from LongitudinalCompareLib.reading_acts import confirm
+    from LongitudinalCompareLib.reading_refs import anchored
+    from LongitudinalCompareLib.scene.comparison_files import read_folder
+    from OncoAppLib.confirm_files import hashes_in, write
+
+    when = (now or datetime.now(timezone.utc)).isoformat(timespec="seconds")
+    found = hashes_in(options.comparison)
+    evidence, before, reading = read_folder(options.comparison)
+    reading, undone, added = spoken(options, reading, when)
+    reading = anchored(reading, evidence.dates)
+    criteria = tuple(one["criterion"] for one in before["response"])
+    after = assess(evidence, reading, criteria, cancel=cancel)
+    if options.by:
+        reading = reading.with_acts(confirm(options.by, after.digest, when))
+        after = assess(evidence, reading, criteria, cancel=cancel)
+    cancel.check()
+    return replace(Said(before, after, undone, added), **write(options, evidence, after, found))
+
+
+def spoken(options, reading, when: str) -> tuple:
+    """The reading with what is said now, the acts that were taken back, and those that came."""
+    from LongitudinalCompareLib.reading import CONFIRM, Reading
+    from OncoAppLib.confirm_files import edits_of_file
+
+    if options.undo:
+        if not reading.acts:
+            raise InputError("there is no act to take back: nobody said anything about this comparison")
+        return reading.without_last(), reading.acts[-1:], ()
+    added = edits_of_file(options.edits, reading.manual) if options.edits else ()
+    if any(one.kind == CONFIRM for one in added):
+        raise InputError(f"{options.edits.name}: it confirms by itself; wanted the confirmation by --by NAME")
+    added = tuple(replace(one, by=one.by or options.by, when=one.when or when) for one in added)
+    # Who confirms stands for what nobody put a name to.
+    kept = tuple(replace(one, by=one.by or options.by) for one in reading.acts)
+    return Reading((*kept, *added)), (), added
+
+
+def changed(said: Said) -> list[str]:
+    """In sentences."""
+    from LongitudinalCompareLib.reading_changes import changes_between
+
+    return changes_between(said.before, said.after.as_dict())
+
+
+def text_of(said: Said) -> str:
+    """What a reader wants to know: acts, what they changed, what was not applied, and whose word it is now."""
+    from LongitudinalCompareLib.reading_changes import told
+
+    lines = [f"Taken back: {told(one)}" for one in said.undone]
+    lines += [f"Said: {told(one)}" for one in said.added]
+    lines += [f"Changed: {one}" for one in changed(said)] or ["No status, number or category changed."]
+    old = {one["text"] for one in said.before["flags"]}
+    new = [one for one in said.after.flags if one.text not in old and one.kind not in TOLD_ELSEWHERE]
+    lost = [one for one in said.after.flags if one.kind == "not applied" and one not in new]
+    lines += [f"Look: {one.text}" for one in (*new, *lost)]
+    lines += [f"Note: {one}" for one in said.notes]
+    return "\n".join([*map(fitting, dict.fromkeys(lines)), state_text(said.after.state, said.after.reading)])
+
+
+def fitting(text: str) -> str:
+    """As wide as the terminal is."""
+    from OncoAppLib.compare_print import WIDTH, wrapped
+    from OncoAppLib.terminal import terminal_width
+
+    return wrapped(text, max(60, min(terminal_width() or WIDTH, 120)), "  ")
+
+
+def state_text(state: str, reading) -> str:
+    """Draft or confirmed, and what to do about it."""
+    from LongitudinalCompareLib.reading import CONFIRMED
+
+    if state == CONFIRMED:
+        return f"Confirmed by {reading.confirmed_by}."
+    return "A draft: nobody stands for it yet. Confirm it with --by NAME."

@@ -1,0 +1,272 @@
+"""`oncosegment confirm` as a reader uses it: said, applied, kept, told, confirmed, taken back; and nothing lost in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from datetime import datetime
+
+import pytest
+
+from helpers import tree
+from helpers_cli import run_here
+from helpers_confirm import FIRST, SECOND, comparison_in, evidence
+from LongitudinalCompareLib.assessment import assess
+from LongitudinalCompareLib.reading import Reading
+from LongitudinalCompareLib.reading_template import edits_in
+from LongitudinalCompareLib.scene.comparison_files import read_folder
+from OncoLib.staged import _move
+
+GROWN = {"act": "size", "lesion": "Lesion 2", "date": SECOND, "longest_mm": 30.0, "volume_ml": 9.0}
+LOST = {"act": "role", "lesion": "Lesion 9", "date": FIRST, "role": "ignored"}
+
+
+@pytest.fixture
+def place(tmp_path):
+    """The folder of a comparison, and a function that writes a file of edits and confirms."""
+    comparison_in(tmp_path / "out")
+    return tmp_path
+
+
+def edits(place, *acts) -> str:
+    (place / "edits.json").write_text(json.dumps(acts), encoding="utf-8")
+    return "edits.json"
+
+
+def confirm(place, *words):
+    return run_here("confirm", "out/comparison.json", *words, cwd=place)
+
+
+def written(place, folder="out") -> tuple[dict, dict]:
+    return tuple(json.loads((place / folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("comparison", "reading"))
+
+
+def entry(comparison: dict, name: str, at: int) -> dict:
+    track, = [one for one in comparison["tracks"] if one["name"] == name]
+    return track["measurements"][at]
+
+
+def test_edits_are_applied_kept_and_told_and_stay_a_draft(place):
+    done = confirm(place, "--edits", edits(place, GROWN, LOST))
+    assert done.code == 0, done.err
+    assert "Changed: Lesion 2 at 2026-03-02: longest diameter 30 mm (reader), was" in done.out
+    assert re.search(r"Changed: RECIST 1.1 at 2026-03-02: .* was .*", done.out.replace("\n  ", " "))
+    assert "'role' was not applied: there is no lesion 'Lesion 9' of 2026-01-05; it is kept" in done.out.replace("\n  ", " ")
+    assert "A draft: nobody stands for it yet. Confirm it with --by NAME." in done.out
+    comparison, reading = written(place)
+    assert (comparison["state"], reading["state"]) == ("draft", "draft") and comparison["reading"] == reading
+    assert [one["act"] for one in reading["acts"]] == ["size", "role"]
+    assert reading["acts"][0]["later"][0]["at_ras_mm"] == [15.0, 15.0, 15.0]
+    assert datetime.fromisoformat(reading["acts"][0]["when"]).tzinfo is not None
+    found = entry(comparison, "Lesion 2", 1)
+    assert found["longest_diameter_mm"]["value"] == 30.0 and found["volume_ml"]["value"] == pytest.approx(9.0)
+    assert found["source"] == "reader" and found["of_mask"]["longest_diameter_mm"]["value"] == pytest.approx(13.0)
+    _, proposal = (one["proposals"] for one in comparison["response"] * 2)
+    assert {one["state"] for one in proposal} == {"proposed"}
+
+
+def test_only_a_name_confirms_and_the_next_word_makes_a_draft_again(place):
+    confirm(place, "--edits", edits(place, GROWN))
+    done = confirm(place, "--by", "  Reader   1 ")
+    assert done.code == 0 and "Confirmed by Reader 1." in done.out
+    comparison, reading = written(place)
+    assert (comparison["state"], reading["state"]) == ("confirmed", "confirmed")
+    assert [(one["act"], one["by"]) for one in reading["acts"]] == [("size", "Reader 1"), ("confirm", "Reader 1")]
+    assert {one["by"] for result in comparison["response"] for one in result["proposals"]} == {"Reader 1"}
+    kept, _, again = read_folder(place / "out")
+    assert assess(kept, again).state == "confirmed"
+    confirm(place, "--edits", edits(place, {"act": "new", "lesion": "Lesion 1", "date": SECOND}))
+    comparison, reading = written(place)
+    assert (comparison["state"], reading["state"]) == ("draft", "draft")
+    assert {one["state"] for result in comparison["response"] for one in result["proposals"]} == {"proposed"}
+    assert confirm(place, "--edits", edits(place, GROWN), "--by", "Reader 2").code == 0
+    assert written(place)[0]["state"] == "confirmed"
+
+
+def test_the_last_act_is_taken_back_until_none_is_left(place):
+    before = written(place)
+    confirm(place, "--edits", edits(place, GROWN), "--by", "Reader 1")
+    assert "Taken back: confirm, by Reader 1" in confirm(place, "--undo").out
+    assert "Taken back: size of 'Lesion 2' of 2026-03-02" in confirm(place, "--undo").out
+    assert written(place) == before
+    assert confirm(place, "--undo").sentence == "there is no act to take back: nobody said anything about this comparison"
+
+
+def test_what_was_said_so_far_is_shown_and_nothing_is_written(place):
+    assert "Nobody said anything about this comparison." in confirm(place).out
+    confirm(place, "--edits", edits(place, GROWN, LOST), "--by", "Reader 1")
+    before = tree(place)
+    shown = confirm(place).out.replace("\n  ", " ")
+    assert "1. size of 'Lesion 2' of 2026-03-02: state measured, volume_ml 9, longest_mm 30, by Reader 1" in shown
+    assert "3. confirm, by Reader 1" in shown and "Look: " in shown and "Confirmed by Reader 1." in shown
+    assert confirm(place, "--json").json["reading"] == written(place)[1]
+    assert tree(place) == before
+
+
+def test_the_template_names_every_lesion_says_nothing_and_takes_what_is_filled_in(place):
+    printed = confirm(place, "--template")
+    template = printed.json
+    assert list(template) == ["help", "words", "examples", "acts"] and max(map(len, printed.out.splitlines())) < 260
+    named = {(one["lesion"]["date"], one["lesion"]["lesion"]) for one in template["acts"] if one["act"] == "size"}
+    assert named == {(date.facts.when, one.key.name) for date in evidence().dates for one in date.lesions}
+    (place / "edits.json").write_text(printed.out, encoding="utf-8")
+    assert confirm(place, "--edits", "edits.json").sentence == "edits.json: no act in it says anything; wanted one at least"
+    assert edits_in({"acts": template["examples"]}).acts
+    for one in template["acts"]:
+        if one["act"] == "role" and one["lesion"]["lesion"] == "Lesion 3":
+            one["role"] = "ignored"
+        if one["act"] == "lesion":
+            one["lesion"] = "Effusion"
+    (place / "edits.json").write_text(json.dumps(template), encoding="utf-8-sig")
+    assert confirm(place, "--edits", "edits.json").code == 0
+    comparison, reading = written(place)
+    assert [one["act"] for one in reading["acts"]] == ["role", "lesion"]
+    assert {one["name"]: one["role"] for one in comparison["tracks"]}["Lesion 3"] == "ignored"
+    assert confirm(place, "--template").json["acts"][-1]["act"] == "category"
+
+
+def test_another_folder_gets_the_whole_comparison_and_the_first_stays(place):
+    before = tree(place / "out")
+    assert confirm(place, "--edits", edits(place, GROWN), "--output", "second").code == 0
+    assert tree(place / "out") == before
+    assert read_folder(place / "second")[2].acts[0].kind == "size"
+    again = confirm(place, "--edits", "edits.json", "--output", "second")
+    assert again.code == 3 and "was kept" in again.sentence
+    assert confirm(place, "--edits", "edits.json", "--output", "second", "--overwrite").code == 0
+    assert run_here("confirm", "second", "--by", "Reader 1", cwd=place).code == 0
+    assert written(place, "second")[0]["state"] == "confirmed"
+
+
+def test_table_and_curves_beside_it_are_kept_up_to_date_and_a_scene_is_told_of(place):
+    for name in ("comparison.csv", "volumes.png", "comparison.mrb"):
+        (place / "out" / name).write_bytes(b"old")
+    done = confirm(place, "--edits", edits(place, GROWN))
+    assert "Note: comparison.mrb still shows the comparison as it was before" in done.out
+    assert (place / "out" / "comparison.mrb").read_bytes() == b"old"
+    assert b"30" in (place / "out" / "comparison.csv").read_bytes()
+    assert (place / "out" / "volumes.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_json_has_the_comparison_and_what_changed(place):
+    told = confirm(place, "--edits", edits(place, GROWN), "--json").json
+    assert told["format"] == "oncosegment.comparison/1" and told["state"] == "draft"
+    assert any(text.startswith("Lesion 2 at 2026-03-02: volume 9 ml (reader)") for text in told["changed"])
+    assert [os.path.basename(one) for one in told["files"]] == ["comparison.json", "reading.json"]
+
+
+WRONG = [
+    ("not json", "edits.json: it is no JSON (line 1); wanted a list of acts, as --template prints one"),
+    ("[{}]", "edits.json: act 1: act is None; wanted one of: link, new, "),
+    (json.dumps([GROWN, {**GROWN, "longest_mm": "big"}]), "edits.json: act 2, size: longest_mm is 'big'; wanted a number above 0 (mm)"),
+    (json.dumps([GROWN, {"act": "confirm", "by": "Somebody"}]), "edits.json: it confirms by itself; wanted the confirmation by --by NAME"),
+    ("[" * 100_000, "edits.json: it is no JSON"), ("[]", "edits.json: no act in it says anything"), ('"\ud800"', None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "sentence"), WRONG)
+def test_a_wrong_file_changes_nothing(place, text, sentence):
+    (place / "edits.json").write_bytes(text.encode("utf-8", "surrogatepass"))
+    before = tree(place)
+    done = confirm(place, "--edits", "edits.json", "--by", "Reader 1")
+    assert done.code == 2 and done.sentence.startswith(sentence or "edits.json: it is no JSON")
+    assert tree(place) == before
+
+
+@pytest.mark.parametrize(("words", "sentence"), [
+    (("--edits", "none.json"), "none.json: it cannot be read (no such file or directory)"),
+    (("--edits", "out"), "out: it cannot be read (is a directory)"),
+    (("--undo", "--by", "A"), "--by does not go with --undo; confirm it afterwards"),
+    (("--output", "x"), "--output needs something that is said: --edits FILE, --by NAME or --undo"),
+    (("--by", "A", "--overwrite"), "--overwrite belongs to --output; in place the comparison is replaced anyway"),
+])  # fmt: skip
+def test_calls_that_cannot_work(place, words, sentence):
+    done = confirm(place, *words)
+    assert (done.code, done.sentence) == (2, sentence)
+
+
+@pytest.mark.parametrize("failing", range(1, 5))
+def test_a_disk_that_fails_at_any_file_leaves_everything_as_it_was(place, monkeypatch, failing):
+    """Each file is moved away and replaced: the fault comes at each of these moves in turn."""
+    confirm(place, "--edits", edits(place, LOST))
+    before, real, calls = tree(place), os.replace, []
+
+    def replace(source, goal):
+        calls.append(source)
+        if len(calls) == failing:
+            raise OSError(28, "No space left on device")
+        return real(source, goal)
+
+    monkeypatch.setattr("OncoLib.staged.os.replace", replace)
+    done = confirm(place, "--edits", edits(place, GROWN), "--by", "Reader 1")
+    assert done.code == 3 and "could not be written" in done.sentence
+    (place / "edits.json").write_text(json.dumps([LOST]), encoding="utf-8")
+    assert len(calls) >= failing and tree(place) == before
+
+
+@pytest.mark.parametrize("stage", ["LongitudinalCompareLib.assessment.assess", "OncoLib.segmentation_files.write_json"])
+def test_an_interrupt_at_any_stage_leaves_everything_as_it_was(place, monkeypatch, stage):
+    before = tree(place / "out")
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stage, interrupted)
+    assert confirm(place, "--edits", edits(place, GROWN)).code == 130
+    assert tree(place / "out") == before
+
+
+def test_what_somebody_else_wrote_meanwhile_is_not_overwritten(place, monkeypatch):
+    """Another reader confirms between reading and writing."""
+    import OncoAppLib.confirm_files as files
+
+    real = files.put_shown
+
+    def meanwhile(*arguments):
+        text = (place / "out" / "reading.json").read_text(encoding="utf-8")
+        (place / "out" / "reading.json").write_text(text + "\n", encoding="utf-8")
+        return real(*arguments)
+
+    monkeypatch.setattr(files, "put_shown", meanwhile)
+    done = confirm(place, "--edits", edits(place, GROWN))
+    assert done.code == 3 and "somebody else changed it meanwhile" in done.sentence
+    assert written(place)[1]["acts"] == []
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+
+
+def test_every_example_of_the_documentation_works(repository_root):
+    page = (repository_root / "Resources" / "Documentation" / "reading.md").read_text(encoding="utf-8")
+    found, seen = evidence(), set()
+    plain = assess(found)
+    for block in blocks(page, "json"):
+        acts = edits_in(json.loads(block)).acts
+        after = assess(found, Reading(acts))
+        assert [one.text for one in after.flags if one.kind == "not applied"] == []
+        untouched = {one.kind for one in acts} <= {"context", "pet", "point"}
+        assert untouched or after.digest != plain.digest or after.response != plain.response
+        seen |= {one.kind for one in acts}
+    from LongitudinalCompareLib.reading import KINDS
+
+    assert seen == set(KINDS) - {"confirm"}
+
+
+def test_the_commands_of_the_documentation_work(place, repository_root):
+    page = (repository_root / "Resources" / "Documentation" / "reading.md").read_text(encoding="utf-8")
+    commands = [line.partition("#")[0].split("confirm ")[1] for line in blocks(page, "")[0].splitlines()]
+    assert len(commands) == 5
+    for words in commands:
+        words, _, into = words.partition(" > ")
+        done = run_here("confirm", *[one.strip('"') for one in re.findall(r'"[^"]*"|\S+', words)], cwd=place)
+        assert done.code == 0, done.err
+        if into:
+            template = done.json
+            template["acts"][0]["organ"] = "liver"
+            (place / into.strip()).write_text(json.dumps(template), encoding="utf-8")
+    assert written(place)[0]["state"] == "confirmed"
+
+
+def test_the_moves_that_the_fault_is_put_into_are_those_of_the_staging():
+    assert "os.replace" in _move.__code__.co_names or "replace" in _move.__code__.co_names
