@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 import helpers_assess as made
@@ -23,17 +25,18 @@ BALLS = (
 """By date: center and radius in mm. 1 grows, 2 stays, 3 goes at the third date, at which 4 comes."""
 
 
-def three_dates(**options) -> Evidence:
-    """Their evidence; options: as of `helpers_assess.evidence`."""
-    return made.evidence(*(made.seen(at, balls) for at, balls in enumerate(BALLS)), **options)
+@cache
+def three_dates() -> Evidence:
+    """Their evidence, which nobody changes."""
+    return made.evidence(*(made.seen(at, balls) for at, balls in enumerate(BALLS)))
 
 
-def add_dates(scene, evidence: Evidence) -> list:
+def add_dates(scene, evidence: Evidence, patient: str = "7") -> list:
     """A scan and a segmentation for each date of the evidence; returns the volumes."""
     volumes = []
     for at, date in enumerate(evidence.dates):
         image = Image(np.zeros(date.shape_kji, np.float32), date.ijk_to_ras, modality="CT")
-        volume = add_scan(scene, f"CT {at + 1}", date=date.facts.date.replace("-", ""), patient="7", image=image)
+        volume = add_scan(scene, f"CT {at + 1}", date=date.facts.date.replace("-", ""), patient=patient, image=image)
         add_segmentation(scene, masks_of(date), volume=volume)
         volumes.append(volume)
     return volumes

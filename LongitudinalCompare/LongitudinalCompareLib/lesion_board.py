@@ -1,4 +1,4 @@
-"""What a reader's table over the dates is made of: the order of the lesions, how each one changed, and what is still to be looked at."""
+"""What a reader's table over the dates is made of: the order of lesions, how each changed, and what is still to be looked at."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ from LongitudinalCompareLib.lesion_track import (
 FIRST, NEW_ONE, GROWN, UNSURE, UNSEEN, UNTOLD, SAME, SHRUNK, GONE_ONE, NOT_THERE = (
     "first", "new", "grown", "unsure", "unseen", "untold", "same", "shrunk", "gone", "not yet",
 )  # fmt: skip
-"""How a lesion changed up to a date. unsure: there is a change, and nobody published how well such a lesion can be measured. unseen:
-out of field or not evaluable. untold: no change could be computed."""
+"""How a lesion changed up to a date. unsure: there is a change, and nobody published how well such a lesion can be measured.
+unseen: out of field or not evaluable. untold: no change could be computed."""
 
 URGENCY = (NEW_ONE, GROWN, UNSURE, UNSEEN, UNTOLD, SAME, SHRUNK, GONE_ONE, FIRST, NOT_THERE)
 """What a reader looks at first."""
@@ -50,7 +50,7 @@ LOOKED_AT = ((VOLUME_ML, FROM_BASELINE), (LONGEST_MM, FROM_BASELINE), (VOLUME_ML
 
 
 def change_shown(track: ComparedTrack, at: int) -> TrackChange | None:
-    """The change that the table shows at a date: of the volume since the baseline where there is one. None when none was looked at."""
+    """What the table shows at a date: the change of volume since the baseline where there is one; None where nobody looked."""
     looked = [found for measure, reference in LOOKED_AT if (found := track.change(at, measure, reference)) is not None]
     return next((one for one in looked if one.change is not None), looked[0] if looked else None)
 
@@ -74,7 +74,7 @@ def grade(track: ComparedTrack, at: int) -> str:
 
 
 def in_order(comparison: Comparison, at: int) -> tuple[ComparedTrack, ...]:
-    """The worst first as of a date: new, grown beyond error, unclear, the rest; targets before others; ignored ones at the end."""
+    """The worst first as of a date: new, grown beyond error, unclear, the rest; targets before others; ignored at the end."""
     return tuple(sorted(comparison.tracks, key=lambda one: rank(one, at)))
 
 
@@ -126,7 +126,7 @@ def place_of(track: ComparedTrack, at: int) -> tuple[tuple[float, float, float] 
 
 
 def region_of(comparison: Comparison, track: ComparedTrack, at: int):
-    """The alignment of a date at a lesion (`RegionAlignment`); None at the date where it was first seen, and where nobody judged it."""
+    """The `RegionAlignment` of a date at a lesion; None up to the date where it was first seen, and where nobody judged it."""
     pair = next((one for one in comparison.pairs if one.follow_up == at), None)
     first = next((number for number, one in enumerate(track.entries) if one.lesions), None)
     if pair is None or first is None or first >= at:

@@ -269,16 +269,15 @@ def test_a_readers_sizes_count_and_the_masks_stay_beside_them(read):
     assert read.cell(LAST).startswith("✎ 3.50 ml") and "By the mask: volume 4.17 ml" in read.ui.sizeLabel.text
     read.ui.drawLineButton.click()
     line = nodes_of_class(read.stubs.scene, "vtkMRMLMarkupsLineNode")[-1]
-    for end in ((5.0, 15.0, 15.0), (20.0, 15.0, 15.0)):
+    for end in ((5.0, 15.0, 15.0), (29.0, 15.0, 15.0)):
         line.AddControlPointWorld(vtk.vtkVector3d(*end), "")
     assert read.ui.lineSelector.currentNode() is line
     read.ui.useSizeButton.click()
-    print(read.section.progress.sentence, read.section.session.reading.acts, read.track.name, read.cells(0))
-    assert read.cell(LAST) == "✎ 3.50 ml; 15.0 mm"
+    assert read.cell(LAST) == "✎ 3.50 ml; 24.0 mm"
     read.ui.maskSizeButton.click()
     assert read.cell(LAST) == "4.17 ml; 21.0 mm"
     read.press("U")
-    assert read.cell(LAST) == "✎ 3.50 ml; 15.0 mm"
+    assert read.cell(LAST) == "✎ 3.50 ml; 24.0 mm"
     read.ui.volumeEdit.text = "much"
     read.ui.useSizeButton.click()
     assert "'much' is no number" in read.section.progress.sentence
@@ -298,7 +297,8 @@ def test_a_lesion_without_a_mask_gets_a_row_and_findings(read):
     assert read.said == ["lesion", "finding"] and "Pleural effusion" in ui.explanationLabel.text
 
 
-def test_the_reading_outlives_another_run_and_a_saved_scene(read, tmp_path):
+def test_the_reading_outlives_another_run_and_a_saved_scene(read, tmp_path, monkeypatch):
+    monkeypatch.setattr("OncoLib.scene.host.in_slicer", lambda: False)  # Slicer's own way to read a bundle is not in the stubs
     read.go("Lesion 3")
     read.press("R")
     at = next(at for at in range(3) if read.ui.choiceList.item(at).text().startswith("Lesion 4"))
@@ -314,9 +314,12 @@ def test_the_reading_outlives_another_run_and_a_saved_scene(read, tmp_path):
     assert section.session is None and read.ui.lesionTable.rowCount == 0
     read_mrb(read.stubs.scene, path)
     read.stubs.fire_timers()
-    assert "holds a reading (draft, 1 said)" in section.progress.sentence, section.progress.sentence
-    begin(read.widget, three_dates())
-    assert read.said == ["link"] and "Lesion 3; ○ non-target" in read.cells(NAME)
+    assert "Taken from this scene" in section.progress.sentence, section.progress.sentence
+    assert read.said == ["link"] and read.track.tracking_uid == uid or "Lesion 3; ○ non-target" in read.cells(NAME)
+    read.go("Lesion 3")
+    assert read.cell(LAST) == "0.515 ml; 11.0 mm ✓" and read.places() == [[15.0, 45.0, 30.0]] * 2 + [[45.0, 45.0, 45.0]]
+    read.press("U")
+    assert read.said == [] and read.cell(LAST) == "gone"
 
 
 def test_a_reading_is_never_taken_for_another_patients(read):
@@ -326,8 +329,7 @@ def test_a_reading_is_never_taken_for_another_patients(read):
     for row in range(read.widget.registerSection.ui.timepointTable.rowCount):
         read.widget.registerSection.ui.timepointTable.item(row, 0).setCheckState(0)
     evidence = three_dates()
-    for volume in add_dates(read.stubs.scene, evidence):
-        volume.SetName("of another one")
+    add_dates(read.stubs.scene, evidence, patient="8")
     read.stubs.fire_timers()
     assert reading_node.kept(read.stubs.scene, read.section.dates()) is None
     begin(read.widget, evidence)
@@ -337,6 +339,7 @@ def test_a_reading_is_never_taken_for_another_patients(read):
 
 
 def test_closing_the_scene_takes_everything_away(read):
+    read.stubs.fire_timers()
     read.press("M")
     read.stubs.scene.Clear(False)
     assert read.section.session is None and read.ui.lesionTable.rowCount == 0 and not read.ui.boardWidget.visible

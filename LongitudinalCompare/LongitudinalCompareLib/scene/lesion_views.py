@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
 import slicer
 
 from LongitudinalCompareLib.scene import layout, manual_points
 from OncoLib.scene.nodes import nodes_of_class
-
 
 NOT_HERE = "✕"
 """After the date in the bar of a view: there is no room for a word."""

@@ -44,7 +44,7 @@ def keep(scene, dates: Sequence, what: Kept) -> None:
 
 
 def kept(scene, dates: Sequence) -> Kept | None:
-    """What was kept of one of these scans, also in a scene that was loaded; None for nothing. InputError for what nobody can read."""
+    """What was kept of one of these scans, also by a scene that was loaded, or None. InputError for what nobody can read."""
     node = node_of(scene, dates)
     if node is None:
         return None

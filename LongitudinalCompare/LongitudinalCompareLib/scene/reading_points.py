@@ -10,7 +10,7 @@ from LongitudinalCompareLib.scene import manual_points
 from OncoLib.scene.nodes import nodes_of_class
 
 OF_READING = "OncoSegment.PointOfReading"
-"""Attribute of the markups: only these follow the reading. The points beside the verdicts of a registration are the reader's own."""
+"""Attribute of the markups: only these follow the reading. Those beside the verdicts of a registration are the reader's own."""
 
 
 def key_of(lesion: str, date: str) -> str:

@@ -16,7 +16,8 @@ from LongitudinalCompareLib.known_tracks import known_of
 from LongitudinalCompareLib.reading import Act, Reading
 from LongitudinalCompareLib.reading_acts import confirm
 from LongitudinalCompareLib.reading_refs import anchored
-from LongitudinalCompareLib.scene import comparison_scene, reading_node
+from LongitudinalCompareLib.scene import comparison_scene, comparison_texts, comparison_views, reading_node
+from LongitudinalCompareLib.scene.comparison_nodes import node_of
 from OncoLib.errors import InputError
 
 
@@ -36,7 +37,7 @@ class ReadingSession:
         clock: Callable[[], str] = now_utc,
     ) -> None:  # fmt: skip
         self.scene, self.dates, self.evidence, self._clock = scene, list(dates), evidence, clock
-        self.criteria, self._past = tuple(criteria), []
+        self.criteria, self._past, self._nodes = tuple(criteria), [], None
         self.reading = anchored(reading, evidence.dates)
         self.comparison: Comparison = assess(evidence, self.reading, self.criteria)
         self._keep()
@@ -62,8 +63,8 @@ class ReadingSession:
 
     @property
     def can_undo(self) -> bool:
-        """True while something was said."""
-        return bool(self.reading.acts)
+        """True while something was said, or taken out."""
+        return bool(self._past or self.reading.acts)
 
     def undo(self) -> None:
         """The last step taken back; of a reading that was loaded, its last act."""
@@ -76,9 +77,16 @@ class ReadingSession:
         """Other criteria; nothing that was said changes."""
         self._judge(self.reading, tuple(criteria))
 
-    def publish(self):
-        """Brings the nodes of the scene up to date: table, change map, plot, lines."""
-        return comparison_scene.publish(self.scene, self.comparison, self.evidence, self.dates)
+    def publish(self, shown: Sequence[int]) -> None:
+        """Brings the nodes of the scene up to date: tables, maps, charts, lines. shown: the dates that have a column of views."""
+        self._nodes = comparison_scene.publish(self.scene, self.comparison, self.evidence, self.dates, arrange=False)
+        self.share(shown)
+
+    def share(self, shown: Sequence[int]) -> None:
+        """Lines and maps of a date are seen in its own column."""
+        if self._nodes is not None:
+            every = comparison_scene.seen_with_a_date(self._nodes)
+            comparison_views.share(self.scene, every, len(self.dates), shown)
 
     def _judge(self, reading: Reading, criteria: tuple[str, ...]) -> None:
         anchored_now = anchored(reading, self.evidence.dates)
@@ -89,3 +97,18 @@ class ReadingSession:
     def _keep(self) -> None:
         known = known_of(self.comparison.as_dict(), self.evidence)
         reading_node.keep(self.scene, self.dates, reading_node.Kept(self.reading, self.criteria, known))
+
+
+def resumed(scene) -> ReadingSession | None:
+    """The session of a comparison that was published and saved, or None: nothing is registered or measured again.
+
+    Raises InputError where a scan is gone, or what was saved is damaged.
+    """
+    if node_of(scene, comparison_texts.COMPARISON) is None:
+        return None
+    evidence, reading, dates = comparison_texts.read_back(scene)
+    if any(one.volume is None for one in dates):
+        raise InputError("a scan of the comparison in this scene was removed; compare again")
+    criteria = tuple(one["criterion"] for one in comparison_texts.json_in(scene, comparison_texts.COMPARISON)["response"])
+    kept = reading_node.kept(scene, dates) or reading_node.Kept(reading, criteria)
+    return ReadingSession(scene, dates, evidence, kept.reading, kept.criteria)

@@ -1,4 +1,4 @@
-"""The form of what a reader measures or enters by hand: sizes that count instead of the mask's, findings, lesions without a mask."""
+"""The form of what a reader enters by hand: sizes that count instead of the mask's, findings, lesions without a mask."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from OncoLib.widgets.texts import show_text
 
 
 class ByHandSection:
-    """Reads and fills the widgets of `entriesCollapsibleButton`. desk: as of `ContextSection`, and `views_of(at)`. **Main thread only.**"""
+    """Reads and fills `entriesCollapsibleButton`. desk: as of `ContextSection`, and `views_of(at)`. **Main thread only.**"""
 
     def __init__(self, ui, desk) -> None:
         self.ui, self._desk, self._stop = ui, desk, None
-        for one in FINDINGS:
-            ui.findingSelector.addItem(_(one), one)
+        for one in FINDINGS:  # in the words of the criteria, as in their sentences
+            ui.findingSelector.addItem(one, one)
         for one in KINDS:
-            ui.manualKindSelector.addItem(_(one) if one else _("other"), one)
+            ui.manualKindSelector.addItem(one or _("other"), one)
         for one, title in ((NON_TARGET, _("non-target")), (TARGET, _("target"))):
             ui.manualRoleSelector.addItem(title, one)
         for button, slot in ((ui.drawLineButton, self.onDraw), (ui.useSizeButton, self.onSize), (ui.maskSizeButton, self.onMask),

@@ -12,7 +12,7 @@ OF_PATIENT = ("therapy_start", "radiotherapy_end", "recurrent")
 
 
 class ContextSection:
-    """Reads and fills the widgets of `contextCollapsibleButton`. desk: as of `ResponseSection`, and `rewrite`. **Main thread only.**"""
+    """Reads and fills `contextCollapsibleButton`. desk: as of `ResponseSection`, and `rewrite`. **Main thread only.**"""
 
     def __init__(self, ui, desk) -> None:
         self.ui, self._desk, self._shown_for = ui, desk, None

@@ -25,7 +25,8 @@ def key_list() -> dict[str, Key]:
         "confirm": Key(("C", "Return", "Enter"), "confirmButton", _("Confirm"),
                        _("What is said of this lesion at this date is right: the same lesion, new, or gone")),
         "next": Key(("N",), "nextButton", _("Next"), _("Go to the next lesion and date that nobody confirmed")),
-        "move": Key(("M",), "moveButton", _("Move"), _("Then click where this lesion lies in a view of this date; again gives up")),
+        "move": Key(("M",), "moveButton", _("Move"),
+                    _("Then click where this lesion lies in a view of this date; again gives up")),
         "relink": Key(("R",), "relinkButton", _("Relink..."), _("Choose which lesion of this date is this one")),
         "new": Key(("W",), "newButton", _("New"), _("What is seen here was not there before: it becomes a lesion of its own")),
         "gone": Key(("G",), "goneButton", _("Gone"), _("The lesion is no longer there at this date")),
@@ -54,7 +55,7 @@ class LesionKeys:
                 shortcut.connect("activated()", acts[name])
                 self.shortcuts[text] = shortcut
         line = ", ".join(f"{key.keys[0]} {key.title.rstrip('.').lower()}" for key in key_list().values())
-        ui.keysLabel.text = _("Keys in the table: up and down for the lesion, left and right for the date; {keys}.").format(keys=line)
+        ui.keysLabel.text = _("Keys in the table: arrows for lesion and date; {keys}.").format(keys=line)
 
     def allow(self, possible: dict[str, str]) -> None:
         """possible: "" for an act that can be done now, else why not, which its tip then says."""

@@ -12,8 +12,8 @@ from slicer.i18n import tr as _
 from LongitudinalCompareLib.compare_options import CompareOptions
 from LongitudinalCompareLib.evidence_of import evidence_of
 from LongitudinalCompareLib.reading import Act, Reading
-from LongitudinalCompareLib.scene import reading_node, reading_points, registered
-from LongitudinalCompareLib.scene.reading_session import ReadingSession
+from LongitudinalCompareLib.scene import comparison_nodes, comparison_texts, reading_node, reading_points, registered
+from LongitudinalCompareLib.scene.reading_session import ReadingSession, resumed
 from LongitudinalCompareLib.widgets.by_hand_section import ByHandSection
 from LongitudinalCompareLib.widgets.context_section import ContextSection
 from LongitudinalCompareLib.widgets.reading_section import ReadingSection
@@ -37,7 +37,7 @@ class LesionsOverTime:
         place.setLayout(column)
         self.ui = ui = slicer.util.childWidgetVariables(widget)
         ui.lineSelector.setMRMLScene(slicer.mrmlScene)
-        self._register, self.session, self._state = register, None, []
+        self._register, self.session, self._state, self._looked = register, None, [], None
         self._publishing = self._closed = False
         self.progress = JobProgress(ui.compareProgressPlace)
         self.progress.cancelButton.toolTip = _("Stop comparing; nothing of this run is kept, what you said before is.")
@@ -70,8 +70,8 @@ class LesionsOverTime:
         self.ui.compareButton.enabled = not problem and not self.running and not self._register.running
         tip = _("Find each lesion again at every date, measure it on each date's own grid, and propose response categories")
         self.ui.compareButton.toolTip = problem or tip
-        if self.session is None and not self.running and not problem:
-            self._tell_of_kept()
+        if self.session is None and not self.running:
+            self._resume()
 
     def problem(self) -> str:
         """Why these rows cannot be compared, in one sentence; "" when they can."""
@@ -81,15 +81,20 @@ class LesionsOverTime:
             problem = _("{date} has no segmentation; segment its lesions first, or uncheck it").format(date=without.date)
         return problem
 
-    def _tell_of_kept(self) -> None:
-        try:
-            found = reading_node.kept(slicer.mrmlScene, self.dates())
-        except OncoError as error:
-            self.progress.tell(str(error), problem=True)
-            return
-        if found is not None and found.reading.acts:
-            told = _("This scene holds a reading ({state}, {count} said). Compare brings it back.")
-            self.progress.tell(told.format(state=found.reading.state, count=len(found.reading.acts)))
+    def _resume(self) -> None:
+        """Goes on with the comparison of a scene that was loaded, once; else tells of a reading that waits for one."""
+        holder = comparison_nodes.node_of(slicer.mrmlScene, comparison_texts.COMPARISON)
+        if holder is not None and holder is not self._looked:
+            self._looked = holder
+            try:
+                self._go_on(resumed(slicer.mrmlScene))
+            except OncoError as error:
+                self.progress.tell(str(error), problem=True)
+
+    def _go_on(self, session: ReadingSession) -> None:
+        self._show_first(session, registered.state_of(session.dates))
+        told = _("Taken from this scene, as it was saved. Compare again if a mask was changed since; what was said stays.")
+        self.tell(told)
 
     def dates(self) -> list:
         """The checked rows as they are now, the oldest first: the order of a comparison."""
@@ -151,15 +156,18 @@ class LesionsOverTime:
         before = self._kept(dates)
         session = ReadingSession(slicer.mrmlScene, dates, evidence, before.reading, before.criteria)
         self._register.take(dates, evidence.pairs)
+        self._show_first(session, state)
+        told = _("{count} lesions over {dates} dates. Nothing is confirmed before you say so.")
+        self.tell(told.format(count=len(session.comparison.tracks), dates=len(dates)))
+
+    def _show_first(self, session: ReadingSession, state: list) -> None:
         first, self.session, self._state = self.session is None, session, state
-        self.show()
         if first:
             self._register.fold()  # the table is what is looked at now
+        self.show()
         self.reading.arrange()
         # Views that are new learn the extent of their volumes from Qt's next events, and forget the slice they were sent to.
         qt.QTimer.singleShot(0, self.reading.jump)
-        told = _("{count} lesions over {dates} dates. Nothing is confirmed before you say so.")
-        self.tell(told.format(count=len(session.comparison.tracks), dates=len(dates)))
 
     def _kept(self, dates: list) -> reading_node.Kept:
         return reading_node.kept(slicer.mrmlScene, dates) or reading_node.Kept(Reading(), self.response.criteria)
@@ -221,7 +229,7 @@ class LesionsOverTime:
         if self.session is None or self._closed:
             return
         try:
-            self.session.publish()
+            self.session.publish(self.reading.shown)
         except OncoError as error:
             self.tell(str(error), problem=True)
 

@@ -18,6 +18,9 @@ from OncoLib.errors import OncoError
 from OncoLib.widgets.texts import show_text
 
 CHOICE_ROWS = 4
+OF_A_LESION = ("confirm", "move", "relink", "new", "gone", "target", "ignore")
+"""Acts."""
+
 STATE_STYLE = {
     True: "background-color: rgb(46, 125, 50); color: white; border-radius: 3px; padding: 3px;",
     False: "background-color: rgba(255, 170, 0, 70); border-radius: 3px; padding: 3px;",
@@ -28,23 +31,22 @@ STATE_STYLE = {
 class ReadingSection:
     """Reads and fills the widgets from `readingStateLabel` to `confirmReadingButton`.
 
-    desk: has `session` (or None), `say(act)`, `undo()`, `confirm(name)`, `tell(sentence, problem=False)`. onChosen(): another lesion or
-    date is looked at. **Main thread only.**
+    desk: has `session` (or None), `say(make)`, `undo()`, `confirm(name)`, `tidy()`, `tell(sentence, problem=False)`. onChosen():
+    another lesion or date is looked at. **Main thread only.**
     """
 
     def __init__(self, ui, desk, onChosen) -> None:
         self.ui, self._desk, self._on_chosen = ui, desk, onChosen
-        self._stop, self._choices, self._choosing, self._shown = None, [], False, ()
+        self._stop, self._choices, self._choosing, self.shown = None, [], False, ()
         self.table = LesionTable(ui.lesionTable, self.onChosen)
         self.keys = LesionKeys(ui, {
             "confirm": lambda: self._say(acts.confirmation), "next": self.onNext, "move": self.onMove, "relink": self.onRelink,
             "new": lambda: self._say(acts.new), "gone": lambda: self._say(acts.gone),
             "target": lambda: self._turn(TARGET), "ignore": lambda: self._turn(IGNORED), "undo": self.onUndo,
         })  # fmt: skip
-        ui.choiceList.connect("itemClicked(QListWidgetItem*)", lambda item: self.onChoice(ui.choiceList.currentRow))
-        self._choice_keys = [self._choice_key(key, slot) for key, slot in (
-            ("Return", lambda: self.onChoice(ui.choiceList.currentRow)), ("Enter", lambda: self.onChoice(ui.choiceList.currentRow)),
-            ("Escape", self.close_choice))]  # fmt: skip
+        ui.choiceList.connect("itemClicked(QListWidgetItem*)", lambda _item=None: self.onTaken())
+        keys = {"Return": self.onTaken, "Enter": self.onTaken, "Escape": self.close_choice}
+        self._choice_keys = [self._choice_key(*one) for one in keys.items()]
         ui.confirmReadingButton.connect("clicked(bool)", lambda _on=False: desk.confirm(ui.readerNameEdit.text))
         ui.readerNameEdit.connect("textChanged(QString)", lambda _text="": self._show_state())
         self.clear()
@@ -60,7 +62,7 @@ class ReadingSection:
         self.stop_placing()
         self.close_choice()
         self.table.clear()
-        self._shown = ()
+        self.shown = ()
         lesion_views.forget_marks(slicer.mrmlScene)
         self.keys.allow(dict.fromkeys(key_list(), _("Compare the dates first")))
         self.ui.boardWidget.setVisible(False)
@@ -130,7 +132,7 @@ class ReadingSection:
     def _possible(self, track, at: int) -> dict[str, str]:
         """Why an act cannot be done, by its name; nothing for one that can."""
         if track is None:
-            return {name: _("Choose a lesion in the table") for name in ("confirm", "move", "relink", "new", "gone", "target", "ignore")}
+            return dict.fromkeys(OF_A_LESION, _("Choose a lesion in the table"))
         comparison, found = self._session.comparison, {}
         tried = {"confirm": acts.confirmation, "gone": acts.gone, "new": acts.new, "target": self._target, "move": self._move}
         for name, make in tried.items():
@@ -159,15 +161,16 @@ class ReadingSection:
     def arrange(self) -> None:
         """A column for each date that fits."""
         session = self._session
-        self._shown = lesion_views.dates_shown(len(session.dates), self.table.at)
-        if len(self._shown) >= layout.LEAST:
-            lesion_views.show(slicer.mrmlScene, session.dates, self._shown)
+        self.shown = lesion_views.dates_shown(len(session.dates), self.table.at)
+        if len(self.shown) >= layout.LEAST:
+            lesion_views.show(slicer.mrmlScene, session.dates, self.shown)
+            session.share(self.shown)
 
     def views_of(self, at: int) -> list[str]:
         """Ids of the views of a date, which are shown if they were not."""
         if not layout.is_shown(slicer.mrmlScene):
             self.arrange()
-        return layout.view_ids(slicer.mrmlScene, self._shown.index(at)) if at in self._shown else []
+        return layout.view_ids(slicer.mrmlScene, self.shown.index(at)) if at in self.shown else []
 
     def jump(self) -> None:
         """Every date's views to the chosen lesion, where it lies at that date."""
@@ -176,7 +179,7 @@ class ReadingSection:
             return
         wanted = lesion_views.dates_shown(len(session.dates), self.table.at)
         try:
-            if wanted != self._shown and layout.is_shown(slicer.mrmlScene):
+            if wanted != self.shown and layout.is_shown(slicer.mrmlScene):
                 self.arrange()
             stops = [self._stop_at(track, at) for at in range(len(session.dates))]
             lesion_views.go(slicer.mrmlScene, session.dates, wanted, stops, self.table.at)
@@ -274,6 +277,10 @@ class ReadingSection:
         ui.choicePlace.setVisible(True)
         ui.choiceList.setCurrentRow(0)
         ui.choiceList.setFocus()
+
+    def onTaken(self) -> None:
+        """A click or Enter on the current one."""
+        self.onChoice(self.ui.choiceList.currentRow)
 
     def onChoice(self, row: int) -> None:
         """The reader chose one."""

@@ -35,7 +35,8 @@ def kind_titles() -> dict[str, str]:
 class RegisterSection:
     """Reads and fills the widgets of `LongitudinalCompareTimepoints.ui` in the widget `place` of a panel.
 
-    onUpdate(): the dates changed, or a job began or ended. busy(): another part of the panel works on the dates. **Main thread only.**
+    onUpdate(): the dates changed, or a job began or ended. busy(): another part of the panel works on the dates.
+    **Main thread only.**
     """
 
     def __init__(self, place, uiPath: str, onUpdate: Callable[[], None] = lambda: None) -> None:
@@ -164,7 +165,8 @@ class RegisterSection:
 
     def fold(self) -> None:
         """Leaves the room to what lies below."""
-        for button in (self.ui.timepointsCollapsibleButton, self.ui.registrationCollapsibleButton, self.ui.alignmentCollapsibleButton):
+        ui = self.ui
+        for button in (ui.timepointsCollapsibleButton, ui.registrationCollapsibleButton, ui.alignmentCollapsibleButton):
             button.collapsed = True
 
     def onSideBySide(self) -> None:

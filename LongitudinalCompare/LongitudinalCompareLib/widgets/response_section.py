@@ -28,7 +28,7 @@ def short_titles() -> dict[str, str]:
 
 
 class ResponseSection:
-    """Reads and fills `criteriaPlace`, `responseTable`, `explanationLabel`, the row of the category and `chartSelector`.
+    """Reads and fills `criteriaPlace`, `responseTable`, `explanationLabel`, what confirms a category, and `chartSelector`.
 
     desk: as of `ReadingSection`, and `chosen` and `judge_by(criteria)`. **Main thread only.**
     """
@@ -43,7 +43,7 @@ class ResponseSection:
         ui.responseTable.horizontalHeader().setStretchLastSection(False)
         ui.responseTable.connect("currentCellChanged(int,int,int,int)", self.onCell)
         ui.categoryButton.connect("clicked(bool)", self.onCategory)
-        charts = {"": _("None"), chart_view.ONE: _("Chosen lesion with its interval"), chart_view.ALL: _("Volumes of all lesions"),
+        charts = {"": _("None"), chart_view.ONE: _("Chosen lesion with its interval"), chart_view.ALL: _("All volumes"),
                   chart_view.SUM: _("Sum of the targets")}  # fmt: skip
         for name, title in charts.items():
             ui.chartSelector.addItem(title, name)
@@ -107,8 +107,9 @@ class ResponseSection:
         table.setHorizontalHeaderLabels(headers)
         table.setRowCount(len(comparison.response))
         for row, result in enumerate(comparison.response):
-            cells = [short_titles().get(result.criterion, result.title), *(category_text(self.proposal(result, one.day)) for one in later), category_text(result.best)]
-            for column, text in enumerate(cells):
+            title = short_titles().get(result.criterion, result.title)
+            found = [*(self.proposal(result, one.day) for one in later), result.best]
+            for column, text in enumerate([title, *map(category_text, found)]):
                 tables.put(table, row, column, text, result.title if column == 0 else text)
         table.resizeColumnsToContents()
         table.setColumnWidth(0, TITLE_WIDTH)
