@@ -100,7 +100,7 @@ def test_a_node_counts_its_short_axis_and_another_lesion_its_longest_diameter():
     both = Size(longest_mm=40, short_mm=15)
     found = recist11(course({"N": (both, both), "A": (both, both)}, nodes=["N"]))
     assert found[0].figure("sum of diameters") == 15 + 40
-    assert "N 15.0 (short axis)" in found[0].sentence and "A 40.0" in found[0].sentence
+    assert "N: 15.0 (short axis)" in found[0].sentence and "A: 40.0" in found[0].sentence
 
 
 def test_too_small_to_measure_counts_5_mm_unless_there_is_a_measure():
@@ -265,8 +265,8 @@ def test_a_sentence_names_lesions_numbers_and_thresholds():
     )[0]
     for part in (
         "72.5 mm",
-        "Liver 1 60.5",
-        "Node 1 12.0 (short axis)",
+        "Liver 1: 60.5",
+        "Node 1: 12.0 (short axis)",
         "-27.5 % from 100.0 mm",
         "-30 %",
         "+20 %",

@@ -124,10 +124,10 @@ def is_present(target: Target, size: Size, value: float, quantity: Quantity) -> 
 
 
 def term(target: Target, size: Size, value: float, quantity: Quantity) -> str:
-    """One addend as a reader sees it: "Node 1 12.0 (short axis)"."""
+    """One addend as a reader sees it: "Node 1: 12.0 (short axis)"; a name may end in a number of its own."""
     words = ["short axis"] if target.node and quantity.normal_node is not None and size.state != ABSENT else []
     words += [size.state] if size.state in (ABSENT, MERGED, SPLIT, TOO_SMALL) else []
-    return f"{target.name} {amount(value)}" + (f" ({', '.join(words)})" if words else "")
+    return f"{target.name}: {amount(value)}" + (f" ({', '.join(words)})" if words else "")
 
 
 def amount(value: float) -> str:

@@ -119,7 +119,7 @@ def figures(now: Burden, baseline: Burden, nadir: Burden, rule: SizeRule) -> tup
 
 
 def sum_text(one: Burden, quantity: Quantity) -> str:
-    """ "the sum of diameters is 52.0 mm (Liver 1 40.0 + Node 1 12.0 (short axis) mm)"."""
+    """ "the sum of diameters is 52.0 mm (Liver 1: 40.0 + Node 1: 12.0 (short axis) mm)"."""
     return f"the {quantity.name} is {amount(one.least)} {quantity.unit} ({one.terms})"
 
 
