@@ -82,7 +82,8 @@ def rank(track: ComparedTrack, at: int) -> tuple:
     """Smaller comes first; names break ties, so that the order is the same each time."""
     found = change_shown(track, at)
     growth = found.change.log if found is not None and found.change is not None else -math.inf
-    return track.role == IGNORED, URGENCY.index(grade(track, at)), ROLE_ORDER.index(track.role), -growth, natural(track.name)
+    urgency = 0 if track.role == NEW_ROLE and track.entries[at].lesions else URGENCY.index(grade(track, at))
+    return track.role == IGNORED, urgency, ROLE_ORDER.index(track.role), -growth, natural(track.name)
 
 
 def natural(name: str) -> tuple:

@@ -124,7 +124,7 @@ class QTableWidget(QAbstractItemView):
     def __init__(self, *arguments) -> None:
         self._cells: dict[tuple[int, int], QTableWidgetItem] = {}
         self._widgets: dict[tuple[int, int], QWidget] = {}
-        self._labels: list[str] = []
+        self._labels: list[QTableWidgetItem] = []
         self._headers: dict[str, QHeaderView] = {}
         self._selected: set[int] = set()
         self._current = (-1, -1)
@@ -156,11 +156,11 @@ class QTableWidget(QAbstractItemView):
 
     def setHorizontalHeaderLabels(self, labels) -> None:
         """The titles of the columns."""
-        self._labels = list(labels)
+        self._labels = [QTableWidgetItem(label) for label in labels]
 
     def horizontalHeaderItem(self, column: int) -> QTableWidgetItem | None:
         """The title of a column as a cell, or None."""
-        return QTableWidgetItem(self._labels[column]) if column < len(self._labels) else None
+        return self._labels[column] if column < len(self._labels) else None
 
     def horizontalHeader(self) -> QHeaderView:
         """The header above."""

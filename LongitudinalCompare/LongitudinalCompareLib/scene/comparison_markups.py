@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import vtk
 
 from LongitudinalCompareLib.comparison import MASK, READER, Comparison
-from LongitudinalCompareLib.comparison_lines import LONGEST, DrawnLine, drawn_lines
+from LongitudinalCompareLib.comparison_lines import DrawnLine, drawn_lines
 from LongitudinalCompareLib.evidence import Evidence
 from LongitudinalCompareLib.scene.comparison_nodes import Parts
 from OncoLib.scene.diameter_lines import KIND, MEASURED, SEGMENT
@@ -63,6 +63,5 @@ def show(node, one: DrawnLine) -> None:
     display.SetColor(COLORS[one.source])
     display.SetSelectedColor(COLORS[one.source])
     display.SetPointLabelsVisibility(False)
-    display.SetPropertiesLabelVisibility(one.kind == LONGEST)  # two texts at one lesion hide each other
-    display.GetTextProperty().SetColor(1.0, 1.0, 1.0)
+    display.SetPropertiesLabelVisibility(False)  # the text would hide what lies beside the lesion; lengths stand in the table
     display.SetGlyphScale(GLYPH_PERCENT)

@@ -20,6 +20,7 @@ from LongitudinalCompareLib.comparison import (
     VOLUME_ML,
     ComparedTrack,
     Comparison,
+    TrackChange,
 )
 from LongitudinalCompareLib.growth import BEYOND, WITHIN
 from LongitudinalCompareLib.lesion_track import (
@@ -34,14 +35,18 @@ from LongitudinalCompareLib.lesion_track import (
     RESOLVED,
     SPLIT,
 )
+from LongitudinalCompareLib.scene.layout import view_labels
 from LongitudinalCompareLib.widgets.alignment_section import COLORS, MANUAL, verdict_titles
 from OncoLib.widgets import tables
 
 LINES, MOST_ROWS = 2, 7
 """Lines of a row; rows that are seen without scrolling."""
 
-NAME_WIDTH, DATE_WIDTH, CHANGE_WIDTH, ALIGNED_WIDTH = 96, 84, 92, 26
-"""Pixels. Two dates fit a panel of 430 pixels, four one of 600."""
+NAME_WIDTH, DATE_WIDTH, CHANGE_WIDTH, ALIGNED_WIDTH = 90, 64, 84, 26
+"""Pixels. Four dates fit a panel of 500 pixels; with more of them the table scrolls."""
+
+FITTING = 4
+"""Dates up to which the names take what room is left."""
 
 RED, GREEN, AMBER, GRAY = (183, 28, 28), (46, 125, 50), (161, 92, 0), (97, 97, 97)
 """Behind white words: contrast 6.6, 5.1, 5.2 and 6.2 to 1 (WCAG 2.1, 1.4.3 wants 4.5)."""
@@ -55,7 +60,7 @@ SIGNS = {board.GROWN: "▲", board.SHRUNK: "▼", board.SAME: "=", board.UNSURE:
 
 
 def role_titles() -> dict[str, str]:
-    """The word for each role, with a sign that is seen from afar."""
+    """The word for each role, with the sign that stands before the name of a lesion."""
     return {TARGET: _("◎ target"), NON_TARGET: _("○ non-target"), NEW_ROLE: _("+ new"), IGNORED: _("✕ ignored")}
 
 
@@ -77,6 +82,7 @@ class LesionTable:
         self.uid, self.at = "", 0
         tables.set_up(table, [])
         tables.compact(table)
+        table.setWordWrap(True)
         table.setSelectionMode(qt.QAbstractItemView.SingleSelection)
         table.horizontalHeader().setStretchLastSection(False)
         table.connect("currentCellChanged(int,int,int,int)", self.onCurrent)
@@ -148,11 +154,12 @@ class LesionTable:
                 table.setColumnWidth(columns - 2, CHANGE_WIDTH)
                 table.setColumnWidth(columns - 1, ALIGNED_WIDTH)
                 table.setColumnWidth(0, NAME_WIDTH)
-                table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
+                mode = qt.QHeaderView.Stretch if self._count <= FITTING else qt.QHeaderView.Interactive
+                table.horizontalHeader().setSectionResizeMode(0, mode)
                 table.horizontalHeader().setMinimumSectionSize(ALIGNED_WIDTH)
             table.verticalHeader().setDefaultSectionSize(LINES * table.fontMetrics().lineSpacing() + 6)
             table.setRowCount(len(self.order))
-            table.setHorizontalHeaderLabels(self._headers())
+            self._show_headers()
             for row in range(len(self.order)):
                 self._fill_row(row)
             tables.fit_height(table, MOST_ROWS)
@@ -172,16 +179,23 @@ class LesionTable:
         if changed:
             self._show_date()
 
-    def _headers(self) -> list[str]:
-        dates = [f"▸ {one.date}" if at == self.at else one.date for at, one in enumerate(self.comparison.timepoints)]
-        days = [_("day {number}").format(number=one.day) for one in self.comparison.timepoints]
+    def _show_headers(self) -> None:
+        """The dates as the bars of the views show them, and which one is looked at."""
+        dates = self.comparison.timepoints
+        days = [_("day {number}").format(number=one.day) for one in dates]
         days[0] = _("baseline")
-        return [_("Lesion"), *(f"{date}\n{day}" for date, day in zip(dates, days)), _("Change of\nvolume"), "⌖"]
+        marks = ["▸ " if at == self.at else "" for at in range(len(dates))]
+        shown = [f"{date}\n{mark}{day}" for date, mark, day in zip(view_labels([one.when for one in dates]), marks, days)]
+        self.table.setHorizontalHeaderLabels([_("Lesion"), *shown, _("Change of\nvolume"), _("Fit")])
+        tips = [_("◎ target, ○ non-target, + new, ✕ ignored; ✓ a reader said so"), *(one.when for one in dates),
+                _("Since the baseline, at the marked date"), _("Whether the alignment can be trusted there, at the marked date")]  # fmt: skip
+        for column, tip in enumerate(tips):
+            self.table.horizontalHeaderItem(column).setToolTip(tip)
 
     def _show_date(self) -> None:
         """Change and alignment are those of the marked date. The order stays while a reader goes from date to date."""
         filling, self._filling = self._filling, True
-        self.table.setHorizontalHeaderLabels(self._headers())
+        self._show_headers()
         for row in range(len(self.order)):
             self._fill_date(row)
         self._filling = filling
@@ -189,8 +203,8 @@ class LesionTable:
     def _fill_row(self, row: int) -> None:
         track = self.order[row]
         mark = " ✓" if track.role_by == CONFIRMED else ""
-        tip = f"{track.name}. {track.role_reason}"
-        tables.put(self.table, row, 0, f"{track.name}\n{role_titles()[track.role]}{mark}", tip)
+        tip = f"{track.name}: {role_titles()[track.role]}{mark}. {track.role_reason}"
+        tables.put(self.table, row, 0, f"{role_titles()[track.role].split()[0]} {track.name}{mark}", tip)
         for at in range(self._count):
             tables.put(self.table, row, at + 1, entry_text(track, at), entry_tip(self.comparison, track, at))
             self.table.item(row, at + 1).setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
@@ -269,19 +283,20 @@ def change_text(track: ComparedTrack, at: int) -> str:
     }  # fmt: skip
     if grade in words:
         return words[grade]
-    worth = {BEYOND: _("beyond error"), WITHIN: _("within error")}.get(found.verdict, _("error unknown"))
+    worth = {BEYOND: _("beyond error"), WITHIN: _("within error")}.get(found.verdict, _("unknown"))
     return f"{SIGNS[grade]} {board.percent_text(found.change.percent[0])}\n{worth}"
 
 
 def change_tip(track: ComparedTrack, at: int) -> str:
     """The sentences on a lesion's changes up to a date."""
+    return ". ".join(change_sentence(one) for one in track.changes if one.later == at)
+
+
+def change_sentence(one: TrackChange) -> str:
+    """What changed, since when, and what that is worth."""
     titles = {VOLUME_ML: _("Volume"), LONGEST_MM: _("Longest diameter"), SHORT_MM: _("Short axis")}
-    told = []
-    for one in track.changes:
-        if one.later == at:
-            since = _("since the date before") if one.reference == FROM_PREVIOUS else _("since the baseline")
-            told.append(f"{titles.get(one.measure, one.measure)} {since}: {one.sentence}")
-    return ". ".join(told)
+    since = _("since the date before") if one.reference == FROM_PREVIOUS else _("since the baseline")
+    return f"{titles.get(one.measure, one.measure)} {since}: {one.sentence}"
 
 
 def aligned(comparison: Comparison, track: ComparedTrack, at: int) -> tuple[str, tuple | None, str]:

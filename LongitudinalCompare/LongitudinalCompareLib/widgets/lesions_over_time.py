@@ -23,6 +23,10 @@ from OncoLib.widgets.job_progress import JobProgress
 from OncoSegmentLib.engine.process import ProcessEngine
 
 
+PUBLISH_MS = 300
+"""Tables, charts and maps of the scene wait so long for the reader's next key: nine lesions on three dates take half a second."""
+
+
 class LesionsOverTime:
     """Reads and fills the widgets of `LongitudinalCompareLesions.ui` in the widget `place` of a panel.
 
@@ -38,7 +42,9 @@ class LesionsOverTime:
         self.ui = ui = slicer.util.childWidgetVariables(widget)
         ui.lineSelector.setMRMLScene(slicer.mrmlScene)
         self._register, self.session, self._state, self._looked = register, None, [], None
-        self._publishing = self._closed = False
+        self._closed, self._later = False, qt.QTimer()
+        self._later.singleShot = True
+        self._later.connect("timeout()", self.publish)
         self.progress = JobProgress(ui.compareProgressPlace)
         self.progress.cancelButton.toolTip = _("Stop comparing; nothing of this run is kept, what you said before is.")
         self.reading = ReadingSection(ui, self, self._chosen)
@@ -103,6 +109,7 @@ class LesionsOverTime:
     def clear(self) -> None:
         """Ends a running job and shows nothing, so that nothing stands beside another patient. The reading stays in its scene."""
         self.progress.abandon()
+        self._later.stop()
         self.session, self._state = None, []
         for part in self._parts:
             part.clear()
@@ -215,21 +222,20 @@ class LesionsOverTime:
         return True
 
     def show(self) -> None:
-        """All parts as the session is now; the nodes follow when Qt has time."""
+        """All parts as the session is now; the nodes of the scene follow when the reader pauses."""
         for part in self._parts:
             part.show()
         self.tidy()
-        if not self._publishing:
-            self._publishing = True
-            qt.QTimer.singleShot(0, self.publish)
+        self._later.start(PUBLISH_MS)
 
     def publish(self) -> None:
         """Table, chart, map and lines of the scene as the session is now."""
-        self._publishing = False
+        self._later.stop()
         if self.session is None or self._closed:
             return
         try:
             self.session.publish(self.reading.shown)
+            self.response.show_chart()
         except OncoError as error:
             self.tell(str(error), problem=True)
 

@@ -13,7 +13,7 @@ from LongitudinalCompareLib.lesion_track import NOT_YET
 from LongitudinalCompareLib.reading import CONFIRMED
 from LongitudinalCompareLib.scene import layout, lesion_views, manual_points, reading_points
 from LongitudinalCompareLib.widgets.lesion_keys import LesionKeys, key_list
-from LongitudinalCompareLib.widgets.lesion_table import LesionTable, change_tip, entry_tip, role_titles, status_titles
+from LongitudinalCompareLib.widgets.lesion_table import LesionTable, change_sentence, entry_tip, role_titles, status_titles
 from OncoLib.errors import OncoError
 from OncoLib.widgets.texts import show_text
 
@@ -102,7 +102,8 @@ class ReadingSection:
         if self._stop is not None:
             text = _("Click where {lesion} lies, in a view of {date}; M again gives up.")
             return text.format(lesion=track.name, date=self._session.comparison.timepoints[at].when)
-        lines = [entry_tip(self._session.comparison, track, at), change_tip(track, at)]
+        change = board.change_shown(track, at)
+        lines = [entry_tip(self._session.comparison, track, at), "" if change is None else change_sentence(change)]
         lines.append(_("Role: {role}. {why}").format(role=role_titles()[track.role], why=track.role_reason))
         return "\n".join(line for line in lines if line)
 
