@@ -7,7 +7,7 @@ import pytest
 import slicer
 import vtk
 
-from helpers_lesion_panel import BALLS, LIVER, add_dates, begin, three_dates
+from helpers_lesion_panel import LIVER, add_dates, begin, three_dates
 from helpers_panel import finish
 from helpers_timepoints import add_scan
 from LongitudinalCompareLib.scene import layout, lesion_views, manual_points, reading_node
@@ -76,7 +76,7 @@ def test_the_worst_comes_first_and_each_date_has_its_own_sizes(read):
     assert read.cells(NAME) == ["+ Lesion 4", "◎ Lesion 1", "◎ Lesion 2", "○ Lesion 3"]
     assert [read.cells(column)[1] for column in (1, 2, 3)] == ["0.925 ml; 13.0 mm", "2.11 ml; 17.0 mm", "4.17 ml; 21.0 mm"]
     assert [read.cells(column)[3] for column in (1, 2, 3)] == ["0.515 ml; 11.0 mm", "0.515 ml; 11.0 mm", "gone"]
-    assert [read.cells(column)[0] for column in (1, 2, 3)] == ["–", "–", "+ 0.515 ml; 11.0 mm"]
+    assert [read.cells(column)[0] for column in (1, 2, 3)] == ["–", "–", "0.515 ml; 11.0 mm"]
     assert read.cells(CHANGE)[1].startswith("? +351 %; ") and read.cells(CHANGE)[2] == "= 0 %; within error"
     assert read.cells(CHANGE)[0] == "+ New" and read.cells(CHANGE)[3] == "Gone"
     assert read.cells(ALIGNED) == ["", "✓", "✓", "✓"]
@@ -127,7 +127,7 @@ def test_confirming_puts_a_check_mark_and_next_goes_on(read):
     read.press("N")
     assert (read.track.name, read.section.chosen[1]) == ("Lesion 2", 1)
     read.press("Return", "N", "Enter", "N", "C", "N", "C", "N", "C", "N", "C")
-    assert read.said == ["link"] * 4 + ["link", "gone", "new"] or sorted(read.said) == ["gone"] + ["link"] * 5 + ["new"]
+    assert sorted(read.said) == ["gone", "link", "link", "link", "link", "link", "new"]
     assert not read.ui.nextButton.enabled and "confirmed" in read.ui.nextButton.toolTip
     assert "0 found by the program alone" in read.ui.readingStateLabel.text
 
@@ -139,7 +139,7 @@ def test_every_act_changes_table_and_categories_at_once_and_is_taken_back(read):
     read.go("Lesion 4")
     read.press("I")
     assert read.cells(NAME)[-1] == "✕ Lesion 4 ✓" and read.track.name == "Lesion 4"
-    assert "PD" not in read.ui.explanationLabel.text or "Lesion 4 is new" not in read.ui.explanationLabel.text
+    assert "Lesion 4" not in read.ui.explanationLabel.text
     read.go("Lesion 1")
     read.press("G")
     assert read.cell(LAST) == "gone ✓" and read.said == ["role", "gone"]
@@ -157,7 +157,7 @@ def test_relinking_offers_the_lesions_of_the_date_with_distances(read):
     read.press("R")
     listed = [read.ui.choiceList.item(at).text() for at in range(read.ui.choiceList.count)]
     assert listed == ["Lesion 1, 33.5 mm away", "Lesion 4, 33.5 mm away", "Lesion 2, 42.4 mm away"]
-    assert read.stubs.scene is not None and type(read.ui.choiceList).focused is read.ui.choiceList
+    assert type(read.ui.choiceList).focused is read.ui.choiceList
     read.ui.choiceList.setCurrentRow(1)
     read.section.reading._choice_keys[0].press()
     assert read.cell(LAST) == "0.515 ml; 11.0 mm ✓" and read.track.name == "Lesion 3"
@@ -171,7 +171,7 @@ def test_what_is_new_is_linked_backwards(read):
     read.go("Lesion 4")
     read.press("R")
     listed = [read.ui.choiceList.item(at).text() for at in range(read.ui.choiceList.count)]
-    assert listed[0].startswith("Lesion 2, ") or listed[0].startswith("Lesion 3, ")
+    assert listed == ["Lesion 2, 33.5 mm away", "Lesion 3, 33.5 mm away", "Lesion 1, 52.0 mm away"]
     at = next(at for at, text in enumerate(listed) if text.startswith("Lesion 3"))
     read.ui.choiceList.setCurrentRow(at)
     read.ui.choiceList.itemClicked.emit(read.ui.choiceList.item(at))
@@ -287,7 +287,7 @@ def test_a_lesion_without_a_mask_gets_a_row_and_findings(read):
     ui = read.ui
     ui.manualNameEdit.text = "Pleural effusion"
     ui.manualButton.click()
-    assert "○ Pleural effusion" in read.cells(NAME)[-1] or any("Pleural effusion" in one for one in read.cells(NAME))
+    assert "○ Pleural effusion ✓" in read.cells(NAME)
     ui.manualNameEdit.text = "Lesion 1"
     ui.manualButton.click()
     assert "there is a lesion 'Lesion 1' already" in read.section.progress.sentence
@@ -394,7 +394,7 @@ def test_a_mask_that_changed_since_is_told(read):
 
 def test_ten_dates_have_four_columns_that_follow_the_chosen_one():
     assert lesion_views.dates_shown(10, 9) == (0, 7, 8, 9) and lesion_views.dates_shown(10, 1) == (0, 1, 2, 3)
-    assert lesion_views.dates_shown(4, 0) == (0, 1, 2, 3) and np.shape(BALLS) == (3,)
+    assert lesion_views.dates_shown(4, 0) == (0, 1, 2, 3)
 
 
 @pytest.mark.slow

@@ -53,6 +53,16 @@ class QTimer(QObject):
         if self in QTimer.running:
             QTimer.running.remove(self)
 
+    def __setattr__(self, name: str, value) -> None:
+        """In PythonQt the name is that of the slot."""
+        if name == "singleShot":
+            raise AttributeError("Slot 'singleShot' can not be overwritten on QTimer object; use setSingleShot")
+        super().__setattr__(name, value)
+
+    def setSingleShot(self, single: bool) -> None:
+        """Fires once."""
+        self._values["singleShot"] = single
+
     def isActive(self) -> bool:
         """True between start and stop."""
         return self.active

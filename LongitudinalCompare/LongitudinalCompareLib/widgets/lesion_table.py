@@ -42,11 +42,11 @@ from OncoLib.widgets import tables
 LINES, MOST_ROWS = 2, 7
 """Lines of a row; rows that are seen without scrolling."""
 
-NAME_WIDTH, DATE_WIDTH, CHANGE_WIDTH, ALIGNED_WIDTH = 90, 64, 84, 26
-"""Pixels. Four dates fit a panel of 500 pixels; with more of them the table scrolls."""
+NAME_WIDTH, DATE_WIDTH, BARE_WIDTH, CHANGE_WIDTH, ALIGNED_WIDTH = 90, 74, 62, 84, 26
+"""Pixels; of a date with units and without."""
 
-FITTING = 4
-"""Dates up to which the names take what room is left."""
+WITH_UNITS, FITTING = 3, 4
+"""Dates up to which each number has its unit, and up to which a panel of 500 pixels shows all; with more the table scrolls."""
 
 RED, GREEN, AMBER, GRAY = (183, 28, 28), (46, 125, 50), (161, 92, 0), (97, 97, 97)
 """Behind white words: contrast 6.6, 5.1, 5.2 and 6.2 to 1 (WCAG 2.1, 1.4.3 wants 4.5)."""
@@ -55,6 +55,9 @@ GRADE_COLORS = {
     board.NEW_ONE: RED, board.GROWN: RED, board.UNSURE: AMBER, board.UNSEEN: AMBER, board.UNTOLD: AMBER, board.SAME: GRAY,
     board.SHRUNK: GREEN, board.GONE_ONE: GREEN,
 }  # fmt: skip
+STATUS_COLORS = {NEW: RED, RESOLVED: GREEN, OUT_OF_FIELD: AMBER, NOT_EVALUABLE: AMBER}
+"""Of the words and numbers of a date."""
+
 WITHOUT_SIZE = (RESOLVED, OUT_OF_FIELD, NOT_EVALUABLE, NOT_YET)
 SIGNS = {board.GROWN: "▲", board.SHRUNK: "▼", board.SAME: "=", board.UNSURE: "?"}
 
@@ -150,7 +153,7 @@ class LesionTable:
             if table.columnCount != columns:
                 table.setColumnCount(columns)
                 for column in range(1, columns):
-                    table.setColumnWidth(column, DATE_WIDTH)
+                    table.setColumnWidth(column, DATE_WIDTH if self._count <= WITH_UNITS else BARE_WIDTH)
                 table.setColumnWidth(columns - 2, CHANGE_WIDTH)
                 table.setColumnWidth(columns - 1, ALIGNED_WIDTH)
                 table.setColumnWidth(0, NAME_WIDTH)
@@ -186,7 +189,8 @@ class LesionTable:
         days[0] = _("baseline")
         marks = ["▸ " if at == self.at else "" for at in range(len(dates))]
         shown = [f"{date}\n{mark}{day}" for date, mark, day in zip(view_labels([one.when for one in dates]), marks, days)]
-        self.table.setHorizontalHeaderLabels([_("Lesion"), *shown, _("Change of\nvolume"), _("Fit")])
+        title = _("Lesion") if len(dates) <= WITH_UNITS else _("Lesion\n(ml, mm)")
+        self.table.setHorizontalHeaderLabels([title, *shown, _("Change of\nvolume"), _("Fit")])
         tips = [_("◎ target, ○ non-target, + new, ✕ ignored; ✓ a reader said so"), *(one.when for one in dates),
                 _("Since the baseline, at the marked date"), _("Whether the alignment can be trusted there, at the marked date")]  # fmt: skip
         for column, tip in enumerate(tips):
@@ -206,8 +210,12 @@ class LesionTable:
         tip = f"{track.name}: {role_titles()[track.role]}{mark}. {track.role_reason}"
         tables.put(self.table, row, 0, f"{role_titles()[track.role].split()[0]} {track.name}{mark}", tip)
         for at in range(self._count):
-            tables.put(self.table, row, at + 1, entry_text(track, at), entry_tip(self.comparison, track, at))
-            self.table.item(row, at + 1).setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
+            tip = entry_tip(self.comparison, track, at)
+            tables.put(self.table, row, at + 1, entry_text(track, at, self._count <= WITH_UNITS), tip)
+            item, color = self.table.item(row, at + 1), STATUS_COLORS.get(track.entries[at].status)
+            item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
+            if color is not None:
+                item.setForeground(qt.QBrush(qt.QColor(*color)))
         self._fill_date(row)
 
     def _fill_date(self, row: int) -> None:
@@ -232,26 +240,25 @@ def badge(table, row: int, column: int, text: str, color, tip: str) -> None:
     table.setCellWidget(row, column, label)
 
 
-def entry_text(track: ComparedTrack, at: int) -> str:
+def entry_text(track: ComparedTrack, at: int, units: bool = True) -> str:
     """Two lines: volume and longest diameter (of a node its short axis), or what is said in their place."""
     one = track.entries[at]
     mark = " ✓" if one.made_by == CONFIRMED and at > 0 else ""
-    sizes = [] if one.status in WITHOUT_SIZE else size_lines(track, at)
+    sizes = [] if one.status in WITHOUT_SIZE else size_lines(track, at, units)
     word = status_titles().get(one.status, one.status)
-    if one.status == NEW and sizes:
-        lines = [f"+ {sizes[0]}", *sizes[1:]]
-    elif word:
+    if word and not (one.status == NEW and sizes):  # that it is new its color says, and the sign before its name
         lines = [word, *sizes[:1]]
     else:
         lines = sizes or [_("not measured")]
     return "\n".join(lines) + mark
 
 
-def size_lines(track: ComparedTrack, at: int) -> list[str]:
+def size_lines(track: ComparedTrack, at: int, units: bool) -> list[str]:
     """What counts there; a pen before what a reader measured."""
     one, length = track.entries[at], SHORT_MM if track.node else LONGEST_MM
     values = {_("{value} ml"): one.value(VOLUME_ML), _("{value} mm"): one.value(length)}
-    found = [text.format(value=board.size_text(value)) for text, value in values.items() if value is not None]
+    texts = [(text if units else "{value}", value) for text, value in values.items()]
+    found = [text.format(value=board.size_text(value)) for text, value in texts if value is not None]
     return [f"✎ {found[0]}", *found[1:]] if found and one.source == READER else found
 
 

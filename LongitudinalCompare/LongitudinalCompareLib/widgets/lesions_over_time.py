@@ -43,7 +43,7 @@ class LesionsOverTime:
         ui.lineSelector.setMRMLScene(slicer.mrmlScene)
         self._register, self.session, self._state, self._looked = register, None, [], None
         self._closed, self._later = False, qt.QTimer()
-        self._later.singleShot = True
+        self._later.setSingleShot(True)
         self._later.connect("timeout()", self.publish)
         self.progress = JobProgress(ui.compareProgressPlace)
         self.progress.cancelButton.toolTip = _("Stop comparing; nothing of this run is kept, what you said before is.")

@@ -104,7 +104,7 @@ class ReadingSection:
             return text.format(lesion=track.name, date=self._session.comparison.timepoints[at].when)
         change = board.change_shown(track, at)
         lines = [entry_tip(self._session.comparison, track, at), "" if change is None else change_sentence(change)]
-        lines.append(_("Role: {role}. {why}").format(role=role_titles()[track.role], why=track.role_reason))
+        lines.append(_("Role: {role}").format(role=track.role_reason or role_titles()[track.role]))
         return "\n".join(line for line in lines if line)
 
     def _show_state(self) -> None:
@@ -266,7 +266,7 @@ class ReadingSection:
             self._desk.tell(str(error), problem=True)
             return
         ui, when = self.ui, session.comparison.timepoints[at].when
-        ui.choiceLabel.text = _("Which one is {lesion} on {date}?").format(lesion=track.name, date=when)
+        ui.choiceLabel.text = _("Which one is {lesion} on {date}? Distances are from where it lies now, or should lie.").format(lesion=track.name, date=when)
         ui.choiceList.clear()
         for _act, name, away, owner in self._choices:
             ui.choiceList.addItem(choice_text(name, away, owner, track.name))
