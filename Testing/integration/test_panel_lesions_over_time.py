@@ -108,7 +108,7 @@ def test_where_a_lesion_is_not_there_the_views_go_to_its_expected_place_and_say_
     read.go("Lesion 3")
     assert read.places() == [[15.0, 45.0, 30.0]] * 3
     views = [read.stubs.scene.GetSingletonNode(layout.tag_of(at, "Axial"), "vtkMRMLSliceNode") for at in range(3)]
-    assert [view.GetLayoutLabel() for view in views] == ["2026-01", "2026-03", "2026-05 ✕"]
+    assert [view.GetLayoutLabel() for view in views] == ["2026-01", "2026-03", "2026-05"]
     mark = lesion_views.mark_of(read.stubs.scene, 2)
     assert mark.GetNthControlPointLabel(0) == "Lesion 3: gone"
     assert list(mark.GetDisplayNode().GetViewNodeIDs()) == layout.view_ids(read.stubs.scene, 2)
@@ -292,6 +292,8 @@ def test_a_lesion_without_a_mask_gets_a_row_and_findings(read):
     ui.manualButton.click()
     assert "there is a lesion 'Lesion 1' already" in read.section.progress.sentence
     read.go("Pleural effusion")
+    ui.findingButton.click()
+    assert "Choose what you see of Pleural effusion" in read.section.progress.sentence and read.said == ["lesion"]
     ui.findingSelector.currentIndex = ui.findingSelector.findData("unequivocal progression")
     ui.findingButton.click()
     assert read.said == ["lesion", "finding"] and "Pleural effusion" in ui.explanationLabel.text
@@ -421,3 +423,16 @@ def test_dates_are_compared_end_to_end(slicer_stubs):
     names = {one.name: one.status for one in section.session.comparison.tracks}
     assert names == {"Lesion 1": "persistent", "Lesion 2": "persistent", "Lesion 3": "resolved", "Lesion 4": "new"}
     assert slicer_stubs.scene.GetFirstNodeByName("Lesions over time") is not None
+
+
+def test_points_that_were_set_beside_the_verdicts_are_taken_over(slicer_stubs):
+    evidence = three_dates()
+    volumes = add_dates(slicer_stubs.scene, evidence)
+    widget = slicer_stubs.open_widget("LongitudinalCompare")
+    manual_points.set_point(slicer_stubs.scene, volumes[2], "Lesion 3", (45.0, 45.0, 45.0))
+    section = begin(widget, evidence)
+    said = section.session.reading.acts
+    assert [(one.kind, one.lesion.lesion, one.date) for one in said] == [("point", "Lesion 3", "2026-05-01")]
+    assert section.session.comparison.track("Lesion 3").status == "persistent"
+    begin(widget, evidence)
+    assert len(section.session.reading.acts) == 1

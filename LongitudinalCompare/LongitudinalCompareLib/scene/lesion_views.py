@@ -11,9 +11,6 @@ import slicer
 from LongitudinalCompareLib.scene import layout, manual_points
 from OncoLib.scene.nodes import nodes_of_class
 
-NOT_HERE = "✕"
-"""After the date in the bar of a view: there is no room for a word."""
-
 EXPECTED = "OncoSegment.ExpectedPlace"
 """Attribute of the markups at the place of a lesion that is not there: the number of the date."""
 
@@ -63,7 +60,7 @@ def go(scene, dates: Sequence, shown: Sequence[int], stops: Sequence[Stop], at: 
         place, note = world[number] if world[number] is not None else common, stops[number].note
         for plane in layout.PLANES:
             view = layout.slice_view(scene, column, plane)
-            view.SetLayoutLabel(f"{label} {NOT_HERE}" if note else label)
+            view.SetLayoutLabel(label)
             jump(view, place)
         mark(scene, number, place if note else None, note, layout.view_ids(scene, column))
     forget_marks(scene, shown)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from LongitudinalCompareLib.comparison import Comparison
-from LongitudinalCompareLib.reading import POINT, Reading
+from LongitudinalCompareLib.reading import POINT, Act, Reading, Ref
+from LongitudinalCompareLib.reading_acts import point
 from LongitudinalCompareLib.scene import manual_points
 from OncoLib.scene.nodes import nodes_of_class
 
@@ -46,3 +47,16 @@ def put(scene, date, lesion: str, seen_at: str, place):
     manual_points.set_point(scene, date.volume, key_of(lesion, seen_at), manual_points.to_world(date.volume, place))
     node.SetLocked(True)
     return node
+
+
+def set_beside_verdicts(scene, comparison: Comparison, dates: Sequence, reading: Reading) -> tuple[Act, ...]:
+    """The places that a reader set beside the verdicts of a registration, as acts; without those of which the reading speaks."""
+    told, found = {(act.lesion.lesion, act.date) for act in reading.of(POINT)}, []
+    first = comparison.timepoints[0].when
+    names = [name for track in comparison.tracks for name in track.entries[0].lesions]
+    for at, when in enumerate(comparison.timepoints):
+        for name in dict.fromkeys(names if at else ()):
+            place = manual_points.point_of(scene, dates[at].volume, name)
+            if place is not None and (name, when.when) not in told:
+                found.append(point(Ref(first, name), when.when, tuple(map(float, place))))
+    return tuple(found)

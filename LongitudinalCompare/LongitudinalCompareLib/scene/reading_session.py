@@ -51,6 +51,11 @@ class ReadingSession:
         self._judge(reading.with_acts(*(replace(one, when=one.when or when) for one in acts)), self.criteria)
         self._past.append(before)
 
+    def say_points(self, acts: Sequence[Act]) -> None:
+        """The same for none or several that were said elsewhere."""
+        if acts:
+            self.say(*acts)
+
     def rewrite(self, kept: Callable[[Act], bool], *acts: Act) -> None:
         """Acts that are not `kept` were never said; then these are. One step of `undo`."""
         self._step(Reading(tuple(one for one in self.reading.acts if kept(one))), acts)

@@ -22,6 +22,7 @@ class ByHandSection:
 
     def __init__(self, ui, desk) -> None:
         self.ui, self._desk, self._stop = ui, desk, None
+        ui.findingSelector.addItem(_("choose"), "")  # a finding is never said by a button that was pressed too early
         for one in FINDINGS:  # in the words of the criteria, as in their sentences
             ui.findingSelector.addItem(one, one)
         for one in KINDS:
@@ -125,7 +126,10 @@ class ByHandSection:
     def onFinding(self, clicked=False) -> None:
         """What is seen of it."""
         track, state = self._desk.chosen[0], self.ui.findingSelector.currentData
-        self._desk.say(lambda: say.finding(acts.ref_of(self._desk.session.comparison, track), self._when, state=state))
+        if not state:
+            self._desk.tell(_("Choose what you see of {lesion} on {date}").format(lesion=track.name, date=self._when), problem=True)
+        elif self._desk.say(lambda: say.finding(acts.ref_of(self._desk.session.comparison, track), self._when, state=state)):
+            self.ui.findingSelector.currentIndex = 0
 
     def onManual(self, clicked=False) -> None:
         """A lesion without a mask."""

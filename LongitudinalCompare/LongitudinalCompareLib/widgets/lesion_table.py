@@ -42,7 +42,7 @@ from OncoLib.widgets import tables
 LINES, MOST_ROWS = 2, 7
 """Lines of a row; rows that are seen without scrolling."""
 
-NAME_WIDTH, DATE_WIDTH, BARE_WIDTH, CHANGE_WIDTH, ALIGNED_WIDTH = 90, 74, 62, 84, 26
+NAME_WIDTH, DATE_WIDTH, BARE_WIDTH, CHANGE_WIDTH, ALIGNED_WIDTH = 90, 80, 62, 84, 26
 """Pixels; of a date with units and without."""
 
 WITH_UNITS, FITTING = 3, 4

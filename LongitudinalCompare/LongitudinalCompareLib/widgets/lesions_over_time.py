@@ -162,6 +162,7 @@ class LesionsOverTime:
         """A session on new evidence, with what the reader said before."""
         before = self._kept(dates)
         session = ReadingSession(slicer.mrmlScene, dates, evidence, before.reading, before.criteria)
+        session.say_points(reading_points.set_beside_verdicts(slicer.mrmlScene, session.comparison, dates, session.reading))
         self._register.take(dates, evidence.pairs)
         self._show_first(session, state)
         told = _("{count} lesions over {dates} dates. Nothing is confirmed before you say so.")

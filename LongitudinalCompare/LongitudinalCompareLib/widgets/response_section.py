@@ -14,7 +14,7 @@ from LongitudinalCompareLib.scene import chart_view
 from OncoLib.widgets import tables
 from OncoLib.widgets.texts import show_text
 
-COLUMNS, MOST_ROWS, TITLE_WIDTH = 3, 6, 110
+COLUMNS, MOST_ROWS, TITLE_WIDTH = 3, 6, 130
 """Of check boxes; rows that are seen without scrolling; pixels."""
 
 
