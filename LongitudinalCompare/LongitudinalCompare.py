@@ -32,6 +32,16 @@ class LongitudinalCompare(ScriptedLoadableModule):
             ' See the <a href="https://github.com/OWNER/SlicerOncoSegment#readme">documentation</a>.'
         )
         self.parent.acknowledgementText = _("Built on 3D Slicer by the OncoSegment contributors.")
+        slicer.app.connect("startupCompleted()", registerLayouts)
+
+
+def registerLayouts():
+    """Scenes that were saved with dates side by side open so."""
+    try:
+        from LongitudinalCompareLib.scene.layout import register_layouts
+    except ImportError:  # a module that is needed is switched off; its panel says so
+        return
+    register_layouts(slicer.mrmlScene)
 
 
 class LongitudinalCompareWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):

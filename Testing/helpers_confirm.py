@@ -19,8 +19,9 @@ BALLS = (
 
 
 def evidence() -> Evidence:
-    """Three dates in one frame, about 60 days apart, every alignment good: one lesion shrinks, one grows, one stays, one is new."""
-    dates = tuple(seen(at, when, balls, day) for at, (when, balls, day) in enumerate(zip((FIRST, SECOND, THIRD), BALLS, (0, 56, 119))))
+    """Three dates in one frame, two months apart, every alignment good: one lesion shrinks, one grows, one stays, one is new."""
+    told = zip((FIRST, SECOND, THIRD), BALLS, (0, 56, 119))
+    dates = tuple(seen(at, when, balls, days) for at, (when, balls, days) in enumerate(told))
     pairs = []
     for at in (1, 2):
         centers = {one.key.name: tuple(map(float, one.centroid_ras_mm)) for one in dates[0].lesions}

@@ -38,7 +38,8 @@ class Region:
     """A place of the fixed scan whose alignment is to be judged: a lesion, or any ball.
 
     name: as the reader knows it. center_ras: in mm, RAS of the fixed scan. radius_mm: of the ball that holds the lesion.
-    mask: bool `[k, j, i]` on the fixed scan's grid, or None, which takes the ball.
+    mask: bool `[k, j, i]` on the fixed scan's grid of what changes there: the lesion, or all lesions in one array; None takes the
+    ball.
     Raises InputError for a place or a radius that is none.
     """
 
@@ -81,12 +82,11 @@ class Changing:
     def of(cls, regions: Sequence[Region], fixed: Image) -> Changing:
         """Of all regions; GeometryError when a mask has another shape than the scan."""
         union = None
-        for one in regions:
-            if one.mask is None:
-                continue
+        for one in {id(one.mask): one for one in regions if one.mask is not None}.values():
             if one.mask.shape != fixed.shape_kji:
                 raise GeometryError(f"the mask of region {one.name!r} has shape {one.mask.shape}; wanted {fixed.shape_kji}")
-            union = one.mask.astype(bool) if union is None else union | one.mask.astype(bool)
+            mask = one.mask.astype(bool, copy=False)
+            union = mask if union is None else union | mask
         balls = [(*one.center_ras, one.radius_mm) for one in regions if one.mask is None]
         return cls(union, fixed.ijk_to_ras, np.array(balls, dtype=float).reshape(-1, 4))
 

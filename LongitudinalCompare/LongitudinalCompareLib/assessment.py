@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from LongitudinalCompareLib.alignment import plain, with_manual_point
-from LongitudinalCompareLib.comparison import ComparedTrack, Comparison, DateFacts, Flag
+from LongitudinalCompareLib.alignment_verdict import REFUSE
+from LongitudinalCompareLib.comparison import ComparedTrack, Comparison, Flag
 from LongitudinalCompareLib.comparison_flags import flags_of
 from LongitudinalCompareLib.confirmation import all_confirmed, confirmed_by, digest, with_words
 from LongitudinalCompareLib.evidence import Evidence
-from LongitudinalCompareLib.evidence_dates import dated_lesions, region_name
+from LongitudinalCompareLib.evidence_dates import dated_lesions, is_refused, judged_at, region_name
 from LongitudinalCompareLib.lesion_track import Lesion, LesionKey, LesionTrack, Tracking
 from LongitudinalCompareLib.manual_lesions import manual_tracks
 from LongitudinalCompareLib.pair_outcome import PairOutcome
@@ -37,6 +38,8 @@ LYMPH_NODE = ("SCT", "59441001")
 
 DEFAULT_CRITERIA = (RECIST,)
 
+BY_HAND = "The reader's point at {lesion} was not applied: what was entered by hand has no mask that it could carry; it is kept."
+
 
 def assess(
     evidence: Evidence,
@@ -55,14 +58,14 @@ def assess(
     reading = Reading() if reading is None else reading
     dates = evidence.dates
     pairs, flags = placed_pairs(evidence, reading)
-    tracked, more = tracked_lesions(evidence, pairs, reading, progress, cancel)
+    tracked, matching, more = tracked_lesions(evidence, pairs, reading, progress, cancel)
     said = words_of(reading, tracked, dates, evidence.seed)
     flags += more + [Flag("not applied", sentence(text)) for text in notes_of(reading, dates)]
     every = (*tracked, *manual_tracks(said, len(dates), {one.name for one in tracked}))
     tracks, rows = compared(every, evidence, said)
     facts = tuple(one.facts for one in dates)
     roles = with_roles(tracks, said, facts)
-    seen = Seen(roles.tracks, rows, said, facts, roles.followed)
+    seen = Seen(roles.tracks, rows, said, facts, roles.followed, unplaced(tracked, evidence, pairs))
     context = context_of(said, facts)
     found = responses_of(seen, criteria, context)
     found, unsaid = with_words(found, seen)
@@ -73,7 +76,8 @@ def assess(
     flags += [*roles.flags, *unsaid, *stale]
     told = flags_of(evidence, pairs, {one.tracking_uid: one for one in every}, seen, found, context, flags)
     progress(1.0, "Assessed")
-    return Comparison(facts, pairs, seen.tracks, found, told, reading, dict(evidence.provenance), now)
+    provenance = {**evidence.provenance, "assessment": {"criteria": [one.criterion for one in found], "matching": matching}}
+    return Comparison(facts, pairs, seen.tracks, found, told, reading, provenance, now)
 
 
 def placed_pairs(evidence: Evidence, reading: Reading) -> tuple[tuple[PairOutcome, ...], list[Flag]]:
@@ -81,6 +85,8 @@ def placed_pairs(evidence: Evidence, reading: Reading) -> tuple[tuple[PairOutcom
     pairs, flags = {one.follow_up: one for one in evidence.pairs}, []
     for act in reading.of(POINT):
         key, at = resolve(act.lesion, evidence.dates), date_number(act.date, evidence.dates)
+        if key is None and not act.lesion.date:
+            flags.append(Flag("not applied", BY_HAND.format(lesion=act.lesion), at))
         if key is None or at not in pairs:
             continue  # told by `notes_of`
         try:
@@ -91,13 +97,31 @@ def placed_pairs(evidence: Evidence, reading: Reading) -> tuple[tuple[PairOutcom
     return tuple(pairs[at] for at in sorted(pairs)), flags
 
 
-def tracked_lesions(evidence: Evidence, pairs, reading: Reading, progress, cancel) -> tuple[tuple[LesionTrack, ...], list[Flag]]:
-    """The tracks under the UIDs that they had before, and flags on edits that could not be applied."""
+def tracked_lesions(
+    evidence: Evidence, pairs, reading: Reading, progress, cancel
+) -> tuple[tuple[LesionTrack, ...], dict, list[Flag]]:
+    """The tracks under the UIDs that they had before, the settings of matching, and flags on edits that could not be applied."""
     edits, notes = edits_of(reading, evidence.dates)
     dated = dated_lesions(evidence, pairs, linked_by(edits))
     tracking: Tracking = track_lesions(dated, evidence.seed, edits, progress=progress, cancel=cancel)
     tracks = with_identities(tracking.tracks, evidence.known, evidence.dates)
-    return tracks, [Flag("not applied", sentence(text)) for text in (*notes, *tracking.notes)]
+    settings = {name: one for name, one in tracking.settings.items() if name != "edits"}  # those are in the reading
+    return tracks, settings, [Flag("not applied", sentence(text)) for text in (*notes, *tracking.notes)]
+
+
+def unplaced(tracks: Sequence[LesionTrack], evidence: Evidence, pairs: Sequence[PairOutcome]) -> frozenset[str]:
+    """UIDs of tracks that begin after the baseline where the alignment is refused, or where nobody judged it and that of the pair
+    as a whole is."""
+    found = set()
+    by_date = {one.follow_up: one for one in pairs}
+    for track in tracks:
+        first = lesions_in(track)[0].key
+        if first.timepoint not in by_date:
+            continue
+        region = judged_at(evidence, first, first.timepoint, pairs)
+        refused = by_date[first.timepoint].alignment.overall == REFUSE if region is None else is_refused(region)
+        found |= {track.tracking_uid} if refused else set()
+    return frozenset(found)
 
 
 def linked_by(edits: Sequence[Edit]) -> tuple[tuple[LesionKey, LesionKey], ...]:
@@ -160,6 +184,3 @@ def link_dict(link) -> dict:
         "made_by": link.made_by,
         **plain({"cost": link.cost, "overlap": link.overlap, "distance_mm": link.distance_mm}),
     }
-
-
-__all__ = ["DEFAULT_CRITERIA", "DateFacts", "assess"]

@@ -9,7 +9,8 @@ import numpy as np
 
 from LongitudinalCompareLib.carried_lesions import NOTHING, PROPOSED, Carried, carried_lesions
 from LongitudinalCompareLib.compare_options import CompareOptions
-from LongitudinalCompareLib.lesion_segments import Chosen, lesions_at
+from LongitudinalCompareLib.evidence_of import chosen_of
+from LongitudinalCompareLib.lesion_segments import Chosen
 from LongitudinalCompareLib.lesions_of import lesions_of
 from LongitudinalCompareLib.registration import Pair, register_dates
 from LongitudinalCompareLib.timepoint import Timepoint, ordered
@@ -50,13 +51,14 @@ def carried_dates(
     """Registers all dates and fills those without a segmentation. engine: None where no date is to be filled; it is not closed.
 
     inside, exclude: as of `register_dates`; without `exclude` the baseline's lesions are left out.
-    Raises InputError for a baseline without segmentation or without lesions, and what `register_dates` and `lesions_at` raise.
+    Raises InputError for a baseline without segmentation or without lesions, and what `chosen_of` and `register_dates` raise.
     """
     cancel = cancel or CancelToken()
     timepoints = ordered(timepoints)
     empty = [at for at, one in enumerate(timepoints) if one.segmentation is None]
     check(timepoints, empty, engine)
-    chosen = {at: lesions_at(one, options) for at, one in enumerate(timepoints) if at not in empty}
+    there = [at for at in range(len(timepoints)) if at not in empty]
+    chosen = dict(zip(there, chosen_of([timepoints[at] for at in there], options)))  # refused before the registration
     if empty and not chosen[0].lesions:
         raise InputError(f"{timepoints[0].when}, the baseline, has no lesion; there is nothing to carry prompts from")
     judged = [told(one, chosen.get(at)) for at, one in enumerate(timepoints)]

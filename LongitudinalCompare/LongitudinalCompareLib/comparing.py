@@ -39,8 +39,11 @@ def compare_with_evidence(
     """The same, with what it rests on: kept, it is assessed again at each word of a reader, without the scans. pairs: as of
     `evidence_of`."""
     from LongitudinalCompareLib.assessment import assess
+    from LongitudinalCompareLib.reading_refs import anchored
+    from LongitudinalCompareLib.response_of import check_criteria
 
     options = options or CompareOptions()
+    check_criteria(options.criteria)  # before minutes of registering
     evidence = evidence_of(timepoints, options, part_of(progress, 0.0, SEEN), cancel, pairs=pairs)
-    told = part_of(progress, SEEN, 1.0)
-    return evidence, assess(evidence, options.reading, options.criteria, progress=told, cancel=cancel)
+    told, reading = part_of(progress, SEEN, 1.0), anchored(options.reading, evidence.dates)
+    return evidence, assess(evidence, reading, options.criteria, progress=told, cancel=cancel)

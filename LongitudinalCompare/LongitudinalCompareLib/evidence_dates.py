@@ -21,18 +21,34 @@ NEAR_MM = 24.0
 
 def region_name(key: LesionKey, evidence: Evidence) -> str:
     """The name under which the alignment is judged at a lesion: its own at the baseline, else with the date it is of."""
-    return key.name if key.timepoint == 0 else f"{key.name} ({evidence.dates[key.timepoint].facts.when})"
+    if key.timepoint == 0:
+        return key.name
+    name, used = f"{key.name} ({evidence.dates[key.timepoint].facts.when})", {one.key.name for one in evidence.dates[0].lesions}
+    while name in used:
+        name = f"{name} later"
+    return name
 
 
 def judged_at(evidence: Evidence, key: LesionKey, timepoint: int, pairs: Sequence[PairOutcome] | None = None):
     """The `RegionAlignment` of a date at the place of a lesion, of the baseline or first seen later; None where nobody judged it.
 
-    pairs: with the readers' points, or None for those of the evidence.
+    pairs: with the readers' points, or None for those of the evidence. A later lesion without a region of its own, such as one
+    that a reader takes for new though it was matched, has that of the baseline lesion in whose place it lies.
     """
-    pair = next((one for one in evidence.pairs if one.follow_up == timepoint), None)
-    pair = next((one for one in pairs or () if one.follow_up == timepoint), pair)
-    name = region_name(key, evidence)
-    return None if pair is None else next((one for one in pair.alignment.regions if one.name == name), None)
+    pair = next((one for one in pairs or evidence.pairs if one.follow_up == timepoint), None)
+    regions = {} if pair is None else {one.name: one for one in pair.alignment.regions}
+    return regions.get(region_name(key, evidence)) or regions.get(stand_in(evidence, key))
+
+
+def stand_in(evidence: Evidence, key: LesionKey) -> str:
+    """Name of the region that its own date's alignment puts into a later lesion, the nearest to its centroid; "" for none."""
+    pair = next((one for one in evidence.pairs if one.follow_up == key.timepoint), None)
+    lesion = next((one for one in evidence.dates[key.timepoint].lesions if one.key == key), None)
+    if pair is None or lesion is None:
+        return ""
+    away = {one.name: float(np.linalg.norm(lesion.centroid_ras_mm - one.moved_ras_mm)) for one in pair.alignment.regions}
+    name = min(away, key=away.get, default="")
+    return name if name and away[name] <= lesion.extent_mm else ""
 
 
 def dated_lesions(
@@ -62,10 +78,13 @@ def refused_at(evidence: Evidence, pair: PairOutcome) -> frozenset[LesionKey]:
 
     A lesion first seen later is refused too where its own date is: its place in the baseline's frame is then not known.
     """
-    found = set()
-    for key, region in regions_by_key(evidence, pair):
-        own = None if key.timepoint == 0 else judged_at(evidence, key, key.timepoint)
-        if key.timepoint < pair.follow_up and (is_refused(region) or (own is not None and is_refused(own))):
+    found, at = set(), pair.follow_up
+    own_regions = {key for key, _region in regions_by_key(evidence, pair)}
+    for key in (lesion.key for date in evidence.dates[:at] for lesion in date.lesions):
+        looked = [judged_at(evidence, key, at, (pair,))]
+        if key.timepoint > 0 and key in own_regions:
+            looked.append(judged_at(evidence, key, key.timepoint))
+        if any(one is not None and is_refused(one) for one in looked):
             found.add(key)
     return frozenset(found)
 

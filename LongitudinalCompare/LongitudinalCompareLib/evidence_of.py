@@ -61,8 +61,10 @@ def evidence_of(
         dates.append(seen_date(at, timepoint, one, timepoints[0], cancel))
     judged = tuple(replace(one, segmentation=of.segmentation) for one, of in zip(timepoints, chosen))
     if pairs is None:
-        pairs = registered(judged, chosen[0].changing, choice, options, part_of(progress, MEASURED, REGISTERED), cancel)
+        telling = part_of(progress, MEASURED, REGISTERED)
+        pairs = registered(judged, chosen[0].changing, choice, options, telling, cancel)
     else:
+        check_judged(pairs, dates[0])
         pairs = tuple(replace(one, fixed=judged[0], moving=later) for one, later in zip(pairs, judged[1:]))
     evidence = Evidence(tuple(dates), outcomes(pairs), dates[0].facts.sha256, tuple(options.known))
     if options.later:
@@ -123,6 +125,15 @@ def registered(
         return ()
     more = {"exclude": changing, "way_back": options.way_back, "local": options.local}
     return register_dates(timepoints, choice, **more, progress=progress, cancel=cancel)
+
+
+def check_judged(pairs: Sequence[Pair], baseline: SeenDate) -> None:
+    """InputError for pairs that were registered with other lesions: nobody would know how well these are aligned."""
+    for pair in pairs:
+        names = () if pair.verdict is None else [one.name for one in pair.verdict.regions]
+        missing = [one.key.name for one in baseline.lesions if one.key.name not in names]
+        if missing:
+            raise InputError(f"{pair.moving.when} was registered without a verdict at {missing[0]!r}; wanted one at each lesion")
 
 
 def outcomes(pairs: Sequence[Pair]) -> tuple[PairOutcome, ...]:

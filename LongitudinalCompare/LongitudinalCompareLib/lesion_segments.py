@@ -11,6 +11,7 @@ from LongitudinalCompareLib.compare_options import CompareOptions
 from LongitudinalCompareLib.timepoint import Timepoint
 from OncoLib.components import Piece, components
 from OncoLib.errors import InputError
+from OncoLib.label_map import UNCODED
 from OncoLib.measure import Box, segment_boxes
 from OncoLib.segmentation import MOST_NAMES, Segment, Segmentation
 from OncoLib.terminology import TISSUE, is_lesion, structure, structure_of
@@ -25,14 +26,23 @@ from OncoSegmentLib.lesion.settings import LEAST_VOXELS
 class Chosen:
     """segmentation: organs as they were, then the lesions, each a segment of its own name that is coded as a lesion.
 
-    lesions: its segments that are lesions, with a voxel each. changing: bool `[k, j, i]` of all that is or may be a lesion, or
-    None; a deformation must not be led by it. notes: what a reader should know of how they were chosen.
+    lesions: its segments that are lesions, with a voxel each. own: the date's own segmentation; may_change: its segments that are
+    or may be lesions. notes: what a reader should know of how they were chosen.
     """
 
     segmentation: Segmentation
     lesions: tuple[Segment, ...]
-    changing: np.ndarray | None
+    own: Segmentation
+    may_change: tuple[Segment, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def changing(self) -> np.ndarray | None:
+        """bool `[k, j, i]` of all that may change, which must not lead a deformation; None for nothing. Made anew each time."""
+        found = None
+        for one in self.may_change:
+            found = self.own.mask(one) if found is None else np.logical_or(found, self.own.mask(one), out=found)
+        return found
 
 
 def lesions_at(timepoint: Timepoint, options: CompareOptions) -> Chosen:
@@ -46,13 +56,15 @@ def lesions_at(timepoint: Timepoint, options: CompareOptions) -> Chosen:
     boxes = segment_boxes(segmentation)
     picked, notes = picked_from(segmentation, boxes, timepoint.when, options)
     single = len(picked) == 1 and (options.all_segments or bool(options.lesion_names))
-    changing = union_of(segmentation, [one for one in boxes if one in picked or is_lesion(one.entry)])
+    may_change = tuple(one for one in boxes if one in picked or is_lesion(one.entry))
     if options.split or single:
-        made, told = in_components(segmentation, picked, boxes)
+        made, told = in_components(segmentation, picked, boxes, named=bool(options.lesion_names))
         notes += told
     else:
-        made = with_own_names(segmentation, picked)
-    return Chosen(made, made.segments[len(staying(segmentation, picked)) :], changing, tuple(notes))
+        made = replace(segmentation, segments=(*staying(segmentation, picked), *map(as_lesion, picked)))
+    lesions = with_own_names(made.segments[len(staying(segmentation, picked)) :])
+    made = replace(made, segments=(*staying(segmentation, picked), *lesions))
+    return Chosen(made, lesions, segmentation, may_change, tuple(notes))
 
 
 def staying(segmentation: Segmentation, picked: Sequence[Segment]) -> tuple[Segment, ...]:
@@ -93,29 +105,24 @@ def names_of(segments: Sequence[Segment]) -> str:
     return ", ".join(one.name for one in segments[:MOST_NAMES]) + more
 
 
-def union_of(segmentation: Segmentation, segments: Sequence[Segment]) -> np.ndarray | None:
-    """bool `[k, j, i]` of several; None for none."""
-    found = None
+def with_own_names(segments: Sequence[Segment]) -> tuple[Segment, ...]:
+    """The same name twice gets a number behind it that no other has."""
+    made, used = [], {one.name for one in segments}
     for one in segments:
-        mask = segmentation.mask(one)
-        found = mask if found is None else found | mask
-    return found
-
-
-def with_own_names(segmentation: Segmentation, picked: Sequence[Segment]) -> Segmentation:
-    """Each segment one lesion, in its place; the same name twice gets the label behind it."""
-    names, made = [one.name for one in picked], []
-    for one in picked:
-        name = one.name if names.count(one.name) == 1 else f"{one.name} ({one.layer + 1}.{one.label})"
-        made.append(replace(as_lesion(one), name=name))
-    return replace(segmentation, segments=(*staying(segmentation, picked), *made))
+        name, number = one.name, 1
+        while any(name == other.name for other in made) or (number > 1 and name in used):
+            number += 1
+            name = f"{one.name} ({number})"
+        made.append(replace(one, name=name))
+    return tuple(made)
 
 
 def as_lesion(segment: Segment) -> Segment:
     """Coded as a lesion where it says nothing; as a lesion of the structure that it says otherwise, such as a lymph node."""
     if is_lesion(segment.entry):
         return segment
-    like = structure("lesion")
+    like, flags = structure("lesion"), tuple(one for one in segment.flags if one != UNCODED)
+    segment = replace(segment, flags=flags)
     if not anatomy_id(segment):
         return replace(segment, entry=like.entry, structure=like.id)
     entry = replace(like.entry, region=segment.entry.type, region_modifier=segment.entry.type_modifier)
@@ -123,18 +130,25 @@ def as_lesion(segment: Segment) -> Segment:
     return replace(segment, entry=entry, structure=same.id if same else "")
 
 
-def in_components(segmentation: Segmentation, picked: Sequence[Segment], boxes: dict) -> tuple[Segmentation, list[str]]:
-    """Each component of `LEAST_VOXELS` or more one lesion, the largest first; smaller ones are told."""
+def in_components(
+    segmentation: Segmentation, picked: Sequence[Segment], boxes: dict, *, named: bool = False
+) -> tuple[Segmentation, list[str]]:
+    """Each component of `LEAST_VOXELS` or more one lesion, the largest first; smaller ones are told. named: by the user, so that
+    "Label 1" is a name."""
     layers, made, notes = Layers(segmentation.shape_kji), [], []
     first = len(segmentation.layers)
     for one in picked:
         pieces, specks = pieces_of(segmentation, one, boxes[one])
+        plain = UNCODED in one.flags and not named
         for number, piece in enumerate(pieces, 1):
             layer, label = layers.put([piece])
-            name = one.name if len(pieces) == 1 else f"{one.name} {number}"
+            base = structure("lesion").name if plain else one.name
+            name = f"{base} {number}" if plain or len(pieces) > 1 else base
             made.append(replace(as_lesion(one), name=name, layer=first + layer, label=label))
         count = sum(piece.count for piece in specks)
-        notes += [f"{count} pieces of {one.name} of fewer than {LEAST_VOXELS} voxels were left out"] if count else []
+        many = f"{count} pieces" if count > 1 else "1 piece"
+        told = f"{many} of {one.name} of fewer than {LEAST_VOXELS} voxels {'were' if count > 1 else 'was'} left out"
+        notes += [told] if count else []
     segments = (*staying(segmentation, picked), *made)
     return replace(segmentation, layers=(*segmentation.layers, *layers.arrays()), segments=segments), notes
 

@@ -58,12 +58,20 @@ def _categories(before: Mapping, after: Mapping, whens: list[str]) -> Iterator[s
             yield f"{result['title']}: no answer any more: {result['problem']}"
         for now in result["proposals"]:
             was = old.get(_key(result, now))
-            if was is not None and _category(was) == _category(now):
-                continue
-            lesion = f" {now['lesion']}" if now.get("lesion") else ""
-            told = f", was {_category(was)}" if was else ""
-            why = f". {now['sentence']}" if was is None or was["category"] != now["category"] else ""
-            yield f"{result['title']}{lesion} at {days.get(now['day'], now['day'])}: {_category(now)}{told}{why}"
+            text = _told(was, now)
+            if text:
+                lesion = f" {now['lesion']}" if now.get("lesion") else ""
+                yield f"{result['title']}{lesion} at {days.get(now['day'], now['day'])}: {text}"
+
+
+def _told(was: Mapping | None, now: Mapping) -> str:
+    """What became of a category; "" for nothing."""
+    if was is None:
+        return f"{_category(now)}. {now['sentence']}"
+    if _category(was) == _category(now):
+        return f"still {_category(now)}. {now['sentence']}" if was["sentence"] != now["sentence"] else ""
+    why = f". {now['sentence']}" if was["sentence"] != now["sentence"] else ""
+    return f"{_category(now)}, was {_category(was)}{why}"
 
 
 def _key(result: Mapping, one: Mapping) -> tuple:

@@ -43,9 +43,11 @@ def found(ref: Ref, dates: Sequence[SeenDate]) -> tuple[LesionKey | None, str]:
     if ref.at_ras_mm is None:
         return (named.key, "") if named else (None, f"there is no lesion {ref}")
     point = np.array([ref.at_ras_mm], float)
-    holding = sorted((one for one in lesions if one.holds(point)[0]), key=lambda one: (one is not named, one.volume_ml, one.key))
+    if named is not None and named.holds(point)[0]:
+        return named.key, ""
+    holding = [one for one in lesions if one is not named and one.holds(point)[0]]
     if holding:
-        return holding[0].key, ""
+        return min(holding, key=lambda one: (one.volume_ml, one.key)).key, ""
     if named is None:
         return None, f"no lesion holds the point of {ref}, and none has this name"
     away = distance_mm(named, point[0])
@@ -145,6 +147,12 @@ def why_not(act: Act, reading: Reading, dates: Sequence[SeenDate]) -> str:
     if not act.lesion.date:
         return f"no lesion {act.lesion} was entered by hand"
     return found(act.lesion, dates)[1]
+
+
+def renamed(act: Act, dates: Sequence[SeenDate]) -> tuple[str, ...]:
+    """What its lesions are called now, as "'Lesion 1' of 2026-01-05 is now 'Lesion 2'", for those that another run named anew."""
+    keys = {ref: resolve(ref, dates) for ref in (*act.earlier, *act.later)}
+    return tuple(f"{ref} is now {key.name!r}" for ref, key in keys.items() if key is not None and key.name != ref.lesion)
 
 
 def not_applied(act: Act, why: str) -> str:

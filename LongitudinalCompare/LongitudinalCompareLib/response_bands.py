@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from LongitudinalCompareLib.comparison import IGNORED, ComparedTrack
+from LongitudinalCompareLib.comparison import IGNORED, VOLUME_ML, ComparedTrack
 from LongitudinalCompareLib.response.bands import CAUTION, CRITERION, band
 from LongitudinalCompareLib.response.change import joined
 from LongitudinalCompareLib.response.inputs import Target
@@ -19,7 +19,9 @@ def bands_of(seen: Seen) -> tuple[tuple[Proposal, ...], tuple[str, ...]]:
 
 
 def bands_of_track(seen: Seen, track: ComparedTrack) -> list[tuple[Proposal, str]]:
-    """Of one lesion at every date after it was first seen."""
+    """Of one lesion at every date after it was first seen; none of one that nobody ever gave a volume, as of an effusion."""
+    if track.manual and not any(VOLUME_ML in one.measures for one in track.entries):
+        return []
     first = first_seen(track.entries)
     later = () if first is None else range(first + 1, len(seen.dates))
     return [(band_at(seen, track, first, at), track.name) for at in later]

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from LongitudinalCompareLib import lesion_track as words
-from LongitudinalCompareLib.comparison import NEW_ROLE, NON_TARGET, VOLUME_ML
+from LongitudinalCompareLib.comparison import NON_TARGET, VOLUME_ML
 from LongitudinalCompareLib.response.change import percent_change, reaches
 from LongitudinalCompareLib.response.proposal import Proposal
-from LongitudinalCompareLib.response_course import Seen, newness
-from LongitudinalCompareLib.track_changes import is_there
+from LongitudinalCompareLib.response_course import Seen, new_at, newness
 
 AWAITS = "{name} counts as new until a reader says otherwise."
 NOT_SCANNED = "The place of {name} was not scanned at the baseline; what is found at such a site counts as new by RECIST 1.1."
 """Eisenhauer et al. 2009 on new lesions, as retold in the sources of the docs page "response"."""
+
+NOT_SEARCHED = "On this date lesions were looked for at known places only: whether there are new ones is not known."
 
 GROWN_PERCENT = 73.0
 """Growth of a volume that the RECIST working group takes for "unequivocal" (FAQ "How do new lesions define progression?",
@@ -27,15 +28,16 @@ GROWN = (
 def with_cautions(one: Proposal, seen: Seen) -> Proposal:
     """A proposal with the cautions of its date."""
     at = next(number for number, date in enumerate(seen.dates) if date.day == one.day)
-    return replace(one, cautions=tuple(dict.fromkeys((*one.cautions, *new_cautions(seen, at), *grown_cautions(seen, at)))))
+    more = (*new_cautions(seen, at), *grown_cautions(seen, at), *([] if seen.dates[at].searched else [NOT_SEARCHED]))
+    return replace(one, cautions=tuple(dict.fromkeys((*one.cautions, *more))))
 
 
 def new_cautions(seen: Seen, at: int) -> list[str]:
     """Of lesions that count as new at a date."""
     found = []
-    for track in seen.of(NEW_ROLE):
+    for track in new_at(seen, at):
         sure, said = newness(seen, track)
-        if not sure or not is_there(track.entries[at]):
+        if not sure:
             continue
         found += [] if said else [AWAITS.format(name=track.name)]
         found += [NOT_SCANNED.format(name=track.name)] if track.entries[0].status == words.OUT_OF_FIELD else []

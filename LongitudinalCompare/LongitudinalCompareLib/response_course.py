@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from LongitudinalCompareLib import lesion_track as words
 from LongitudinalCompareLib.comparison import (
+    IGNORED,
     LONGEST_MM,
     NEW_ROLE,
     NON_TARGET,
@@ -18,7 +19,9 @@ from LongitudinalCompareLib.comparison import (
 )
 from LongitudinalCompareLib.lesion_track import Lesion
 from LongitudinalCompareLib.response import inputs
+from LongitudinalCompareLib.response.change import reaches
 from LongitudinalCompareLib.response.inputs import Assessment, Course, Finding, NewLesion, NonTarget, Size, Target
+from LongitudinalCompareLib.response.recist11 import NORMAL_NODE_MM, TARGET_NODE_MM
 from LongitudinalCompareLib.track_changes import is_there
 from LongitudinalCompareLib.track_measures import Sized
 from LongitudinalCompareLib.track_words import SizeWord, Words
@@ -29,13 +32,15 @@ STATES = {words.OUT_OF_FIELD: inputs.OUT_OF_FIELD, words.NOT_EVALUABLE: inputs.N
 @dataclass(frozen=True, eq=False)
 class Seen:
     """What a course is made of. tracks: with their roles. rows: by UID of the track, one a date. followed: names of new lesions
-    that are measured as new targets."""
+    that are measured as new targets. unplaced: UIDs of tracks first seen after the baseline where the alignment is refused, so
+    that nobody can tell what was there before."""
 
     tracks: tuple[ComparedTrack, ...]
     rows: Mapping[str, Sequence[Sized]]
     said: Words
     dates: tuple[DateFacts, ...]
     followed: frozenset[str] = frozenset()
+    unplaced: frozenset[str] = frozenset()
 
     def of(self, role: str) -> tuple[ComparedTrack, ...]:
         """The tracks of a role."""
@@ -64,7 +69,7 @@ def assessment_of(seen: Seen, at: int, targets: Sequence[ComparedTrack], others:
     alone = [one for one in others if len(seen.rows[one.tracking_uid][at].group) == 1]
     sizes |= {one.name: size_of(seen.rows[one.tracking_uid][at], seen.said.size(one.tracking_uid, at)) for one in alone}
     findings = {one.name: finding_of(seen, one, at) for one in others}
-    new = [new_lesion(seen, one, at) for one in seen.of(NEW_ROLE) if at and is_there(one.entries[at])]
+    new = [new_lesion(seen, one, at) for one in new_at(seen, at)]
     return Assessment(seen.dates[at].day, sizes, findings, tuple(new))
 
 
@@ -129,6 +134,20 @@ def shown_state(entry) -> str:
     return STATES.get(entry.status, inputs.ABSENT)
 
 
+def new_at(seen: Seen, at: int) -> list[ComparedTrack]:
+    """What was not there at the baseline and is at a date; nodes that were normal and are not any more among them."""
+    if at == 0:
+        return []
+    return [one for one in seen.of(NEW_ROLE) if is_there(one.entries[at])] + nodes_grown(seen, at)
+
+
+def nodes_grown(seen: Seen, at: int) -> list[ComparedTrack]:
+    """Nodes that were too small to be disease at the baseline and have a short axis of 10 mm or more at a date, but for those
+    that a reader wants ignored (RECIST working group, FAQ "New lymph node lesions", recist.eortc.org)."""
+    normal = [one for one in seen.of(IGNORED) if one.node and one.role_by != "confirmed"]
+    return [one for one in normal if reaches(one.entries[at].value(SHORT_MM) or 0.0, NORMAL_NODE_MM)]
+
+
 def new_lesion(seen: Seen, track: ComparedTrack, at: int) -> NewLesion:
     """A lesion that was not there at the baseline, at a date at which it is there."""
     uid = track.tracking_uid
@@ -141,14 +160,22 @@ def new_lesion(seen: Seen, track: ComparedTrack, at: int) -> NewLesion:
 
 def newness(seen: Seen, track: ComparedTrack) -> tuple[bool, bool]:
     """Whether a new lesion counts, and whether a reader said so. The last word of all dates holds for all of them, since what
-    proves to be new was new when it was first seen (Eisenhauer et al. 2009)."""
+    proves to be new was new when it was first seen (Eisenhauer et al. 2009).
+
+    A node that was normal counts by itself from 15 mm on: one of 9 mm that grew to 11 may be none, and should be looked at again
+    (FAQ "New lymph node lesions")."""
     said = said_new(seen, track, "unequivocal", len(seen.dates))
     if said is not None:
         return bool(said), True
+    if track.role == IGNORED:
+        return reaches(max(one.value(SHORT_MM) or 0.0 for one in track.entries), TARGET_NODE_MM), False
     first = next((one for one in track.entries if is_there(one)), None)
     if track.manual or (first is not None and first.status == words.NEW and first.made_by == words.CONFIRMED):
         return True, True
-    return first is not None and first.status != words.NOT_EVALUABLE, False
+    if first is None or track.tracking_uid in seen.unplaced:
+        return False, False
+    until = track.entries[: track.entries.index(first) + 1]
+    return all(one.status != words.NOT_EVALUABLE for one in until), False
 
 
 def said_new(seen: Seen, track: ComparedTrack, name: str, until: int):

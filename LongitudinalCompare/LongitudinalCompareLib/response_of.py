@@ -38,7 +38,10 @@ CRITERIA = {
 """Short names, as `--criteria` takes them, and titles."""
 
 ONE_DATE = "There is one date only, so there is no response to tell."
-NO_VIABLE = "mRECIST needs the diameter of what enhances in the arterial phase (viable_mm) of the targets at the baseline; none was entered."
+NO_VIABLE = (
+    "mRECIST needs the diameter of what enhances in the arterial phase (viable_mm) of the targets at the baseline; none was"
+    " entered."
+)
 FEW_PETS = "PERCIST needs the values of a PET at two dates; {count} entered."
 OTHER_BASELINE = "The first PET that was entered is that of {when}; it is taken as the baseline."
 ENHANCING = "Judged as enhancing tumor; of a tumor without enhancement a minor response is possible, too."

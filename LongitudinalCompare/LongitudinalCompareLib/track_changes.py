@@ -99,7 +99,7 @@ def missing(name: str, one: Sized, facts: DateFacts) -> str:
         return ""
     value = one.entry.value(name)
     if value == 0:
-        return f"it was not there on {facts.when}: 0 {UNITS[name]} has no logarithm, so there is no change with an interval"
+        return f"it was not there on {facts.when}: to or from 0 {UNITS[name]} there is no percentage with an interval"
     return f"on {facts.when}: {one.entry.reason or 'not measured'}"
 
 

@@ -30,6 +30,7 @@ GONE_METHOD = "not there any more at its place; nobody can say below what size"
 NOT_YET_REASON = "not seen yet"
 OUTSIDE_REASON = "its place is outside of the field of view of this date"
 PARTS_ADDED = "the diameters of {count} parts are added as if they were one line"
+NOT_ENTERED = "no reader entered it, and there is no mask"
 NO_SHORT = "a lesion that split has no short axis of its own"
 
 
@@ -186,7 +187,8 @@ def reason_of(state: TrackState, place: Place, holder: Place, word: SizeWord | N
     reasons = {words.NOT_YET: NOT_YET_REASON, words.OUT_OF_FIELD: OUTSIDE_REASON}
     if state.status == words.NOT_EVALUABLE and not state.lesions:
         return next(iter(state.flags), words.NOT_EVALUABLE)
-    return reasons.get(state.status, "")
+    seen_by_hand = not state.lesions and (word is not None or state.made_by == words.CONFIRMED)
+    return reasons.get(state.status, NOT_ENTERED if seen_by_hand and not gone(state, word) else "")
 
 
 def lines_of(state: TrackState, word: SizeWord | None) -> dict[str, Line]:

@@ -20,7 +20,7 @@ from LongitudinalCompareLib.comparison import (
     DateFacts,
     Flag,
 )
-from LongitudinalCompareLib.lesion_track import NOT_YET
+from LongitudinalCompareLib.lesion_track import NEW, NOT_YET, RESOLVED
 from LongitudinalCompareLib.response.targets import MOST_IN_ORGAN, Candidate, choose_targets
 from LongitudinalCompareLib.track_changes import first_seen
 from LongitudinalCompareLib.track_words import Words
@@ -45,7 +45,7 @@ class Roles:
 def with_roles(tracks: Sequence[ComparedTrack], said: Words, dates: Sequence[DateFacts]) -> Roles:
     """Every track with its role, why, and who said so."""
     first = {one.name: first_seen(one.entries) for one in tracks}
-    first |= {one.name: 0 for one in tracks if one.manual and one.entries[0].status != NOT_YET}
+    first |= {one.name: 0 for one in tracks if was_there(one)}
     wanted = {one.name: said.fact(one.tracking_uid, "role") for one in tracks}
     at_baseline = [one for one in tracks if first[one.name] == 0 and wanted[one.name] != IGNORED]
     chosen, flags = chosen_of(at_baseline, wanted, said, dates[0])
@@ -56,10 +56,19 @@ def with_roles(tracks: Sequence[ComparedTrack], said: Words, dates: Sequence[Dat
         elif one in at_baseline:
             done.append(chosen(one))
         else:
-            done.append(replace(one, role=NEW_ROLE, role_reason=new_reason(first[one.name], dates), role_by=PROPOSED))
+            by = CONFIRMED if said_new(one, said) else PROPOSED
+            done.append(replace(one, role=NEW_ROLE, role_reason=new_reason(first[one.name], dates), role_by=by))
     late = [one for one in done if one.role == NEW_ROLE and wanted[one.name] in (TARGET, NON_TARGET)]
     flags += [not_applied(one, "it was not seen at the baseline") for one in late]
+    flags += unused_words(done, said)
     return Roles(tuple(done), followed_of(done, first, said, dates), tuple((*flags, *no_organ(at_baseline))))
+
+
+def was_there(track: ComparedTrack) -> bool:
+    """A lesion of the baseline whatever a reader could judge there: it has a mask, or was entered by hand, and nobody said that
+    it was absent."""
+    entry = track.entries[0]
+    return entry.status not in (NOT_YET, RESOLVED) and (track.manual or bool(entry.lesions))
 
 
 def chosen_of(tracks: Sequence[ComparedTrack], wanted: Mapping[str, str | None], said: Words, facts: DateFacts):
@@ -114,6 +123,32 @@ def followed_of(tracks: Sequence[ComparedTrack], first: Mapping[str, int | None]
             if "followed" in values:
                 chosen = chosen | {one.name} if values["followed"] else chosen - {one.name}
     return frozenset(chosen)
+
+
+def said_new(track: ComparedTrack, said: Words) -> bool:
+    """Whether a reader called a lesion new: by being sure of it, in tracking, or by entering it."""
+    words = [one["unequivocal"] for _, one in sorted(said.newness.get(track.tracking_uid, {}).items()) if "unequivocal" in one]
+    return words[-1] if words else track.manual or any(one.status == NEW and one.made_by == CONFIRMED for one in track.entries)
+
+
+def unused_words(tracks: Sequence[ComparedTrack], said: Words) -> list[Flag]:
+    """Flags on words that say nothing of a lesion in its role: findings of one whose size counts, newness of an old one."""
+    found = []
+    for one in tracks:
+        findings = [at for uid, at in said.findings if uid == one.tracking_uid and "state" in said.findings[uid, at]]
+        if findings and not one.manual and one.role in (TARGET, NEW_ROLE):
+            found.append(unused("finding", one, f'it is {one.role}; give its size, or the state of it ("size"), instead'))
+        if findings and one.role == IGNORED and one.role_by == PROPOSED:
+            found.append(unused("finding", one, "it is not followed; make it a non-target first"))
+        if one.tracking_uid in said.newness and one.role in (TARGET, NON_TARGET):
+            found.append(unused("newness", one, "it was seen at the baseline"))
+    return found
+
+
+def unused(kind: str, track: ComparedTrack, why: str) -> Flag:
+    """The flag on such a word."""
+    text = f"The reader's act {kind!r} about {track.name} was not applied: {why}; it is kept."
+    return Flag("not applied", text, None, track.tracking_uid)
 
 
 def not_applied(track: ComparedTrack, why: str) -> Flag:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from OncoLib.errors import InputError
 from OncoLib.progress import part_of
 
 TABLE, PLOT, BUNDLE = "comparison.csv", "volumes.png", "comparison.mrb"
@@ -20,6 +19,7 @@ def kept_in(options) -> tuple:
     """
     from LongitudinalCompareLib.reading import Reading
     from LongitudinalCompareLib.scene.comparison_files import COMPARISON, known_of, read_folder
+    from OncoAppLib.confirm_files import edits_of_file
 
     reading, known, notes = Reading(), (), []
     if options.overwrite and (options.output / COMPARISON).is_file():
@@ -29,19 +29,10 @@ def kept_in(options) -> tuple:
     if options.reading is not None:
         if reading.acts and options.reading.resolve() != (options.output / "reading.json").resolve():
             notes.append(f"the reading in {options.output.name} was replaced by {options.reading.name}")
-        reading = read_acts(options.reading)
+        reading = Reading(edits_of_file(options.reading, ()))
     if reading.acts:
         notes.append(f"{len(reading.acts)} act{'s' * (len(reading.acts) > 1)} of the reading applied")
     return reading, known, notes
-
-
-def read_acts(path: Path):
-    """A reading from a file; InputError naming the file."""
-    from LongitudinalCompareLib.scene.comparison_files import reading_in
-
-    if not path.is_file():
-        raise InputError(f"{path.name}: there is no such file; wanted a reading")
-    return reading_in(path)
 
 
 def names_of(timepoints) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ from LongitudinalCompareLib.comparison import (
 from LongitudinalCompareLib.growth import BEYOND, UNKNOWN, WITHIN
 from LongitudinalCompareLib.lesion_sites import PLACE
 from LongitudinalCompareLib.lesion_track import BASELINE, CONFIRMED, NEW, NOT_EVALUABLE, NOT_YET, OUT_OF_FIELD, RESOLVED
+from LongitudinalCompareLib.response.inputs import MEASURED
 from OncoLib.measure import Measurement, volume_text
 
 ROLES = (NEW_ROLE, TARGET, NON_TARGET, IGNORED)
@@ -36,8 +37,8 @@ ROLES = (NEW_ROLE, TARGET, NON_TARGET, IGNORED)
 WORDS = {BEYOND: "beyond measurement error", WITHIN: "within measurement error", UNKNOWN: "error not known"}
 """Verdicts as one line has room for them. "error not known": no published repeatability fits this lesion."""
 
-TOLD = (BASELINE, NOT_YET, RESOLVED, NOT_EVALUABLE, OUT_OF_FIELD)
-"""Statuses that say enough in a line: why, a flag says below."""
+ABSENT = (NOT_YET, RESOLVED, NOT_EVALUABLE, OUT_OF_FIELD)
+"""Statuses that say enough in a line: why, the flags of the comparison say below."""
 
 LEFT_OUT = "left out"
 """Kind of the flags that are told together."""
@@ -49,14 +50,14 @@ WIDTH = 80
 def text_of(comparison: Comparison, width: int | None = None) -> str:
     """All of it but the files. width: characters of the terminal, None for none."""
     width = max(60, min(width or WIDTH, 120))
-    parts = [head_of(comparison), *alignment_lines(comparison, width)]
+    parts = [*(wrapped(line, width, "") for line in head_of(comparison)), *alignment_lines(comparison, width)]
     parts += [f"\n{lesions_text(comparison, width)}"]
     parts += [f"\n{criterion_text(one, comparison, width)}" for one in comparison.response]
     parts += ["", *flag_lines(comparison, width), wrapped(state_of(comparison), width, "")]
     return "\n".join(parts)
 
 
-def head_of(comparison: Comparison) -> str:
+def head_of(comparison: Comparison) -> tuple[str, str]:
     """Dates and how the lesions stand at the last one."""
     dates = comparison.timepoints
     spans = ", ".join(f"{one.when} (day {one.day})" if one.day else one.when for one in dates)
@@ -67,7 +68,7 @@ def head_of(comparison: Comparison) -> str:
     total = len(comparison.tracks)
     told = "no lesion" if not total else f"{total} lesion{'s' * (total > 1)}; at the last date "
     told += ", ".join(f"{number} {word}" for word, number in sorted(counts.items(), key=lambda one: -one[1]))
-    return f"{spans}\n{told}"
+    return spans, told
 
 
 def outcome(track: ComparedTrack) -> str:
@@ -126,7 +127,7 @@ def lesions_text(comparison: Comparison, width: int) -> str:
 def own_flags(track: ComparedTrack, comparison: Comparison) -> list[str]:
     """What else belongs to a lesion: not what its title or a line has, nor what is told below all lesions."""
     below = " ".join(flag.text for flag in comparison.flags)
-    every = dict.fromkeys(flag for entry in track.entries for flag in entry.flags)
+    every = dict.fromkeys(flag for entry in track.entries if entry.status not in ABSENT for flag in entry.flags)
     return [flag for flag in every if not flag.startswith((PLACE, PROPOSAL)) and flag not in below]
 
 
@@ -179,9 +180,9 @@ def words_of(track: ComparedTrack, entry: TrackEntry, change) -> str:
     told = [] if entry.status in ("persistent", BASELINE) and change is not None and change.change is not None else [entry.status]
     if change is not None and change.change is not None:
         told.append(WORDS[change.verdict])
-    elif entry.reason and entry.status not in TOLD:
+    elif entry.reason and entry.status not in (BASELINE, *ABSENT):
         told.append(entry.reason)
-    told += [entry.state] if entry.state else []
+    told += [entry.state] if entry.state not in ("", MEASURED) else []
     told += ["PROPOSAL"] if any(flag.startswith(PROPOSAL) for flag in entry.flags) else []
     told += ["linked by a reader"] if entry.made_by == CONFIRMED else []
     told += ["reader's size"] if entry.source == READER else []

@@ -67,7 +67,9 @@ def run(options) -> int:
 
 
 def check(options) -> None:
-    """Refuses what does not go together."""
+    """Refuses what does not go together, and takes the folder for the file that was named."""
+    from OncoAppLib.confirm_files import folder_of
+
     options.by = " ".join(options.by.split())
     which = next((f"--{name}" for name in ("undo", "template") if getattr(options, name)), "")
     if which and options.by:
@@ -76,6 +78,7 @@ def check(options) -> None:
         raise InputError("--output needs something that is said: --edits FILE, --by NAME or --undo")
     if options.overwrite and options.output is None:
         raise InputError("--overwrite belongs to --output; in place the comparison is replaced anyway")
+    options.comparison = folder_of(options.comparison)
 
 
 def print_template(path: Path) -> int:
@@ -90,13 +93,14 @@ def print_template(path: Path) -> int:
 def print_acts(options) -> int:
     """What was said so far, and whose word it is; nothing is written."""
     from LongitudinalCompareLib.reading_changes import told
+    from LongitudinalCompareLib.reading_refs import renamed
     from LongitudinalCompareLib.scene.comparison_files import read_folder
 
-    _, comparison, reading = read_folder(options.comparison)
+    evidence, comparison, reading = read_folder(options.comparison)
     if options.json:
         print(json.dumps({"state": comparison["state"], "reading": reading.as_dict()}, allow_nan=False))
         return 0
-    lines = [f"{number}. {told(one)}" for number, one in enumerate(reading.acts, 1)]
+    lines = ["; ".join((f"{at}. {told(one)}", *renamed(one, evidence.dates))) for at, one in enumerate(reading.acts, 1)]
     lines = lines or ["Nobody said anything about this comparison."]
     lines += [f"Look: {one['text']}" for one in comparison["flags"] if one["kind"] in ("not applied", "confirmation")]
     print("\n".join([*map(fitting, lines), state_text(comparison["state"], reading)]))
@@ -108,13 +112,14 @@ def confirmed(options, cancel, now: datetime | None = None) -> Said:
     from LongitudinalCompareLib.assessment import assess
     from LongitudinalCompareLib.reading_acts import confirm
     from LongitudinalCompareLib.reading_refs import anchored
-    from LongitudinalCompareLib.scene.comparison_files import read_folder
+    from LongitudinalCompareLib.scene.comparison_files import READING, read_folder, reading_in
     from OncoAppLib.confirm_files import hashes_in, write
 
     when = (now or datetime.now(timezone.utc)).isoformat(timespec="seconds")
-    found = hashes_in(options.comparison)
-    evidence, before, reading = read_folder(options.comparison)
-    reading, undone, added = spoken(options, reading, when)
+    folder = options.comparison
+    found = hashes_in(folder)
+    reading, undone, added = spoken(options, reading_in(folder / READING), when)  # first: it is quick, and may be refused
+    evidence, before, _ = read_folder(folder)
     reading = anchored(reading, evidence.dates)
     criteria = tuple(one["criterion"] for one in before["response"])
     after = assess(evidence, reading, criteria, cancel=cancel)
@@ -138,9 +143,19 @@ def spoken(options, reading, when: str) -> tuple:
     if any(one.kind == CONFIRM for one in added):
         raise InputError(f"{options.edits.name}: it confirms by itself; wanted the confirmation by --by NAME")
     added = tuple(replace(one, by=one.by or options.by, when=one.when or when) for one in added)
-    # Who confirms stands for what nobody put a name to.
-    kept = tuple(replace(one, by=one.by or options.by) for one in reading.acts)
-    return Reading((*kept, *added)), (), added
+    return Reading((*named(reading.acts, options.by, bool(added)), *added)), (), added
+
+
+def named(acts: tuple, by: str, more: bool) -> tuple:
+    """Who confirms stands for what nobody put a name to. more: that reader says more now.
+
+    Where a reader with sizes only confirms, nameless sizes stay so: as that reader's own they would replace others or be
+    replaced, and other numbers would be confirmed than were seen.
+    """
+    from LongitudinalCompareLib.reading import SIZE
+
+    own = not more and any(one.kind == SIZE and one.by == by for one in acts)
+    return tuple(one if own and one.kind == SIZE else replace(one, by=one.by or by) for one in acts)
 
 
 def changed(said: Said) -> list[str]:

@@ -44,40 +44,57 @@ def json_of(path: Path):
 
 
 def folder_of(path: Path) -> Path:
-    """Where the comparison lies."""
-    return path if path.is_dir() else path.parent
+    """Where the comparison lies that a user names by its file or its folder; InputError for anything else."""
+    from LongitudinalCompareLib.scene.comparison_files import COMPARISON
+
+    folder = path if path.is_dir() else path.parent
+    if path.is_dir() or path.name == COMPARISON:
+        if (folder / COMPARISON).is_file():
+            return folder
+    raise InputError(f"{path.name or path}: there is no comparison; wanted {COMPARISON} or the folder that holds it")
 
 
-def hashes_in(path: Path) -> tuple[str, ...]:
+def hashes_in(folder: Path) -> tuple[str, ...]:
     """What tells whether somebody else wrote meanwhile; "" for a file that is not there."""
     from LongitudinalCompareLib.scene.comparison_files import COMPARISON, READING
     from OncoLib.audit import file_sha256
 
-    folder = folder_of(path)
     return tuple(file_sha256(folder / name) if (folder / name).is_file() else "" for name in (COMPARISON, READING))
 
 
 def write(options, evidence, after, found: tuple[str, ...]) -> dict:
-    """Writes all files or none, and returns `files` and `notes`.
+    """Writes all files or none, in place (options.comparison is the folder) or into `--output`; returns `files` and `notes`.
 
-    In place, what readers can change is written anew and the rest stays; found: `hashes_in` when it was read. Raises OutputError,
-    also when somebody else changed the comparison meanwhile.
+    found: `hashes_in` when it was read. Raises OutputError, also when somebody else changed the comparison meanwhile.
     """
-    from LongitudinalCompareLib.scene.comparison_files import COMPARISON, READING, check_folder, fill, old_names
+    folder, output = options.comparison, options.output
+    if output is None or output.resolve() == folder.resolve():
+        return write_in_place(folder, after, found)
+    return write_anew(output, evidence, after, options.overwrite)
+
+
+def write_anew(folder: Path, evidence, after, overwrite: bool) -> dict:
+    """The whole comparison."""
+    from LongitudinalCompareLib.scene.comparison_files import check_folder, fill, old_names
+    from OncoAppLib.compare_files import BUNDLE, PLOT, TABLE
+    from OncoLib.staged import staged_files
+
+    if not overwrite:
+        check_folder(folder)
+    with staged_files(folder, overwrite=overwrite, family=(*old_names(folder), TABLE, PLOT, BUNDLE)) as staging:
+        fill(staging, evidence, after)
+        put_shown(staging, after, (TABLE, PLOT))
+        return told_of(staging, folder, ())
+
+
+def write_in_place(folder: Path, after, found: tuple[str, ...]) -> dict:
+    """What readers can change; the rest stays."""
+    from LongitudinalCompareLib.scene.comparison_files import COMPARISON, READING
     from OncoAppLib.compare_files import BUNDLE, PLOT, TABLE
     from OncoLib.segmentation_files import write_json
     from OncoLib.staged import staged_files
 
-    folder = folder_of(options.comparison)
-    if options.output is not None and options.output.resolve() != folder.resolve():
-        if not options.overwrite:
-            check_folder(options.output)
-        family = (*old_names(options.output), TABLE, PLOT, BUNDLE)
-        with staged_files(options.output, overwrite=options.overwrite, family=family) as staging:
-            fill(staging, evidence, after)
-            put_shown(staging, after, (TABLE, PLOT))
-            return told_of(staging, options.output, ())
-    notes = tuple(STALE.format(name=BUNDLE) for _ in range((folder / BUNDLE).is_file()))
+    notes = (STALE.format(name=BUNDLE),) if (folder / BUNDLE).is_file() else ()
     with staged_files(folder, overwrite=True) as staging:
         write_json(staging / READING, after.reading.as_dict())
         write_json(staging / COMPARISON, after.as_dict())

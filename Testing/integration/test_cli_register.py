@@ -9,29 +9,19 @@ import numpy as np
 import pytest
 
 from helpers import tree
+from helpers_course import DAYS, write_course
 from OncoAppLib.cli import main
 from OncoLib.audit import file_sha256
-from OncoLib.image_files import read_image, write_image
-from OncoLib.phantom.acquisition import follow_up
-from OncoLib.phantom.patient import reference_patient
-from OncoLib.phantom.scan import scan
+from OncoLib.image_files import read_image
 from OncoLib.registration.files import read_checked
 from OncoLib.registration.transform import LinearTransform
-from OncoLib.segmentation_files import write_label_maps
-
-DAYS = ("2026-01-05", "2026-03-02", "2026-04-27")
 
 
 @pytest.fixture(scope="module")
 def course(tmp_path_factory):
     """Image, truth and pose of three dates, 6 mm voxels."""
-    folder, poses = tmp_path_factory.mktemp("course"), []
-    for number, acquisition in enumerate(follow_up(3, spacing_mm=(6.0, 6.0, 6.0), region="chest", samples=(1, 1, 1))):
-        one = scan(reference_patient(), acquisition, seed=number)
-        write_image(folder / f"{number}.nii.gz", one.image.voxels, one.image.ijk_to_ras)
-        write_label_maps(one.truth, folder, stem=f"{number}-truth")
-        poses.append(acquisition.pose)
-    return folder, poses
+    folder = tmp_path_factory.mktemp("course")
+    return folder, write_course(folder)
 
 
 def call(course, *more, dates=3, truth=True) -> list[str]:

@@ -30,7 +30,7 @@ def course(grid=None) -> Evidence:
     places = (np.eye(4) if grid is None else grid) @ np.array([[20, 20, 20, 1], [20, 24, 20, 1], [20, 20, 45, 1.0]]).T
     a, close, b = (tuple(one[:3]) for one in places.T)
     dates = [
-        seen(0, {"a": (a, 4), "over | it": (close, 4), "b": (b, 3.3)}, grid, notes=("a note",)),
+        seen(0, {"a": (a, 4), " Läsion | über ": (close, 4), "b": (b, 3.3)}, grid, notes=("a note",)),
         seen(1, {"a": (a, 5)}, grid, channels=({"name": "image", "modality": "CT", "files_sha256": "ff"},)),
         seen(2, {}, grid),
     ]

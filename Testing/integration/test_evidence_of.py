@@ -10,10 +10,12 @@ import pytest
 
 from helpers import image, segment
 from helpers_timepoints import brain_pair
+from LongitudinalCompareLib.alignment import put_together
 from LongitudinalCompareLib.compare_options import CompareOptions
 from LongitudinalCompareLib.evidence_dates import dated_lesions, judged_at
 from LongitudinalCompareLib.evidence_of import evidence_of
 from LongitudinalCompareLib.lesion_track import LesionKey
+from LongitudinalCompareLib.registration import Pair
 from LongitudinalCompareLib.timepoint import Timepoint
 from LongitudinalCompareLib.tracking import track_lesions
 from OncoLib.errors import Cancelled, InputError
@@ -104,6 +106,13 @@ def test_what_cannot_be_compared_is_refused_in_one_sentence():
         assert told in str(error.value)
     with pytest.raises(InputError, match="no date has a segment 'x'; there are Whole tumor"):
         evidence_of([first], CompareOptions(lesion_names=("x",)))
+
+
+def test_pairs_that_were_registered_with_other_lesions_are_refused():
+    later, first = brains()
+    pair = Pair(first, later, None, None, put_together(()))
+    with pytest.raises(InputError, match=f"{DAYS[1]} was registered without a verdict at 'Whole tumor'"):
+        evidence_of(brains(), CompareOptions(choice=Choice(COARSE)), pairs=(pair,))
 
 
 def test_it_can_be_cancelled():

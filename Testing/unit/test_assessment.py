@@ -106,7 +106,7 @@ def test_parts_of_a_split_lesion_are_added():
     assert "2 parts added" in entry.measures[VOLUME_ML].method
     assert found.track("A").change(1).change.percent[0] == pytest.approx(100 * (2 * voxels(5.0) / 1000 / first.volume_ml - 1))
     assert len(flags(found, "split")) == 1
-    assert "A 22.0 (split)" in found.criterion("recist11").proposals[0].sentence
+    assert found.criterion("recist11").proposals[0].figure("sum of diameters") == pytest.approx(22.0)
 
 
 def test_what_merged_has_its_measures_once_and_is_compared_with_the_sum_of_both():
@@ -122,8 +122,9 @@ def test_what_merged_has_its_measures_once_and_is_compared_with_the_sum_of_both(
     assert first.change(1, LONGEST_MM).change is None and "cannot be compared" in first.change(1, LONGEST_MM).reason
     assert other.change(1).change is None
     assert flags(found, "merged") == [f"A1 and A2 are one lesion on {day(1)}."]
-    text = found.criterion("recist11").proposals[0].sentence
-    assert "A2 0.0 (merged)" in text and "from 22.0 mm at baseline" in text
+    proposal = found.criterion("recist11").proposals[0]
+    assert proposal.figure("sum of diameters") == pytest.approx(first.entries[1].value(LONGEST_MM))  # once
+    assert "from 22.0 mm at baseline" in proposal.sentence
 
 
 def test_a_place_outside_of_the_field_is_not_zero():
@@ -191,3 +192,21 @@ def test_a_shift_between_the_dates_is_carried_by_the_transform():
     assert found.track("A").entries[1].lesions == ("Z",)
     assert found.track("A").entries[1].expected_ras_mm == pytest.approx((30, 20, 20))
     assert found.track("A").links[0]["distance_mm"] == pytest.approx(0.0, abs=0.01)
+
+
+def test_what_intervals_leave_out_is_told_once_for_all_lesions():
+    balls = {"A": A, "B": B}
+    found = assess(evidence(*(seen(at, balls, sites={"A": "lung", "B": "liver"}) for at in range(3))))
+    texts = flags(found, "left out")
+    assert "Intervals are too narrow: one expert only: how far experts differ is left out." in texts
+    short = [text for text in texts if "short axis" in text]
+    assert len(short) == 1 and short[0].endswith("(CT lung; CT liver).")
+    volume = [text for text in texts if "of the volume" in text]
+    assert len(volume) == 1 and volume[0].endswith("(CT liver).")  # of the lung there are published limits
+    assert len({(one.kind, one.text) for one in found.flags}) == len(found.flags)
+
+
+def test_a_size_that_nobody_entered_says_so():
+    said = Reading((act.size(ref(0, "B"), day(1), viable_mm=7.0, by="R"),))
+    entry = assess(evidence(seen(0, {"A": A, "B": B}), seen(1, {"A": A})), said).track("B").entries[1]
+    assert (entry.status, entry.measures, entry.reason) == ("persistent", {}, "no reader entered it, and there is no mask")

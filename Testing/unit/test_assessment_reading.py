@@ -36,7 +36,7 @@ def test_a_reader_s_line_counts_and_the_mask_s_diameter_stays_beside_it():
     assert entry.source == "reader" and list(entry.of_mask) == [LONGEST_MM]
     assert entry.value(VOLUME_ML) == pytest.approx(0.925)  # of the mask
     assert found.track("A").change(1, LONGEST_MM).change.percent[0] == pytest.approx(100 * (20 / 17 - 1))
-    assert "A 20.0" in found.criterion("recist11").proposals[0].sentence
+    assert found.criterion("recist11").proposals[0].figure("sum of diameters") == pytest.approx(20 + 13)  # and B
 
 
 def test_two_readers_count_by_their_geometric_mean_and_a_later_word_of_one_replaces_the_earlier():
@@ -60,8 +60,8 @@ def test_a_reader_who_sees_what_the_mask_does_not_is_right_and_the_other_way_rou
 
 def test_a_short_axis_of_the_mask_that_is_longer_than_a_reader_s_diameter_is_left_out():
     found = assess(dates(), Reading((act.size(ref(1, "A"), longest_mm=9.0, by="R"),)), ("recist11", "rano2"))
-    assert "A 9.0" in found.criterion("recist11").proposals[0].sentence
-    assert "A (not measured for the sum of products)" in found.criterion("rano2").proposals[0].sentence
+    assert found.criterion("recist11").proposals[0].figure("sum of diameters") == pytest.approx(9 + 13)
+    assert "not measured for the sum of products" in found.criterion("rano2").proposals[0].sentence
 
 
 def test_a_reader_s_category_stands_beside_the_proposed_one_and_counts_for_the_best_response():

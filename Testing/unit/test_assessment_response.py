@@ -1,6 +1,8 @@
-"""Tracks and a reading to the response criteria: roles, new lesions, non-targets, what only readers know, and what stays unknown."""
+"""Tracks and a reading to the response criteria: roles, new lesions, non-targets, and what only readers know."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 
@@ -122,10 +124,10 @@ def test_a_small_mask_is_flagged_and_counts_as_measured_unless_a_reader_says_too
     tiny = evidence(before, seen(1, {"A": (A[0], 1.0)}))
     found = assess(tiny)
     assert "A measures 3.0 mm" in flags(found, "small")[0]
-    assert "A 3.0" in found.criterion("recist11").proposals[0].sentence
+    assert found.criterion("recist11").proposals[0].figure("sum of diameters") == pytest.approx(3.0)
     said = Reading((act.size(ref(1, "A"), state="too small to measure", by="R"),))
     found = assess(tiny, said)
-    assert "A 5.0 (too small to measure)" in found.criterion("recist11").proposals[0].sentence
+    assert found.criterion("recist11").proposals[0].figure("sum of diameters") == pytest.approx(5.0)  # by rule
     assert found.track("A").entries[1].of_mask["longest_diameter_mm"].value == pytest.approx(3.0)
     assert not flags(found, "small") and found.track("A").entries[1].measures == {}
 
@@ -163,6 +165,7 @@ def test_a_lesion_entered_by_hand_with_sizes_can_be_a_target():
     ))  # fmt: skip
     found = assess(evidence(seen(0, {"A": A}), seen(1, {"A": A})), said)
     assert found.track("Pleura").role == "target" and category(found) == "PR"  # 47 to 27 mm
+    assert "Pleura" not in assess(evidence(seen(0, {"A": A}), seen(1, {"A": A})), said, ("bands",)).criterion("bands").lesions
     assert found.track("Pleura").change(1, "longest_diameter_mm").change.percent[0] == pytest.approx(100 * (10 / 30 - 1))
 
 
@@ -213,3 +216,76 @@ def test_dates_of_one_day_are_told_and_not_guessed():
     found = assess(evidence(first, same))
     assert "each later than the one before" in found.criterion("recist11").problem
     assert found.track("A").change(1).change is None and "same date" in found.track("A").change(1).reason
+
+
+def test_words_that_say_nothing_of_a_lesion_in_its_role_are_told():
+    said = Reading((act.finding(ref(0, "A"), day(1), state="absent"), act.newness(ref(1, "B"), unequivocal=False)))
+    found = assess(evidence(*stable()), said)
+    texts = flags(found, "not applied")
+    assert len(texts) == 2 and "it is target; give its size" in texts[0] and "seen at the baseline" in texts[1]
+    assert category(found) == "SD"
+    sure = assess(evidence(seen(0, {"A": A}), seen(1, {"A": A, "C": SMALL})), Reading((act.new(ref(1, "C")),)))
+    assert (sure.track("C").role, sure.track("C").role_by) == ("new", "confirmed")
+
+
+@pytest.mark.parametrize(("radius", "expected"), [(4.2, "SD"), (5.0, "SD"), (7.5, "PD")])
+def test_a_normal_node_that_grew_is_a_question_and_counts_by_itself_from_15_mm(radius, expected):
+    """Balls of 4.2, 5 and 7.5 mm radius are 9, 11 and 15 voxels across."""
+    node = act.role(ref(0, "C"), node=True)
+    dates = evidence(seen(0, {"A": A, "C": (SMALL[0], 4.2)}), seen(1, {"A": A, "C": (SMALL[0], radius)}))
+    found = assess(dates, Reading((node,)))
+    assert found.track("C").role == "ignored" and found.track("C").entries[0].value("short_axis_mm") < 10
+    assert category(found) == expected
+    asked = [text for text in flags(found, "new") if "was a normal node" in text]
+    assert len(asked) == (radius > 4.5)
+    if radius == 5.0:
+        assert any("C may be new" in text for text in found.criterion("recist11").proposals[0].cautions)
+        sure = assess(dates, Reading((node, act.newness(ref(1, "C"), unequivocal=True))))
+        assert category(sure) == "PD" and not flags(sure, "new")
+    ignored = assess(dates, Reading((node, act.role(ref(0, "C"), "ignored"))))
+    assert category(ignored) == "SD" and not flags(ignored, "new")
+
+
+def test_a_target_in_bone_is_asked_about_until_a_reader_speaks_of_it():
+    dates = evidence(*(seen(at, {"A": A}, sites={"A": "bone"}) for at in range(2)))
+    assert flags(assess(dates), "bone")[0].startswith("A lies in bone and is proposed as a target")
+    assert not flags(assess(dates, Reading((act.role(ref(0, "A"), "target"),))), "bone")
+    soft = assess(dates, Reading((act.role(ref(0, "A"), kind="bone without soft tissue"),)))
+    assert soft.track("A").role == "non-target" and not flags(soft, "bone")
+
+
+def test_a_date_that_was_not_searched_says_that_new_lesions_are_not_known():
+    first, second = stable()
+    known_places = replace(second, facts=replace(second.facts, searched=False), lesions=second.lesions[:1])
+    found = assess(evidence(first, known_places))
+    assert found.track("B").entries[1].status == "not evaluable" and category(found) == "NE"
+    assert any("known places only" in text for text in found.criterion("recist11").proposals[0].cautions)
+    assert len(flags(found, "not searched")) == 1
+
+
+def test_a_lesion_first_seen_where_the_alignment_is_refused_is_no_new_one_until_a_reader_says_so():
+    """40 mm from the refused lesion: too far to be taken for it."""
+    dates = evidence(seen(0, {"B": B}), seen(1, {"B": B, "C": ((8, 8, 8), 5.0)}), verdicts={1: {"B": "refuse"}})
+    said = (act.link(ref(0, "B"), ref(1, "B")),)
+    found = assess(dates, Reading(said))
+    assert found.track("C").entries[1].status == "new" and category(found) == "SD"
+    assert "where the alignment is refused" in flags(found, "not evaluable")[0] and not flags(found, "new")
+    sure = assess(dates, Reading((*said, act.newness(ref(1, "C"), unequivocal=True))))
+    assert category(sure) == "PD" and not flags(sure, "not evaluable")
+
+
+def test_a_lesion_that_could_not_be_judged_at_the_baseline_is_no_new_one():
+    dates = evidence(*stable())
+    found = assess(dates, Reading((act.size(ref(0, "B"), state="not evaluable", by="R"),)))
+    assert found.track("B").role == "non-target" and category(found) == "SD"
+    later = evidence(seen(0, {"A": A}), seen(1, {"A": A, "C": SMALL}))
+    unknown = assess(later, Reading((act.size(ref(1, "C"), day(0), state="not evaluable", by="R"),)))
+    assert unknown.track("C").role == "new" and category(unknown) == "SD"
+    assert any("C may be new" in text for text in unknown.criterion("recist11").proposals[0].cautions)
+    absent = assess(dates, Reading((act.size(ref(0, "B"), state="absent", by="R"),)))
+    assert absent.track("B").role == "new" and category(absent) == "PD"
+
+
+def test_a_point_at_a_lesion_entered_by_hand_is_told():
+    said = Reading((act.lesion("Effusion"), act.point(EFFUSION, day(1), (1, 2, 3))))
+    assert "has no mask" in flags(assess(evidence(*stable()), said), "not applied")[0]

@@ -15,7 +15,7 @@ from LongitudinalCompareLib.evidence_dates import Place, PlacedTransform, dated_
 from LongitudinalCompareLib.lesion_track import LesionKey
 from LongitudinalCompareLib.pair_outcome import PairOutcome
 from LongitudinalCompareLib.tracking import track_lesions
-from LongitudinalCompareLib.tracking_edits import link
+from LongitudinalCompareLib.tracking_edits import link, new
 from OncoLib.registration.transform import LinearTransform
 
 A, B = (20.0, 20.0, 20.0), (20.0, 20.0, 45.0)
@@ -78,12 +78,27 @@ def test_a_lesion_first_seen_later_is_refused_where_it_was_judged_so():
     key = LesionKey(1, "n")
     assert region_name(key, evidence(dates, good)) == name
     assert judged_at(evidence(dates, refused), key, 2).verdict == "refuse"
-    assert judged_at(evidence(dates, refused), LesionKey(2, "n"), 2) is None
+    assert judged_at(evidence(dates, refused), LesionKey(2, "n"), 2).name == name  # it lies in the same place
     assert [one.refused for one in dated_lesions(evidence(dates, good))] == [frozenset()] * 3
     assert dated_lesions(evidence(dates, refused))[2].refused == {key}
     found = dated_lesions(evidence(dates, unknown))  # where it lies in the baseline's frame is then not known
     assert (found[1].refused, found[2].refused) == (frozenset(), {key})
     assert statuses(dated_lesions(evidence(dates, refused)))["n"] == ("not yet", "new", "not evaluable")
+
+
+def test_a_matched_lesion_that_a_reader_takes_for_new_has_the_verdict_of_its_place():
+    dates = [seen(0, {"a": (A, 4)}), seen(1, {"x": (A, 4), "far": (B, 4)}), seen(2, {"y": (A, 4)})]
+    found = evidence(dates, [pair(1, [region("a", A)]), pair(2, [region("a", A, "refuse")])])
+    key = LesionKey(1, "x")
+    assert judged_at(found, key, 2).name == "a" and judged_at(found, LesionKey(1, "far"), 2) is None
+    assert dated_lesions(found)[2].refused == {LesionKey(0, "a"), key}
+    edits = (link(LesionKey(0, "a"), LesionKey(1, "far")), new(key))
+    assert statuses(dated_lesions(found), edits=edits)["x"] == ("not yet", "new", "not evaluable")
+
+
+def test_no_two_regions_have_one_name():
+    dates = [seen(0, {f"n ({DAYS[1]})": (A, 4)}), seen(1, {"n": (B, 4)})]
+    assert region_name(LesionKey(1, "n"), evidence(dates, [])) == f"n ({DAYS[1]}) later"
 
 
 @settings(max_examples=60, deadline=None)

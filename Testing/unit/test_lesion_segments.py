@@ -71,9 +71,9 @@ def test_one_label_of_a_plain_mask_gives_its_components_and_several_labels_one_l
     layer[14, 20, 20] = 1
     one_label = segmentation_of_labels(image((layer > 0).astype(np.uint8)))
     found = lesions_at(timepoint(one_label), CompareOptions(all_segments=True))
-    assert names(found) == ["Label 1 1", "Label 1 2"]
+    assert names(found) == ["Lesion 1", "Lesion 2"] and not any(one.flags for one in found.lesions)
     assert [int(found.segmentation.mask(one).sum()) for one in found.lesions] == [64, 27]
-    assert found.notes == ("1 pieces of Label 1 of fewer than 4 voxels were left out",)
+    assert found.notes == ("1 piece of Label 1 of fewer than 4 voxels was left out",)
     assert all(one.entry.same_codes(structure("lesion").entry) for one in found.lesions)
     several = lesions_at(timepoint(segmentation_of_labels(image(layer))), CompareOptions(all_segments=True))
     assert names(several) == ["Label 1", "Label 2"]
@@ -103,9 +103,15 @@ def test_no_lesion_is_an_answer_where_the_codes_tell_what_is_there():
 
 
 def test_equal_names_are_told_apart():
-    layer = boxes(((2, 2, 2), 3), ((8, 8, 8), 3))
-    segments = (segment(1, "Mass", entry=MASS), segment(2, "Mass", entry=MASS))
-    assert names(lesions_at(timepoint(segmentation([layer], None, segments)), CompareOptions())) == ["Mass (1.1)", "Mass (1.2)"]
+    layer = boxes(((2, 2, 2), 3), ((8, 8, 8), 3), ((2, 12, 12), 3))
+    segments = tuple(segment(label, name, entry=MASS) for label, name in enumerate(("Mass", "Mass", "Mass (2)"), 1))
+    found = lesions_at(timepoint(segmentation([layer], None, segments)), CompareOptions())
+    assert names(found) == ["Mass", "Mass (3)", "Mass (2)"]
+    two = (boxes(((2, 2, 2), 3), ((8, 8, 8), 4)) > 0).astype(np.uint8)
+    two[2:5, 12:15, 12:15] = 2
+    pieces = (segment(1, "Mass", entry=MASS), segment(2, "Mass 1", entry=MASS))
+    found = lesions_at(timepoint(segmentation([two], None, pieces)), CompareOptions(split=True))
+    assert names(found) == ["Mass 1", "Mass 2", "Mass 1 (2)"]
 
 
 def test_a_whole_brain_tumor_stands_for_its_parts():

@@ -14,6 +14,7 @@ from LongitudinalCompareLib import reading_acts as acts
 from LongitudinalCompareLib.reading import CONFIRMED, DRAFT, FIELDS, FINDING, KINDS, SIZE, TRACKING, Act, Reading, Ref
 from LongitudinalCompareLib.reading_fields import FORMS, SIZE_STATES
 from LongitudinalCompareLib.reading_settled import settled
+from LongitudinalCompareLib.reading_template import edits_in
 from LongitudinalCompareLib.response import inputs
 from LongitudinalCompareLib.response.percist import Uptake
 from OncoLib.errors import InputError
@@ -284,9 +285,21 @@ anything = st.recursive(
 
 @given(anything)
 def test_nothing_that_a_file_can_hold_ends_in_anything_but_a_reading_or_a_sentence(value):
-    try:
-        found = Reading.from_dict(value)
-    except InputError as error:
-        assert "\n" not in str(error)
-    else:
-        assert Reading.from_dict(json.loads(json.dumps(found.as_dict(), allow_nan=False))) == found
+    for read in (Reading.from_dict, edits_in):
+        try:
+            found = read(value)
+        except InputError as error:
+            assert "\n" not in str(error)
+        else:
+            assert Reading.from_dict(json.loads(json.dumps(found.as_dict(), allow_nan=False))) == found
+
+
+near = st.dictionaries(
+    st.sampled_from(["act", "lesion", "date", "longest_mm", "state", "later", "kind", "about"]),
+    st.sampled_from([*KINDS, FIRST, SECOND, "L", 3, None, "absent", {"date": FIRST, "lesion": "L"}]),
+)
+
+
+@given(st.lists(near, max_size=3))
+def test_nor_does_anything_that_comes_close_to_an_act(value):
+    test_nothing_that_a_file_can_hold_ends_in_anything_but_a_reading_or_a_sentence.hypothesis.inner_test(value)

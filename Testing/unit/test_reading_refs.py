@@ -12,7 +12,7 @@ from LongitudinalCompareLib import reading_acts as acts
 from LongitudinalCompareLib.dated_lesions import DatedLesions
 from LongitudinalCompareLib.lesion_track import LesionKey
 from LongitudinalCompareLib.reading import Reading, Ref
-from LongitudinalCompareLib.reading_refs import REACH_MM, anchored, edits_of, inner_point, notes_of, resolve
+from LongitudinalCompareLib.reading_refs import REACH_MM, anchored, edits_of, inner_point, notes_of, renamed, resolve
 from LongitudinalCompareLib.tracking import track_lesions
 from LongitudinalCompareLib.tracking_edits import Edit, gone, link, merge, new, split
 
@@ -140,6 +140,8 @@ def test_another_run_with_other_numbers_a_date_between_and_a_lesion_less():
     assert [state.lesions[0].key.name for state in track.states] == ["b", "y", "x"]
     assert [state.made_by for state in track.states][1:] == ["matched", "confirmed"]
     assert [state.made_by for one in found.track_of(key(2, "y")) for state in one.states] == ["matched", "matched", "confirmed"]
+    assert renamed(said.acts[0], again) == ("'a' of 2026-01-05 is now 'b'", "'y' of 2026-03-02 is now 'x'")
+    assert renamed(said.acts[4], again) == renamed(said.acts[0], DATES) == ()
     back, kept = edits_of(said, DATES)
     assert len(back) == 3 and kept == () and notes_of(said, DATES) == ()
 

@@ -6,6 +6,7 @@ all of them at once cannot be read.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import slicer
@@ -27,6 +28,10 @@ MARKERS = (
     SERIES.MarkerStylePlus,
 )  # fmt: skip
 """Another one for each round of the colors: so 30 lesions differ."""
+
+COORDINATES = (SERIES.GetXColumnName, SERIES.GetYColumnName)
+MARGIN, HEADROOM, LEAST_TOP = 0.03, 1.25, 1e-3
+"""Of the axes: beside the first and last day, above the largest value; a top for values that are all 0."""
 
 GRAY = (0.45, 0.45, 0.45)
 
@@ -91,6 +96,7 @@ def publish_chart(parts: Parts, part: str, title: str, y_title: str, series: Seq
     node = parts.node(CHART, part, title)
     modifying = node.StartModify()
     show_series(node, series)
+    fit_axes(node)
     node.SetTitle(title)
     node.SetTitleVisibility(True)
     node.SetXAxisTitle(DAYS_AXIS)
@@ -109,6 +115,26 @@ def show_series(chart, series: Sequence) -> None:
             chart.AddAndObservePlotSeriesNodeID(one)
 
 
+def fit_axes(chart) -> None:
+    """From 0, so that a change looks as large as it is, with room above for the legend and at both sides for the markers."""
+    series = [chart.GetNthPlotSeriesNode(at) for at in range(chart.GetNumberOfPlotSeriesNodes())]
+    days, values = ([number for one in series for number in numbers_of(one, column(one))] for column in COORDINATES)
+    if not values:
+        return
+    margin = MARGIN * max(max(days) - min(days), 1.0)
+    chart.SetXAxisRangeAuto(False)
+    chart.SetXAxisRange(min(days) - margin, max(days) + margin)
+    chart.SetYAxisRangeAuto(False)
+    chart.SetYAxisRange(0.0, HEADROOM * max(*values, LEAST_TOP))
+
+
+def numbers_of(series, column: str) -> list[float]:
+    """What is known in a column of the series' table."""
+    array = series.GetTableNode().GetTable().GetColumnByName(column)
+    every = [array.GetValue(at) for at in range(array.GetNumberOfTuples())]
+    return [one for one in every if math.isfinite(one)]
+
+
 def show_lesion(scene, track: ComparedTrack | None, tracks: Sequence[ComparedTrack] = ()) -> None:
     """In the chart of volumes one lesion with its limits; all of `tracks`, without limits, for None."""
     chart = node_of(scene, VOLUMES)
@@ -117,6 +143,7 @@ def show_lesion(scene, track: ComparedTrack | None, tracks: Sequence[ComparedTra
     wanted = [(part, track) for part in ("low", "", "high")] if track is not None else [("", one) for one in tracks]
     series = [node_of(scene, f"series/{part}/{one.tracking_uid}") for part, one in wanted]
     show_series(chart, [one for one in series if one is not None])
+    fit_axes(chart)
 
 
 __all__ = ["SUMS", "VOLUMES", "publish_sums", "publish_volumes", "show_lesion"]

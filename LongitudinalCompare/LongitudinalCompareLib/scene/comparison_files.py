@@ -206,7 +206,7 @@ def date_from(folder: Path, at: int, values: Mapping) -> SeenDate:
 
 
 def lesions_in(path: Path, at: int, told: list, matrix: np.ndarray, shape: tuple[int, ...]) -> tuple[Lesion, ...]:
-    """The lesions of a file, by the names that were written."""
+    """The lesions of a file in the order in which they were written; ValueError or KeyError when it is another file."""
     scratch = new_host()
     segmentation = load_segmentation(scratch.scene, path)
     try:
@@ -214,8 +214,7 @@ def lesions_in(path: Path, at: int, told: list, matrix: np.ndarray, shape: tuple
     except GeometryError as error:
         raise InputError(f"{error}; compare the dates again") from error
     boxes, found = segment_boxes(segmentation), []
-    for one in told:
-        segment = segmentation.segment_named(one["name"])
+    for one, segment in zip(told, segmentation.segments, strict=True):  # by order: Slicer's file does not keep every name
         box = boxes[segment]
         piece = Piece(box, segmentation.layers[segment.layer][box] == segment.label)
         if piece.voxels != one["voxels"]:

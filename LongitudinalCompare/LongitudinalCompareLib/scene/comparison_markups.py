@@ -10,6 +10,7 @@ from LongitudinalCompareLib.comparison import MASK, READER, Comparison
 from LongitudinalCompareLib.comparison_lines import DrawnLine, drawn_lines
 from LongitudinalCompareLib.evidence import Evidence
 from LongitudinalCompareLib.scene.comparison_nodes import Parts
+from OncoLib.diameters import Line
 from OncoLib.scene.diameter_lines import KIND, MEASURED, SEGMENT
 
 LINE = "vtkMRMLMarkupsLineNode"
@@ -38,7 +39,7 @@ def publish_line(parts: Parts, one: DrawnLine, when, volume):
     node.SetAttribute(SEGMENT, one.lesion)
     node.SetAttribute(MEASURED, f"{one.line.length_mm:.6g} mm")
     node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
-    put_ends(node, (one.line.start_ras_mm, one.line.end_ras_mm))
+    put_ends(node, one.line)
     node.SetLocked(True)
     node.EndModify(modifying)
     if node.GetDisplayNode() is None:
@@ -46,14 +47,15 @@ def publish_line(parts: Parts, one: DrawnLine, when, volume):
     return node
 
 
-def put_ends(node, ends) -> None:
-    """Both ends; those that are there are moved, so that nothing flickers."""
-    for at, end in enumerate(ends):
+def put_ends(node, line: Line) -> None:
+    """Both ends, the length at the second; points that are there are moved, so that nothing flickers."""
+    for at, (end, text) in enumerate(zip((line.start_ras_mm, line.end_ras_mm), ("", f"{line.length_mm:.1f} mm"))):
         place = vtk.vtkVector3d(*map(float, end))
         if at < node.GetNumberOfControlPoints():
             node.SetNthControlPointPosition(at, place)
         else:
             node.AddControlPoint(place, "")
+        node.SetNthControlPointLabel(at, text)
 
 
 def show(node, one: DrawnLine) -> None:
@@ -62,6 +64,9 @@ def show(node, one: DrawnLine) -> None:
     display = node.GetDisplayNode()
     display.SetColor(COLORS[one.source])
     display.SetSelectedColor(COLORS[one.source])
-    display.SetPointLabelsVisibility(False)
-    display.SetPropertiesLabelVisibility(False)  # the text would hide what lies beside the lesion; lengths stand in the table
+    # Slicer's own text, the node's name and its length, is cut off in a column: the length alone stands at the line's end.
+    display.SetPointLabelsVisibility(True)
+    display.SetPropertiesLabelVisibility(False)
+    display.GetTextProperty().SetColor(1.0, 1.0, 1.0)
+    display.SetVisibility3D(False)  # without the lesion around it a line in space says nothing
     display.SetGlyphScale(GLYPH_PERCENT)

@@ -25,8 +25,8 @@ def compare_and_publish(
 ) -> tuple[ComparisonNodes, Evidence, Comparison]:
     """All three steps in this process; waits until it is done, and changes nothing when it fails.
 
-    dates: have `volume`, `segmentation` and `date`, in any order. arrange: see `publish`. Raises what `prepare`, `evidence_of` and
-    `assess` raise.
+    dates: have `volume`, `segmentation` and `date`, in any order. arrange: see `publish`. Raises what `prepare`, `evidence_of`
+    and `assess` raise.
     """
     dates = sorted(dates, key=lambda one: day_and_time(one.date))
     evidence, comparison = compare_with_evidence(prepare(dates), options, progress, cancel)

@@ -101,7 +101,7 @@ def check(comparison: Comparison, evidence: Evidence, dates: Sequence) -> None:
         raise InputError("a scan of these dates was removed from the scene; choose it again")
     for one, when in zip(dates, comparison.timepoints):
         if day_and_time(one.date) != (when.date, when.time):
-            raise InputError(f"{one.date} of the scene stands where the comparison has {when.when}; wanted the same dates in order")
+            raise InputError(f"{one.date} stands where the comparison has {when.when}; wanted the same dates in order")
 
 
 def publish_nodes(scene, parts: Parts, comparison: Comparison, evidence: Evidence, dates: Sequence, maps) -> ComparisonNodes:

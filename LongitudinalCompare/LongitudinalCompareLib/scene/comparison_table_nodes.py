@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 import vtk
 
 from LongitudinalCompareLib.comparison_tables import Table
 from LongitudinalCompareLib.scene.comparison_nodes import Parts
 
-UNIT = re.compile(r"\(([^()]+)\)$")
-DIGITS = 6
+DIGITS = 4
+"""Of numbers in tables that are read; the JSON and the tables of charts have all."""
 
 
 def publish_table(parts: Parts, part: str, name: str, table: Table, *, numbers: bool = False):
@@ -25,11 +23,7 @@ def publish_table(parts: Parts, part: str, name: str, table: Table, *, numbers: 
         values = [row[at] for row in table.rows]
         made.AddColumn(number_column(heading, values) if numbers and are_numbers(values) else text_column(heading, values))
     node.SetAndObserveTable(made)
-    for heading in table.columns:
-        unit = UNIT.search(heading)
-        if unit:
-            node.SetColumnUnitLabel(heading, unit[1])
-    node.SetUseColumnTitleAsColumnHeader(True)
+    node.SetUseColumnTitleAsColumnHeader(True)  # else Slicer calls them A, B, C
     node.SetLocked(True)
     return node
 
@@ -49,7 +43,7 @@ def number_column(heading: str, values) -> vtk.vtkDoubleArray:
 
 
 def text_column(heading: str, values) -> vtk.vtkStringArray:
-    """Numbers with six digits; empty for None."""
+    """Numbers with a few digits; empty for None."""
     column = vtk.vtkStringArray()
     column.SetName(heading)
     for one in values:

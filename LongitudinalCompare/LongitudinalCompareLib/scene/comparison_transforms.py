@@ -17,7 +17,7 @@ from LongitudinalCompareLib.scene.registered import check_frames, publish_pair, 
 from LongitudinalCompareLib.scene.transform_nodes import node_of_pair
 from OncoLib.scene.volumes import ijk_to_ras_of, vtk_matrix
 
-SAME_MM = 1e-3
+SAME_MM, LATTICE = 1e-3, 6
 LINEAR = "vtkMRMLLinearTransformNode"
 
 
@@ -43,15 +43,25 @@ def publish_transforms(scene, parts: Parts, comparison: Comparison, dates: Seque
 
 
 def does_the_same(node, pair: PairOutcome, baseline) -> bool:
-    """True when a node takes the corners and the middle of the baseline, and points between, where the transform takes them."""
-    size = np.array(baseline.GetImageData().GetDimensions()) - 1
-    steps = np.array([(i, j, k) for i in (0, 0.3, 0.5, 0.8, 1) for j in (0, 0.4, 0.5, 0.7, 1) for k in (0, 0.3, 0.5, 0.9, 1)])
-    matrix = ijk_to_ras_of(baseline)
-    points = (steps * size) @ matrix[:3, :3].T + matrix[:3, 3]
+    """True when a node takes points to where the transform takes them: those of a lattice over the baseline, or over the grid of
+    a deformation, between whose points Slicer interpolates otherwise (cubic, ours is linear as in ITK).
+    """
+    field = getattr(pair.transform, "displacement_mm", None)
+    if field is None:
+        points = lattice(baseline.GetImageData().GetDimensions(), ijk_to_ras_of(baseline))
+    else:
+        points = lattice(field.shape[2::-1], pair.transform.ijk_to_ras)
     from_parent = vtk.vtkGeneralTransform()
     node.GetTransformFromWorld(from_parent)
     shown = np.array([from_parent.TransformPoint(*one) for one in points])
     return bool(np.abs(shown - pair.transform.moved(points)).max() < SAME_MM)
+
+
+def lattice(size_ijk: Sequence[int], ijk_to_ras) -> np.ndarray:
+    """`[n, 3]` RAS of points of a grid, `LATTICE` along each axis at most, the first and the last among them."""
+    axes = [np.unique(np.linspace(0, size - 1, LATTICE).round()) for size in size_ijk]
+    ijk = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    return ijk @ ijk_to_ras[:3, :3].T + ijk_to_ras[:3, 3]
 
 
 def publish_refinements(parts: Parts, pair: PairOutcome, when, first) -> None:

@@ -122,6 +122,20 @@ def arrange(scene, number: int, text: str) -> None:
     node.SetViewArrangement(number)
 
 
+def register_layouts(scene) -> None:
+    """Makes our layouts known to Slicer, so that a scene that was saved with one of them comes back with it.
+
+    Quietly: views are built anew at every change of the node. Nothing where the scene has no layout node.
+    """
+    for node in nodes_of_class(scene, "vtkMRMLLayoutNode"):
+        quiet = node.GetDisableModifiedEvent()
+        node.SetDisableModifiedEvent(1)
+        for count in range(LEAST, MOST + 1):
+            if not node.IsLayoutDescription(FIRST_LAYOUT + count):
+                node.AddLayoutDescription(FIRST_LAYOUT + count, description(count))
+        node.SetDisableModifiedEvent(quiet)
+
+
 def layout_node(scene):
     """Slicer's own; in plain Python there is none until one is made."""
     found = nodes_of_class(scene, "vtkMRMLLayoutNode")
@@ -141,6 +155,7 @@ def slice_view(scene, place: int, plane: str):
         node = scene.AddNode(node)
         node.SetOrientation(plane)
         node.SetViewGroup(GROUP)
+        node.SetLayoutColor(*(int(PLANES[plane][at : at + 2], 16) / 255 for at in (1, 3, 5)))
     return node
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import slicer
+
 from LongitudinalCompareLib.scene.registrations import add_transform
 from OncoLib.registration.warp import Transform
 from OncoLib.scene.nodes import nodes_of_class
@@ -36,7 +38,10 @@ def replace_node(scene, old, new) -> None:
     for one in nodes_of_class(scene, "vtkMRMLTransformableNode"):
         if one.GetTransformNodeID() == old.GetID():
             one.SetAndObserveTransformNodeID(new.GetID())
-    name = old.GetName()
+    name, hierarchy = old.GetName(), slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    item = hierarchy.GetItemByDataNode(old)
+    if item:
+        hierarchy.RemoveItem(item, False, False)  # first: in plain Python nothing else takes it away
     scene.RemoveNode(old)
     new.SetName(name)
 

@@ -1,0 +1,141 @@
+"""A comparison as text, CSV and picture: what stands there are its own numbers, and nothing that nobody can say."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+
+import pytest
+
+from helpers_assess import day, evidence, ref, seen
+from LongitudinalCompareLib.assessment import assess
+from LongitudinalCompareLib.comparison import VOLUME_ML
+from LongitudinalCompareLib.comparison_csv import comparison_csv, row_heads
+from LongitudinalCompareLib.reading import Reading
+from LongitudinalCompareLib.reading_acts import confirm, size
+from LongitudinalCompareLib.volume_plot import BOTTOM, COLORS, HEIGHT, TOP, Axis, Frame, apart, axis_of, curve_of, volume_plot
+from OncoAppLib.compare_print import text_of
+
+GROWN, STAYS, GONE, HIDDEN, FRESH = ((12, 12, 12), (45, 12, 12), (12, 45, 12), (45, 45, 12), (12, 12, 45))
+
+
+def three_dates():
+    """One lesion grows, one stays, one is gone from the third date on, one cannot be judged at the second, one is new there."""
+    first = {"Grown": (GROWN, 6.0), "Stays": (STAYS, 6.0), "Gone": (GONE, 6.0), "Hidden": (HIDDEN, 6.0)}
+    second = {"Grown": (GROWN, 7.0), "Stays": (STAYS, 6.0), "Gone": (GONE, 5.0), "Fresh": (FRESH, 6.0)}
+    third = {"Grown": (GROWN, 9.0), "Stays": (STAYS, 6.0), "Hidden": (HIDDEN, 6.0), "Fresh": (FRESH, 6.0)}
+    dates = (seen(0, first), seen(1, second), seen(2, third))
+    return evidence(*dates, verdicts={1: {"Hidden": "refuse"}})
+
+
+@pytest.fixture(scope="module")
+def compared():
+    return assess(three_dates())
+
+
+def block(text: str, name: str) -> list[str]:
+    """The lines of one lesion."""
+    lines = text.splitlines()
+    start = next(at for at, line in enumerate(lines) if line.startswith(f"{name}, liver ("))
+    return lines[start : start + 4]
+
+
+def test_each_lesion_has_a_line_a_date_with_its_own_numbers(compared):
+    text = text_of(compared)
+    grown = block(text, "Grown")
+    volumes = [compared.track("Grown").entries[at].value(VOLUME_ML) for at in range(3)]
+    assert volumes == sorted(volumes)
+    for line, value, at in zip(grown[1:], volumes, range(3)):
+        assert line.split()[:2] == [day(at), f"{value:#.3g}".rstrip(".")]
+    percent = 100 * (volumes[2] / volumes[0] - 1)
+    assert f"{percent:+.0f} %" in grown[3] and "baseline" in grown[1]
+
+
+def test_what_nobody_can_say_is_a_dash_and_what_is_gone_is_said_to_be(compared):
+    text = text_of(compared)
+    assert block(text, "Hidden")[2].split()[1:] == ["-", "-", "not", "evaluable"]
+    assert block(text, "Gone")[3].split()[1:] == ["0", "0", "resolved"]
+    assert block(text, "Fresh")[1].split()[1:] == ["-", "-", "not", "yet"]
+
+
+def test_it_fits_80_columns_and_new_lesions_come_first(compared):
+    text = text_of(compared)
+    assert max(map(len, text.splitlines())) <= 80
+    order = [name for line in text.splitlines() for name in ("Grown", "Stays", "Fresh") if line.startswith(f"{name}, liver (")]
+    assert order == ["Fresh", "Grown", "Stays"]
+    assert "PROPOSED" in text and "A draft" in text
+    assert max(map(len, text_of(compared, 120).splitlines())) <= 120
+
+
+def test_a_reader_s_word_is_told_as_such():
+    found = three_dates()
+    said = Reading((size(ref(2, "Stays"), longest_mm=21.5, volume_ml=4.0, by="R. Reader"),))
+    draft = assess(found, said)
+    line = " ".join(block(text_of(draft, 120), "Stays")[3].split())
+    assert line == f"{day(2)} 4.00 [3.98-4.02] 21.5 +332 % error not known; reader's size"
+    done = assess(found, said.with_acts(confirm("R. Reader", draft.digest)))
+    assert "Confirmed by R. Reader." in text_of(done) and "PROPOSED" not in text_of(done)
+
+
+def table(comparison) -> list[dict]:
+    return list(csv.DictReader(io.StringIO(comparison_csv(comparison))))
+
+
+def test_the_csv_has_a_row_a_lesion_and_date(compared):
+    rows = table(compared)
+    assert len(rows) == 3 * len(compared.tracks) and tuple(rows[0]) == row_heads()
+    by = {(one["lesion"], one["date"]): one for one in rows}
+    entry = compared.track("Grown").entries[2]
+    low, high = entry.measures[VOLUME_ML].interval
+    row = by["Grown", day(2)]
+    assert [float(row[f"volume_ml{end}"]) for end in ("", "_low", "_high")] == pytest.approx([entry.value(VOLUME_ML), low, high])
+    change = compared.track("Grown").change(2).change
+    assert float(row["volume_ml_from_baseline_percent"]) == pytest.approx(change.percent[0])
+    assert row["volume_ml_from_baseline_verdict"] == change.verdict
+    hidden, gone = by["Hidden", day(1)], by["Gone", day(2)]
+    assert hidden["volume_ml"] == "" and hidden["status"] == "not evaluable" and hidden["reason"]
+    assert (gone["volume_ml"], gone["volume_ml_low"], gone["volume_ml_high"], gone["status"]) == ("0.0", "0.0", "", "resolved")
+
+
+def test_the_csv_is_no_formula(compared):
+    evil = replace(compared.tracks[0], name="=1+1", organ="@x")
+    row = table(replace(compared, tracks=(evil,)))[0]
+    assert row["lesion"] == "'=1+1" and row["organ"] == "'@x"
+
+
+def test_curves_leave_out_what_nobody_can_say_and_break_there(compared):
+    days = [one.day for one in compared.timepoints]
+    hidden = curve_of(compared.track("Hidden"), days)
+    assert [one.day for one in hidden.marks] == [days[0], days[2]] and hidden.broken == {1}
+    gone = curve_of(compared.track("Gone"), days)
+    assert [one.hollow for one in gone.marks] == [False, False, True]
+    assert len(curve_of(compared.track("Fresh"), days).marks) == 2
+
+
+def test_the_axis_is_linear_from_zero_or_logarithmic():
+    linear = Axis(False, 0.0, 10.0)
+    assert (linear.at(0.0), linear.at(5.0), linear.at(10.0)) == (0.0, 0.5, 1.0) and linear.ticks == (0, 2, 4, 6, 8, 10)
+    log = Axis(True, 0.1, 10.0)
+    assert log.at(1.0) == pytest.approx(0.5) and log.at(0.0) == 0.0 and log.ticks == (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+def test_the_axis_holds_all_and_names_lie_apart(compared):
+    days = [one.day for one in compared.timepoints]
+    curves = [curve_of(one, days) for one in compared.tracks]
+    axis = axis_of(curves)
+    ends = [one for curve in curves for mark in curve.marks for one in (mark.volume_ml, mark.high) if one and not mark.hollow]
+    assert not axis.log and all(0 <= axis.at(one) <= 1 for one in ends)
+    found = apart([100.0, 101.0, 102.0, 395.0, 398.0], 18, 50, 400)
+    assert all(late - early >= 18 - 1e-9 for early, late in zip(found, found[1:])) and found[0] >= 50 and found[-1] <= 400
+
+
+def test_the_picture_shows_the_largest_lesion_where_it_is(compared):
+    sheet = volume_plot(compared)
+    days = [one.day for one in compared.timepoints]
+    curves = [curve_of(one, days) for one in compared.tracks]
+    frame = Frame(None, axis_of(curves), min(days), max(days))
+    top = max((mark for curve in curves for mark in curve.marks), key=lambda mark: mark.volume_ml)
+    x, y = round(frame.x(top.day)), round(frame.y(top.volume_ml))
+    assert TOP <= y <= HEIGHT - BOTTOM
+    assert sheet.getpixel((x, y)) == pytest.approx(COLORS[0], abs=12)
