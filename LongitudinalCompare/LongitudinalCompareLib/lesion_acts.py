@@ -45,7 +45,8 @@ def confirmation(comparison: Comparison, track: ComparedTrack, at: int) -> Act:
     if status == SPLIT:
         return say.split(before(comparison, track, at)[0], later)
     if status == MERGED:
-        return say.merge(merged_before(comparison, track, at), later[0])
+        earlier = merged_before(comparison, track, at)  # one lesion where they had merged before
+        return say.merge(earlier, later[0]) if len(earlier) > 1 else say.link(earlier[0], later[0])
     raise InputError(f"{track.name} is {status} on {comparison.timepoints[at].when}: there is no link to confirm")
 
 

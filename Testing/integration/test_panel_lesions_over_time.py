@@ -74,9 +74,9 @@ def read(slicer_stubs) -> Read:
 
 def test_the_worst_comes_first_and_each_date_has_its_own_sizes(read):
     assert read.cells(NAME) == ["+ Lesion 4", "◎ Lesion 1", "◎ Lesion 2", "○ Lesion 3"]
-    assert [read.cells(column)[1] for column in (1, 2, 3)] == ["0.925 ml; 13.0 mm", "2.11 ml; 17.0 mm", "4.17 ml; 21.0 mm"]
-    assert [read.cells(column)[3] for column in (1, 2, 3)] == ["0.515 ml; 11.0 mm", "0.515 ml; 11.0 mm", "gone"]
-    assert [read.cells(column)[0] for column in (1, 2, 3)] == ["–", "–", "0.515 ml; 11.0 mm"]
+    assert [read.cells(column)[1] for column in (1, 2, 3)] == ["0.925; 13.0", "2.11; 17.0", "4.17; 21.0"]
+    assert [read.cells(column)[3] for column in (1, 2, 3)] == ["0.515; 11.0", "0.515; 11.0", "gone"]
+    assert [read.cells(column)[0] for column in (1, 2, 3)] == ["–", "–", "0.515; 11.0"]
     assert read.cells(CHANGE)[1].startswith("? +351 %; ") and read.cells(CHANGE)[2] == "= 0 %; within error"
     assert read.cells(CHANGE)[0] == "+ New" and read.cells(CHANGE)[3] == "Gone"
     assert read.cells(ALIGNED) == ["", "✓", "✓", "✓"]
@@ -122,7 +122,7 @@ def test_where_a_lesion_is_not_there_the_views_go_to_its_expected_place_and_say_
 def test_confirming_puts_a_check_mark_and_next_goes_on(read):
     read.go("Lesion 1")
     read.press("C")
-    assert read.cell(LAST) == "4.17 ml; 21.0 mm ✓" and read.cell(1) == "2.11 ml; 17.0 mm" and read.track.name == "Lesion 1"
+    assert read.cell(LAST) == "4.17; 21.0 ✓" and read.cell(1) == "2.11; 17.0" and read.track.name == "Lesion 1"
     assert "6 found by the program alone" in read.ui.readingStateLabel.text
     read.press("N")
     assert (read.track.name, read.section.chosen[1]) == ("Lesion 2", 1)
@@ -144,7 +144,7 @@ def test_every_act_changes_table_and_categories_at_once_and_is_taken_back(read):
     read.press("G")
     assert read.cell(LAST) == "gone ✓" and read.said == ["role", "gone"]
     read.press("U")
-    assert read.cell(LAST) == "4.17 ml; 21.0 mm" and read.said == ["role"]
+    assert read.cell(LAST) == "4.17; 21.0" and read.said == ["role"]
     read.press("T")
     assert read.cells(NAME)[read.ui.lesionTable.currentRow] == "○ Lesion 1 ✓"
     read.press("U", "U")
@@ -160,7 +160,7 @@ def test_relinking_offers_the_lesions_of_the_date_with_distances(read):
     assert type(read.ui.choiceList).focused is read.ui.choiceList
     read.ui.choiceList.setCurrentRow(1)
     read.section.reading._choice_keys[0].press()
-    assert read.cell(LAST) == "0.515 ml; 11.0 mm ✓" and read.track.name == "Lesion 3"
+    assert read.cell(LAST) == "0.515; 11.0 ✓" and read.track.name == "Lesion 3"
     assert "+ Lesion 4" not in read.cells(NAME) and type(read.ui.choiceList).focused is read.ui.lesionTable
     read.press("R")
     read.section.reading._choice_keys[2].press()
@@ -192,7 +192,7 @@ def test_moving_a_lesion_keeps_its_point_in_the_dates_own_frame_and_undo_takes_i
     assert list(node.GetDisplayNode().GetViewNodeIDs()) == layout.view_ids(scene, 2), "a click in another date does not count"
     node.AddControlPointWorld(vtk.vtkVector3d(44.0, 44.0, 44.0), "")
     assert read.said == ["point"] and read.section.session.reading.acts[0].values["point_ras_mm"] == (44.0, 44.0, 44.0)
-    assert read.cell(LAST).startswith("0.515 ml"), "the lesion that lies there is it"
+    assert read.cell(LAST).startswith("0.515"), "the lesion that lies there is it"
     assert [one.GetLocked() for one in hand_points(scene)] == [1]
     read.press("U")
     assert hand_points(scene) == [] and read.cell(LAST) == "gone"
@@ -266,18 +266,18 @@ def test_a_readers_sizes_count_and_the_masks_stay_beside_them(read):
     read.go("Lesion 1")
     read.ui.volumeEdit.text = "3,5 ml"
     read.ui.useSizeButton.click()
-    assert read.cell(LAST).startswith("✎ 3.50 ml") and "By the mask: volume 4.17 ml" in read.ui.sizeLabel.text
+    assert read.cell(LAST).startswith("✎ 3.50") and "By the mask: volume 4.17 ml" in read.ui.sizeLabel.text
     read.ui.drawLineButton.click()
     line = nodes_of_class(read.stubs.scene, "vtkMRMLMarkupsLineNode")[-1]
     for end in ((5.0, 15.0, 15.0), (29.0, 15.0, 15.0)):
         line.AddControlPointWorld(vtk.vtkVector3d(*end), "")
     assert read.ui.lineSelector.currentNode() is line
     read.ui.useSizeButton.click()
-    assert read.cell(LAST) == "✎ 3.50 ml; 24.0 mm"
+    assert read.cell(LAST) == "✎ 3.50; 24.0"
     read.ui.maskSizeButton.click()
-    assert read.cell(LAST) == "4.17 ml; 21.0 mm"
+    assert read.cell(LAST) == "4.17; 21.0"
     read.press("U")
-    assert read.cell(LAST) == "✎ 3.50 ml; 24.0 mm"
+    assert read.cell(LAST) == "✎ 3.50; 24.0"
     read.ui.volumeEdit.text = "much"
     read.ui.useSizeButton.click()
     assert "'much' is no number" in read.section.progress.sentence
@@ -307,7 +307,7 @@ def test_the_reading_outlives_another_run_and_a_saved_scene(read, tmp_path, monk
     read.section.reading.onChoice(at)
     uid = read.track.tracking_uid
     section = begin(read.widget, three_dates())
-    assert read.said == ["link"] and read.track.tracking_uid == uid and read.cell(LAST) == "0.515 ml; 11.0 mm ✓"
+    assert read.said == ["link"] and read.track.tracking_uid == uid and read.cell(LAST) == "0.515; 11.0 ✓"
     kept = reading_node.kept(read.stubs.scene, section.session.dates)
     assert kept.reading.acts[0].later[0].at_ras_mm is not None and len(kept.known) == 3
     path = tmp_path / "saved.mrb"
@@ -319,7 +319,7 @@ def test_the_reading_outlives_another_run_and_a_saved_scene(read, tmp_path, monk
     assert "Taken from this scene" in section.progress.sentence, section.progress.sentence
     assert read.said == ["link"] and read.track.tracking_uid == uid or "○ Lesion 3" in read.cells(NAME)
     read.go("Lesion 3")
-    assert read.cell(LAST) == "0.515 ml; 11.0 mm ✓" and read.places() == [[15.0, 45.0, 30.0]] * 2 + [[45.0, 45.0, 45.0]]
+    assert read.cell(LAST) == "0.515; 11.0 ✓" and read.places() == [[15.0, 45.0, 30.0]] * 2 + [[45.0, 45.0, 45.0]]
     read.press("U")
     assert read.said == [] and read.cell(LAST) == "gone"
 
@@ -436,3 +436,15 @@ def test_points_that_were_set_beside_the_verdicts_are_taken_over(slicer_stubs):
     assert section.session.comparison.track("Lesion 3").status == "persistent"
     begin(widget, evidence)
     assert len(section.session.reading.acts) == 1
+
+
+def test_what_the_rules_do_not_allow_is_told_at_once_and_kept(read):
+    assert read.ui.notesCollapsibleButton.visible and "Intervals are too narrow" in read.ui.comparisonNotesLabel.text
+    for _time in range(3):
+        followed = [one for one in read.section.reading.table.order if one.role == "non-target"]
+        read.go(followed[0].name)
+        read.press("T")
+    assert "was not applied" in read.section.progress.sentence, "two of one organ are the most"
+    assert read.said == ["role"] * 3 and read.track.role == "non-target"
+    read.go("Lesion 4")
+    assert "confirm it, or take it back" in read.ui.lesionLabel.text

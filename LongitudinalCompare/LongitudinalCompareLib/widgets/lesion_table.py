@@ -45,7 +45,7 @@ LINES, MOST_ROWS = 2, 7
 NAME_WIDTH, DATE_WIDTH, BARE_WIDTH, CHANGE_WIDTH, ALIGNED_WIDTH = 90, 80, 62, 84, 26
 """Pixels; of a date with units and without."""
 
-WITH_UNITS, FITTING = 3, 4
+WITH_UNITS, FITTING = 2, 4
 """Dates up to which each number has its unit, and up to which a panel of 500 pixels shows all; with more the table scrolls."""
 
 RED, GREEN, AMBER, GRAY = (183, 28, 28), (46, 125, 50), (161, 92, 0), (97, 97, 97)

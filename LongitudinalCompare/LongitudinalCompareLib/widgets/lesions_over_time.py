@@ -23,6 +23,9 @@ from OncoLib.widgets.job_progress import JobProgress
 from OncoSegmentLib.engine.process import ProcessEngine
 
 
+NOT_APPLIED = "not applied"
+"""Kind of the flags on what a reader said and the rules do not allow: it is kept, and does not count."""
+
 PUBLISH_MS = 300
 """Tables, charts and maps of the scene wait so long for the reader's next key: nine lesions on three dates take half a second."""
 
@@ -209,13 +212,15 @@ class LesionsOverTime:
             self._do(lambda: self.session.judge_by(criteria))
 
     def _do(self, step: Callable[[], object]) -> bool:
+        before = {one.text for one in self.session.comparison.flags}
         try:
             step()
         except OncoError as error:
             self.tell(str(error), problem=True)
             self.tidy()
             return False
-        self.tell("")
+        refused = [one.text for one in self.session.comparison.flags if one.kind == NOT_APPLIED and one.text not in before]
+        self.tell(" ".join(refused), problem=bool(refused))
         if registered.state_of(self.session.dates) != self._state:
             told = _("A scan or segmentation was changed since; compare again to measure it anew. What you said is kept.")
             self.tell(told, problem=True)

@@ -44,6 +44,7 @@ class ReadingSection:
             "new": lambda: self._say(acts.new), "gone": lambda: self._say(acts.gone),
             "target": lambda: self._turn(TARGET), "ignore": lambda: self._turn(IGNORED), "undo": self.onUndo,
         })  # fmt: skip
+        ui.notesCollapsibleButton.collapsed = True
         ui.choiceList.connect("itemClicked(QListWidgetItem*)", lambda _item=None: self.onTaken())
         keys = {"Return": self.onTaken, "Enter": self.onTaken, "Escape": self.close_choice}
         self._choice_keys = [self._choice_key(*one) for one in keys.items()]
@@ -66,6 +67,7 @@ class ReadingSection:
         lesion_views.forget_marks(slicer.mrmlScene)
         self.keys.allow(dict.fromkeys(key_list(), _("Compare the dates first")))
         self.ui.boardWidget.setVisible(False)
+        self.ui.notesCollapsibleButton.setVisible(False)
 
     def close(self) -> None:
         """The panel goes."""
@@ -84,6 +86,7 @@ class ReadingSection:
         self.ui.boardWidget.setVisible(True)
         self._show_chosen()
         self._show_state()
+        self._show_notes()
 
     def onChosen(self) -> None:
         """The views go to the lesion."""
@@ -105,7 +108,16 @@ class ReadingSection:
         change = board.change_shown(track, at)
         lines = [entry_tip(self._session.comparison, track, at), "" if change is None else change_sentence(change)]
         lines.append(_("Role: {role}").format(role=track.role_reason or role_titles()[track.role]))
+        flags = [one for one in self._session.comparison.flags if one.tracking_uid == track.tracking_uid]
+        lines += [f"⚠ {one.text}" for one in flags if one.timepoint in (None, at)]
         return "\n".join(line for line in lines if line)
+
+    def _show_notes(self) -> None:
+        """What a reader should know of all lesions; what is of one stands with it."""
+        found = [one.text for one in self._session.comparison.flags if not one.tracking_uid]
+        self.ui.notesCollapsibleButton.text = _("Notes for the reader ({count})").format(count=len(found))
+        self.ui.notesCollapsibleButton.setVisible(bool(found))
+        self.ui.comparisonNotesLabel.text = "\n".join(f"⚠ {one}" for one in found)
 
     def _show_state(self) -> None:
         session, ui = self._session, self.ui
