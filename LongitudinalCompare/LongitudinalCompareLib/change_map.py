@@ -14,9 +14,9 @@ import numpy as np
 
 from LongitudinalCompareLib.alignment import MANUAL, transform_at
 from LongitudinalCompareLib.alignment_verdict import REFUSE
-from LongitudinalCompareLib.comparison import ComparedTrack, Comparison
+from LongitudinalCompareLib.comparison import ComparedTrack, Comparison, TrackEntry
 from LongitudinalCompareLib.evidence import Evidence
-from LongitudinalCompareLib.lesion_track import NOT_EVALUABLE, OUT_OF_FIELD, RESOLVED, Lesion, to_ijk
+from LongitudinalCompareLib.lesion_track import NOT_EVALUABLE, NOT_YET, OUT_OF_FIELD, RESOLVED, Lesion, to_ijk
 from LongitudinalCompareLib.pair_outcome import PairOutcome
 from OncoLib.errors import InputError
 from OncoLib.segmentation import Segment
@@ -127,6 +127,8 @@ def why_not(track: ComparedTrack, pair: PairOutcome) -> str:
     for entry, when in ((now, "on this date"), (first, "at the baseline")):
         if entry.status in (NOT_EVALUABLE, OUT_OF_FIELD):
             return f"{entry.status} {when}"
+        if not entry.lesions and entry.status not in (RESOLVED, NOT_YET):
+            return f"it has no mask {when}"
     regions = {one.name: one for one in pair.alignment.regions}
     refused = [name for name in first.lesions if name in regions and regions[name].verdict == REFUSE]
     if any(regions[name].placed_by != MANUAL for name in refused):
@@ -138,13 +140,18 @@ def parts_of(tracks: Sequence[ComparedTrack], evidence: Evidence, later: int) ->
     """Tracks that share a lesion on either date together; those without a lesion on both dates are nothing to show."""
     groups: list[tuple[set, list[ComparedTrack]]] = []
     for track in tracks:
-        keys = {(at, name) for at in (0, later) for name in track.entries[at].lesions}
-        if not keys or (not track.entries[later].lesions and track.entries[later].status != RESOLVED):
+        keys = {(at, name) for at in (0, later) for name in masks_of(track.entries[at])}
+        if not keys:
             continue
         same = [group for group in groups if group[0] & keys]
         groups = [group for group in groups if group not in same]
         groups.append((keys.union(*(one for one, _ in same)), [*(one for _, found in same for one in found), track]))
     return [Part(tuple(found), lesions_at(evidence, 0, keys), lesions_at(evidence, later, keys)) for keys, found in groups]
+
+
+def masks_of(entry: TrackEntry) -> tuple[str, ...]:
+    """Names of its lesions; none where it is gone, as a reader may say of one that has a mask."""
+    return () if entry.status == RESOLVED else entry.lesions
 
 
 def lesions_at(evidence: Evidence, at: int, keys: set) -> tuple[Lesion, ...]:

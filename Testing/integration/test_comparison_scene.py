@@ -177,6 +177,8 @@ def test_a_readers_line_is_drawn_beside_the_masks_and_publishing_again_keeps_the
     made = case()
     before = publish(made.scene, made.assessed(), made.evidence, made.dates)
     old, items_before = ids(made.scene), items(made.scene)
+    drawn = [one.GetSegmentation().GetNthSegment(0).GetRepresentation("Binary labelmap") for one in before.maps.values()]
+    times = [one.GetMTime() for one in [*drawn, *before.lines[0]]]
     view = made.scene.GetNodeByID(view_ids(made.scene, 0)[0])
     view.SetFieldOfView(11.0, 12.0, 1.0)
     after = publish(made.scene, made.assessed(by_reader()), made.evidence, made.dates)
@@ -188,6 +190,7 @@ def test_a_readers_line_is_drawn_beside_the_masks_and_publishing_again_keeps_the
     assert set(old) < set(ids(made.scene)) and len(ids(made.scene)) == len(old) + 2, "the line and how it is shown"
     assert columns(after.lesions)["Longest diameter (mm)"][1] == "12.5" and after.lesions is before.lesions
     assert view.GetFieldOfView()[0] == 11.0, "a reader's act moves no view"
+    assert [one.GetMTime() for one in [*drawn, *after.lines[0]]] == times, "what is the same is left alone"
     publish(made.scene, made.assessed(), made.evidence, made.dates)
     assert ids(made.scene) == old and items(made.scene) == items_before, "undone, nothing is left of it"
 
@@ -241,6 +244,30 @@ def test_another_transform_takes_the_place_of_the_old_one_without_litter():
     assert made.dates[1].segmentation.GetTransformNodeID() == nodes.transforms[1].GetID()
 
 
+def test_fewer_dates_leave_nothing_of_the_one_that_is_not_compared():
+    made = case()
+    publish(made.scene, made.assessed(), made.evidence, made.dates)
+    two = replace(made.evidence, dates=made.evidence.dates[:2], pairs=made.evidence.pairs[:1])
+    nodes = publish(made.scene, assess(two), two, made.dates[:2])
+    assert set(folders(made.scene)) == {"root", "charts", f"date/{day(0)}", f"date/{day(1)}"}
+    assert not any(part.startswith(("map/2", "line/2")) for part, _node in ours(made.scene)) and set(nodes.lines) == {0, 1}
+    assert columns(nodes.lesions)["Date"] == [day(0), day(1)] * 2
+    assert len(read_back(made.scene)[2]) == 2 and nodes.comparison.GetNodeReference("OncoSegment.Comparison.Volume2") is None
+    hierarchy = hierarchy_of(made.scene)
+    left = hierarchy.GetItemByDataNode(made.dates[2].volume.GetParentTransformNode())
+    assert hierarchy.GetItemParent(left) == hierarchy.GetSceneItemID(), "its scan and transform stay"
+
+
+def test_a_map_that_was_painted_on_is_put_right():
+    made = case()
+    nodes = publish(made.scene, made.assessed(), made.evidence, made.dates, arrange=False)
+    good = segmentation_of(nodes.maps[1]).layers[0]
+    nodes.maps[1].GetSegmentation().GetNthSegment(0).GetRepresentation("Binary labelmap").GetPointData().GetScalars().Fill(1)
+    assert not np.array_equal(segmentation_of(nodes.maps[1]).layers[0], good)
+    publish(made.scene, made.assessed(), made.evidence, made.dates, arrange=False)
+    np.testing.assert_array_equal(segmentation_of(nodes.maps[1]).layers[0], good)
+
+
 def test_removed_it_leaves_scans_and_transforms_alone():
     made = case()
     before, names = set(ids(made.scene)), items(made.scene)
@@ -279,7 +306,9 @@ def test_a_bundle_comes_back_with_the_same_numbers_and_is_read_on(shown, tmp_pat
     assert [one.volume.GetTransformNodeID() is None for one in dates] == [True, False, False]
     seen_in = set(found["map/1"].GetDisplayNode().GetViewNodeIDs())
     assert {"vtkMRMLSliceNodeRed", "vtkMRMLViewNode1", *view_ids(other.scene, 1)} <= seen_in, "with and without our layout"
-    assert not seen_in & set(view_ids(other.scene, 0)) and is_shown(other.scene)
+    assert not seen_in & set(view_ids(other.scene, 0))
+    assert not is_shown(other.scene), "without the extension Slicer would show no view at all"
+    assert restore_views(other.scene) and is_shown(other.scene)
     kept = sorted(node.GetID() for node in found.values())
     publish(other.scene, assess(evidence, reading), evidence, dates)
     assert sorted(node.GetID() for _part, node in ours(other.scene)) == kept
@@ -309,6 +338,18 @@ def test_views_are_side_by_side_again_after_a_scene_was_loaded(tmp_path):
     assert layout_node(other.scene).GetLayoutDescription(number) == layout_node(made.scene).GetLayoutDescription(number)
     shown = other.scene.GetNodeByID(view_ids(other.scene, 1)[0])
     assert shown.GetLayoutLabel() and day(1).startswith(shown.GetLayoutLabel())
+
+
+def test_a_scan_that_was_removed_is_told_and_the_evidence_stays():
+    made = case()
+    publish(made.scene, made.assessed(), made.evidence, made.dates)
+    made.scene.RemoveNode(made.dates[1].volume)
+    evidence, reading, dates = read_back(made.scene)
+    assert [one.volume is None for one in dates] == [False, True, False]
+    assert assess(evidence, reading).as_dict() == made.assessed().as_dict()
+    with pytest.raises(InputError, match="removed from the scene"):
+        publish(made.scene, made.assessed(), evidence, dates)
+    assert not restore_views(made.scene)
 
 
 def test_a_scene_without_or_with_a_damaged_comparison_is_told():

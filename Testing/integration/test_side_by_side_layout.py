@@ -108,3 +108,21 @@ def test_a_jump_moves_the_views_of_the_layout_only(scene):
 )
 def test_labels_are_as_short_as_they_tell_dates_apart(dates, labels):
     assert layout.view_labels(dates) == labels
+
+
+def test_layouts_are_made_known_without_a_word_to_the_views(scene):
+    node, told = layout.layout_node(scene), []
+    shown = node.GetViewArrangement()
+    node.AddObserver("ModifiedEvent", lambda *_: told.append(1))
+    layout.register_layouts(scene)
+    assert not told and node.GetViewArrangement() == shown
+    counts = range(layout.LEAST, layout.MOST + 1)
+    assert [node.GetLayoutDescription(layout.FIRST_LAYOUT + one) for one in counts] == [layout.description(one) for one in counts]
+    assert node.GetSingletonTag() == "vtkMRMLLayoutNode", "Slicer takes it for its own"
+
+
+def test_slicer_knows_the_layouts_once_it_has_started(slicer_stubs):
+    node = layout.layout_node(slicer_stubs.scene)
+    slicer_stubs.load_module("LongitudinalCompare")
+    slicer_stubs.app.startupCompleted.emit()
+    assert node.IsLayoutDescription(layout.FIRST_LAYOUT + 3)

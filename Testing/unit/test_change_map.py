@@ -96,6 +96,21 @@ def test_what_cannot_be_compared_is_left_out_and_named(status, at):
     assert "A is left out: " + status in found.description
 
 
+@pytest.mark.parametrize("at", [0, 1])
+def test_a_lesion_that_a_reader_measured_without_a_mask_is_left_out_and_named(at):
+    entries = [(BASELINE, "a"), (PERSISTENT, "b")]
+    entries[at] = entries[at][:1]
+    dates = [seen(0, box_lesion(0, "a", *CUBE)), seen(1, box_lesion(1, "b", *CUBE))]
+    found = change_map(*compared(dates, [pair(1)], track("A", *entries)), 1)
+    assert found.left_out == {"A": f"it has no mask {'on this date' if at else 'at the baseline'}"} and not found.shown
+
+
+def test_a_lesion_that_a_reader_calls_gone_is_gone_whatever_the_mask_shows():
+    dates = [seen(0, box_lesion(0, "a", *CUBE)), seen(1, box_lesion(1, "b", *CUBE))]
+    found = change_map(*compared(dates, [pair(1)], track("A", (BASELINE, "a"), (RESOLVED, "b"))), 1)
+    assert counts(found) == {GONE: 64}
+
+
 def test_no_map_where_the_alignment_is_refused_unless_a_reader_set_a_point():
     assert one_lesion(CUBE, regions=[judged("refuse")]).left_out == {"A": "the alignment is refused there"}
     by_hand = judged("refuse", placed_by=MANUAL, manual_shift_mm=(5.0, 0.0, 0.0))

@@ -10,13 +10,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import slicer
+
 from LongitudinalCompareLib.comparison import Comparison
 from LongitudinalCompareLib.evidence import Evidence
 from LongitudinalCompareLib.scene.comparison_scene import publish
+from LongitudinalCompareLib.scene.layout import layout_node
 from LongitudinalCompareLib.scene.registered import Date
 from LongitudinalCompareLib.scene.usual_views import add_usual_views
 from LongitudinalCompareLib.timepoint import Timepoint
-from OncoLib.scene.host import new_host
+from OncoLib.scene.host import new_host, quiet_vtk
 from OncoLib.scene.segmentations import add_segmentation
 from OncoLib.scene.slice_background import show_in_slices
 from OncoLib.scene.storage import write_mrb
@@ -49,6 +52,9 @@ def put_bundle(path: Path, comparison: Comparison, evidence: Evidence, timepoint
     show_in_slices(scene, dates[0].volume)
     add_usual_views(scene, dates[0].volume)
     publish(scene, comparison, evidence, dates)
+    # With the number of our layout Slicer shows no view at all where the extension is not installed (5.13).
+    with quiet_vtk():  # here nobody knows Slicer's own layouts
+        layout_node(scene).SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
     write_mrb(scene, path)
     scene.Clear(True)
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import slicer
+from vtk.util.numpy_support import vtk_to_numpy
 
 from LongitudinalCompareLib.change_map import UNCHANGED, ChangeMap, segment_of
 from LongitudinalCompareLib.scene.comparison_nodes import Parts
-from OncoLib.scene.segmentations import LABELMAP, PROVENANCE, tag_json, vtk_segment
+from OncoLib.scene.segmentations import LABELMAP, PROVENANCE, grid_of, tag_json, vtk_segment
 from OncoLib.scene.volumes import MAP_ATTRIBUTE, vtk_matrix, vtk_scalars
 from OncoLib.segmentation import Provenance
 
 SEGMENTATION = "vtkMRMLSegmentationNode"
+SAME_MM = 1e-4
 FILLED, PALE = 0.6, 0.2
 """Opacity of what changed, and of what did not."""
 
@@ -22,14 +25,38 @@ def publish_map(parts: Parts, found: ChangeMap, when, volume):
     node.SetAttribute(MAP_ATTRIBUTE, "changes since the baseline")
     provenance = Provenance("change map", "", parameters={"shown": list(found.shown), "left_out": dict(found.left_out)})
     node.SetAttribute(PROVENANCE, tag_json(provenance.as_dict()))
-    modifying = node.StartModify()
-    empty(node)
-    fill(node, found, provenance)
     node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
-    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
-    node.EndModify(modifying)
-    show(node)
+    if not holds(node, found):
+        modifying = node.StartModify()
+        empty(node)
+        fill(node, found, provenance)
+        node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+        node.EndModify(modifying)
+        show(node)
     return node
+
+
+def holds(node, found: ChangeMap) -> bool:
+    """True when the node shows this map already: most acts of a reader change no voxel of it."""
+    segments = node.GetSegmentation()
+    items = [segments.GetNthSegment(at) for at in range(segments.GetNumberOfSegments())]
+    told = [(one.label, one.name) for one in found.segments]
+    if not items or [(one.GetLabelValue(), one.GetName()) for one in items] != told:
+        return False
+    images = [one.GetRepresentation(LABELMAP) for one in items]
+    if any(one is None or one is not images[0] or one.GetPointData().GetScalars() is None for one in images):
+        return False
+    matrix, shape = grid_of(images[0])
+    wanted = ijk_to_ras_at(found)
+    same = shape == found.labels.shape and np.abs(matrix - wanted).max() < SAME_MM
+    return bool(same) and np.array_equal(vtk_to_numpy(images[0].GetPointData().GetScalars()).reshape(shape), found.labels)
+
+
+def ijk_to_ras_at(found: ChangeMap) -> np.ndarray:
+    """Of the box of the map."""
+    matrix = np.array(found.ijk_to_ras, dtype=float)
+    matrix[:3, 3] += matrix[:3, :3] @ np.array(found.start_kji[::-1])
+    return matrix
 
 
 def empty(node) -> None:

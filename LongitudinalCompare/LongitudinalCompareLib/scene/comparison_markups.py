@@ -48,14 +48,14 @@ def publish_line(parts: Parts, one: DrawnLine, when, volume):
 
 
 def put_ends(node, line: Line) -> None:
-    """Both ends, the length at the second; points that are there are moved, so that nothing flickers."""
+    """Both ends, the length at the second; points that lie there already are left alone, for each change is drawn."""
     for at, (end, text) in enumerate(zip((line.start_ras_mm, line.end_ras_mm), ("", f"{line.length_mm:.1f} mm"))):
         place = vtk.vtkVector3d(*map(float, end))
-        if at < node.GetNumberOfControlPoints():
+        if at >= node.GetNumberOfControlPoints():
+            node.AddControlPoint(place, text)
+        elif tuple(node.GetNthControlPointPosition(at)) != tuple(place) or node.GetNthControlPointLabel(at) != text:
             node.SetNthControlPointPosition(at, place)
-        else:
-            node.AddControlPoint(place, "")
-        node.SetNthControlPointLabel(at, text)
+            node.SetNthControlPointLabel(at, text)
 
 
 def show(node, one: DrawnLine) -> None:

@@ -66,9 +66,7 @@ class ComparisonNodes:
         return [one for one in every if one is not None]
 
 
-def publish(
-    scene, comparison: Comparison, evidence: Evidence, dates: Sequence, *, arrange: bool = True
-) -> ComparisonNodes:
+def publish(scene, comparison: Comparison, evidence: Evidence, dates: Sequence, *, arrange: bool = True) -> ComparisonNodes:
     """Adds all nodes, or changes those of an earlier publishing; what is no more there goes away. One batch of events.
 
     dates: as many as the comparison has, with `volume`, `segmentation` (or None) and `date`. arrange: show them side by side, at
@@ -84,7 +82,7 @@ def publish(
     try:
         nodes = publish_nodes(scene, parts, comparison, evidence, dates, maps)
         parts.finish()
-        put_into_folders(scene, parts, comparison, nodes)
+        put_into_folders(scene, comparison, nodes)
     finally:
         scene.EndState(scene.BatchProcessState)
     if arrange and nodes.first_time:
@@ -129,7 +127,7 @@ def seen_with_a_date(nodes: ComparisonNodes) -> dict[int, list]:
     return {at: [*lines, *([nodes.maps[at]] if at in nodes.maps else [])] for at, lines in nodes.lines.items()}
 
 
-def put_into_folders(scene, parts: Parts, comparison: Comparison, nodes: ComparisonNodes) -> None:
+def put_into_folders(scene, comparison: Comparison, nodes: ComparisonNodes) -> None:
     """One folder with one below it for each date. Series and the tables of charts lie beside their chart."""
     root = folder(scene, ROOT, TITLE)
     for node in [*nodes.top, *(one for part, one in ours(scene) if part.split("/")[0] in ("table", "chart"))]:
@@ -148,6 +146,7 @@ def put_into_folders(scene, parts: Parts, comparison: Comparison, nodes: Compari
             place(scene, node, below)
     for part, item in folders(scene).items():
         if part not in wanted:
+            move_out(hierarchy_of(scene), item)
             hierarchy_of(scene).RemoveItem(item, False, False)
 
 

@@ -27,6 +27,9 @@ def publish_texts(parts: Parts, comparison: Comparison, evidence: Evidence, date
     """Text nodes of the comparison, its reading in it, and of the evidence."""
     told = json.dumps(comparison.as_dict(), ensure_ascii=True, sort_keys=True, allow_nan=False)
     holder = put_text(parts, COMPARISON, "Comparison and reading (JSON)", told)
+    for role in [holder.GetNthNodeReferenceRole(at) for at in range(holder.GetNumberOfNodeReferenceRoles())]:
+        if role.startswith((VOLUME, SEGMENTATION)):  # of dates that were compared before
+            holder.SetNodeReferenceID(role, None)
     for at, one in enumerate(dates):
         holder.SetNodeReferenceID(f"{VOLUME}{at}", one.volume.GetID())
         holder.SetNodeReferenceID(f"{SEGMENTATION}{at}", None if one.segmentation is None else one.segmentation.GetID())

@@ -137,9 +137,13 @@ def register_layouts(scene) -> None:
 
 
 def layout_node(scene):
-    """Slicer's own; in plain Python there is none until one is made."""
+    """Slicer's own; in plain Python there is none until one is made, which Slicer takes for its own when it loads the scene."""
     found = nodes_of_class(scene, "vtkMRMLLayoutNode")
-    return found[0] if found else scene.AddNode(slicer.vtkMRMLLayoutNode())
+    if found:
+        return found[0]
+    node = slicer.vtkMRMLLayoutNode()
+    node.SetSingletonTag("vtkMRMLLayoutNode")
+    return scene.AddNode(node)
 
 
 def slice_view(scene, place: int, plane: str):
