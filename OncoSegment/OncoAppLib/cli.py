@@ -183,7 +183,7 @@ def add_profiles(verbs) -> None:
 
 def add_demo(verbs) -> None:
     """`demo`."""
-    verb = verbs.add_parser("demo", help="a digital patient: bones segmented, vertebrae and lesions measured beside the truth")
+    verb = verbs.add_parser("demo", help="a digital patient: segmented, measured, three dates compared, beside the truth")
     verb.add_argument("--output", type=Path, metavar="DIR", help="default: demo-results; demo-ai-results with --ai")
     verb.add_argument("--overwrite", action="store_true", help="replace results that are there")
     verb.add_argument("--ai", action="store_true", help="by the two networks that come with OncoSegment; needs PyTorch")
