@@ -294,3 +294,13 @@ def test_a_lesion_that_could_not_be_judged_at_the_baseline_is_no_new_one():
 def test_a_point_at_a_lesion_entered_by_hand_is_told():
     said = Reading((act.lesion("Effusion"), act.point(EFFUSION, day(1), (1, 2, 3))))
     assert "has no mask" in flags(assess(evidence(*stable()), said), "not applied")[0]
+
+
+def test_a_new_lesion_that_cannot_be_judged_later_is_told_beside_the_category():
+    third = seen(2, {"B": B})
+    third = replace(third, facts=replace(third.facts, searched=False))
+    found = assess(evidence(seen(0, {"B": B}), seen(1, {"B": B, "C": ((8, 8, 8), 5.0)}), third))
+    assert found.track("C").entries[2].status == "not evaluable" and category(found) == "PD"
+    cautions = found.criterion("recist11").proposals[1].cautions
+    assert any(text.startswith(f"C, new on {found.timepoints[1].when}, cannot be judged") for text in cautions)
+    assert not any("cannot be judged" in text for text in found.criterion("recist11").proposals[0].cautions)
