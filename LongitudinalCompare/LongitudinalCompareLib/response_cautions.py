@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from LongitudinalCompareLib import lesion_track as words
-from LongitudinalCompareLib.comparison import NON_TARGET, VOLUME_ML
+from LongitudinalCompareLib.comparison import NEW_ROLE, NON_TARGET, VOLUME_ML
 from LongitudinalCompareLib.response.change import percent_change, reaches
 from LongitudinalCompareLib.response.proposal import Proposal
 from LongitudinalCompareLib.response_course import Seen, new_at, newness
+from LongitudinalCompareLib.track_changes import is_there
 
 AWAITS = "{name} counts as new until a reader says otherwise."
 NEW_UNSEEN = "{name}, new on {when}, cannot be judged on this date: the category is that of the other lesions alone."
