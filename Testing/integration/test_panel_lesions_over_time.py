@@ -7,6 +7,7 @@ import pytest
 import slicer
 import vtk
 
+import helpers_assess as made
 from helpers_lesion_panel import LIVER, add_dates, begin, three_dates
 from helpers_panel import finish
 from helpers_timepoints import add_scan
@@ -448,3 +449,22 @@ def test_what_the_rules_do_not_allow_is_told_at_once_and_kept(read):
     assert read.said == ["role"] * 3 and sum(one.role == "target" for one in read.section.reading.table.order) == 2
     read.go("Lesion 4")
     assert "confirm it, or take it back" in read.ui.lesionLabel.text
+
+
+def test_of_six_dates_four_have_columns_which_follow_the_chosen_one(slicer_stubs):
+    evidence = made.evidence(*(made.seen(at, {"Lesion 1": (LIVER, 5.0)}) for at in range(6)))
+    add_dates(slicer_stubs.scene, evidence)
+    section = begin(slicer_stubs.open_widget("LongitudinalCompare"), evidence)
+    slicer_stubs.fire_timers()
+
+    def shown() -> list[str]:
+        views = [slicer_stubs.scene.GetSingletonNode(layout.tag_of(at, "Axial"), "vtkMRMLSliceNode") for at in range(4)]
+        return [view.GetLayoutLabel() for view in views]
+
+    assert shown() == ["2026-01", "2026-06", "2026-08", "2026-10"]
+    section.ui.lesionTable.setCurrentCell(0, 2)
+    assert shown() == ["2026-01", "2026-03", "2026-05", "2026-06"] and section.reading.shown == (0, 1, 2, 3)
+    line = slicer_stubs.scene.GetFirstNodeByName("Lesion 1, 2026-03-02: longest")
+    own = [one for one in line.GetDisplayNode().GetViewNodeIDs() if "LongitudinalDate" in one]
+    assert own == layout.view_ids(slicer_stubs.scene, 1), "a line is seen in the column of its date, wherever that is now"
+    assert section.ui.lesionTable.item(0, 2).text().split("\n") == ["0.515", "11.0"]

@@ -127,7 +127,8 @@ class ByHandSection:
         """What is seen of it."""
         track, state = self._desk.chosen[0], self.ui.findingSelector.currentData
         if not state:
-            self._desk.tell(_("Choose what you see of {lesion} on {date}").format(lesion=track.name, date=self._when), problem=True)
+            text = _("Choose what you see of {lesion} on {date}")
+            self._desk.tell(text.format(lesion=track.name, date=self._when), problem=True)
         elif self._desk.say(lambda: say.finding(acts.ref_of(self._desk.session.comparison, track), self._when, state=state)):
             self.ui.findingSelector.currentIndex = 0
 

@@ -192,7 +192,7 @@ class LesionTable:
         title = _("Lesion") if len(dates) <= WITH_UNITS else _("Lesion\n(ml, mm)")
         self.table.setHorizontalHeaderLabels([title, *shown, _("Change of\nvolume"), _("Fit")])
         tips = [_("◎ target, ○ non-target, + new, ✕ ignored; ✓ a reader said so"), *(one.when for one in dates),
-                _("Since the baseline, at the marked date"), _("Whether the alignment can be trusted there, at the marked date")]  # fmt: skip
+                _("Since the baseline, at the marked date"), _("Whether the alignment can be trusted there")]  # fmt: skip
         for column, tip in enumerate(tips):
             self.table.horizontalHeaderItem(column).setToolTip(tip)
 
