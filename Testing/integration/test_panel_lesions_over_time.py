@@ -334,6 +334,7 @@ def test_a_reading_is_never_taken_for_another_patients(read):
     evidence = three_dates()
     add_dates(read.stubs.scene, evidence, patient="8")
     read.stubs.fire_timers()
+    assert read.section.session is None and read.ui.lesionTable.rowCount == 0, "only scans of another one are checked"
     assert reading_node.kept(read.stubs.scene, read.section.dates()) is None
     begin(read.widget, evidence)
     assert read.said == []
