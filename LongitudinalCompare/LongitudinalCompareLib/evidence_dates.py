@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
 from LongitudinalCompareLib.alignment import MANUAL, RegionAlignment, ShiftedTransform, transform_at
 from LongitudinalCompareLib.alignment_verdict import REFUSE
@@ -13,6 +15,7 @@ from LongitudinalCompareLib.dated_lesions import DatedLesions
 from LongitudinalCompareLib.evidence import Evidence
 from LongitudinalCompareLib.lesion_track import Lesion, LesionKey
 from LongitudinalCompareLib.pair_outcome import PairOutcome
+from OncoLib.registration.transform import LinearTransform
 
 NEAR_MM = 24.0
 """So far around a lesion its own transform is used where no other lesion is nearer: what its refinement was fitted to, see
@@ -23,8 +26,8 @@ def region_name(key: LesionKey, evidence: Evidence) -> str:
     """The name under which the alignment is judged at a lesion: its own at the baseline, else with the date it is of."""
     if key.timepoint == 0:
         return key.name
-    name, used = f"{key.name} ({evidence.dates[key.timepoint].facts.when})", {one.key.name for one in evidence.dates[0].lesions}
-    while name in used:
+    name = f"{key.name} ({evidence.dates[key.timepoint].facts.when})"
+    while any(name == one.key.name for one in evidence.dates[0].lesions):
         name = f"{name} later"
     return name
 
@@ -46,9 +49,10 @@ def stand_in(evidence: Evidence, key: LesionKey) -> str:
     lesion = next((one for one in evidence.dates[key.timepoint].lesions if one.key == key), None)
     if pair is None or lesion is None:
         return ""
-    away = {one.name: float(np.linalg.norm(lesion.centroid_ras_mm - one.moved_ras_mm)) for one in pair.alignment.regions}
-    name = min(away, key=away.get, default="")
-    return name if name and away[name] <= lesion.extent_mm else ""
+    places = np.array([one.moved_ras_mm for one in pair.alignment.regions]).reshape(-1, 3)
+    away = np.linalg.norm(places - lesion.centroid_ras_mm, axis=1)
+    near = bool(len(away)) and away.min() <= lesion.extent_mm
+    return pair.alignment.regions[int(away.argmin())].name if near else ""
 
 
 def dated_lesions(
@@ -106,14 +110,14 @@ def placed(evidence: Evidence, pair: PairOutcome, linked: Sequence[tuple[LesionK
     """The transform of a pair that uses at each lesion that lesion's own; the pair's where none has one."""
     lesions = {one.key: one for date in evidence.dates for one in date.lesions}
     goals = {first: lesions[second] for first, second in linked if second.timepoint == pair.follow_up and second in lesions}
-    places, own = [], False
+    places = []
     for key, region in regions_by_key(evidence, pair):
         transform = transform_at(pair.alignment, region.name, pair.transform)
         if key in goals and is_refused(region):
             transform = towards(transform, region, goals[key])
-        own = own or transform is not pair.transform
         places.append(Place(region.center_ras_mm, lesions[key].extent_mm, transform))
-    return PlacedTransform(pair.transform, tuple(places)) if own else pair.transform
+    found = PlacedTransform(pair.transform, tuple(places))
+    return found if found.own else pair.transform
 
 
 def towards(transform, region: RegionAlignment, goal: Lesion) -> ShiftedTransform:
@@ -124,15 +128,11 @@ def towards(transform, region: RegionAlignment, goal: Lesion) -> ShiftedTransfor
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """A lesion of the baseline's frame. center_ras_mm: there. extent_mm: how far it reaches. transform: its own."""
+    """A lesion in the baseline's frame. center_ras_mm: there. extent_mm: its reach. transform: its own, or the pair's."""
 
     center_ras_mm: tuple[float, float, float]
     extent_mm: float
     transform: object
-
-    def away_mm(self, points_ras_mm: np.ndarray) -> np.ndarray:
-        """`[n]`: how far points of the baseline's frame lie from the ball that holds it; negative inside."""
-        return np.linalg.norm(points_ras_mm - np.array(self.center_ras_mm), axis=1) - self.extent_mm
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,28 +146,51 @@ class PlacedTransform:
     transform: object
     places: tuple[Place, ...]
 
+    @cached_property
+    def own(self) -> tuple[int, ...]:
+        """Numbers of the lesions with a transform that is not the pair's."""
+        return tuple(at for at, one in enumerate(self.places) if one.transform is not self.transform)
+
+    @cached_property
+    def balls(self) -> tuple[np.ndarray, np.ndarray]:
+        """Centers `[lesion, 3]` and extents of all."""
+        return np.array([one.center_ras_mm for one in self.places]), np.array([one.extent_mm for one in self.places])
+
+    @cached_property
+    def ways_back(self) -> tuple[object, dict[int, object]]:
+        """The inverse of the pair's transform, and those of the lesions' own by number: made once, as tracking asks often."""
+        return self.transform.inverse(), {at: self.places[at].transform.inverse() for at in self.own}
+
+    def all_back(self, points_ras_mm: np.ndarray) -> np.ndarray:
+        """`[own, n, 3]`: where each lesion's own transform leads points of the later date back to."""
+        others = self.ways_back[1].values()
+        if all(isinstance(one, LinearTransform) for one in others):  # at once: tracking asks for single points, often
+            matrices = np.stack([one.fixed_to_moving_ras for one in others])
+            return points_ras_mm[None] @ matrices[:, :3, :3].transpose(0, 2, 1) + matrices[:, None, :3, 3]
+        return np.stack([one.moved(points_ras_mm) for one in others])
+
+    def away_mm(self, points_ras_mm: np.ndarray) -> np.ndarray:
+        """`[n, lesion]`: how far points of the baseline lie from the ball that holds each lesion; negative inside."""
+        centers, extents = self.balls
+        return cdist(points_ras_mm, centers) - extents
+
+    def owners(self, points_ras_mm: np.ndarray) -> np.ndarray:
+        """int `[n]`: the number of the lesion that points of the baseline belong to, or -1."""
+        away = self.away_mm(points_ras_mm)
+        return np.where(away.min(axis=1) <= NEAR_MM, away.argmin(axis=1), -1)
+
     def moved(self, points_ras_mm: np.ndarray) -> np.ndarray:
         """Points `[n, 3]` of the baseline, in the later date."""
         points = np.asarray(points_ras_mm, float).reshape(-1, 3)
-        owners, found = self.owners(points), np.empty_like(points)
-        for owner in np.unique(owners):
+        owners, found = self.owners(points), np.array(self.transform.moved(points))
+        for owner in set(owners.tolist()).intersection(self.own):
             chosen = owners == owner
-            found[chosen] = self.of(owner).moved(points[chosen])
+            found[chosen] = self.places[owner].transform.moved(points[chosen])
         return found
 
     def inverse(self) -> PlacedInverse:
         """From the later date to the baseline."""
         return PlacedInverse(self)
-
-    def of(self, owner: int):
-        """The transform of a lesion by its number, or of the pair for -1."""
-        return self.transform if owner < 0 else self.places[owner].transform
-
-    def owners(self, points_ras_mm: np.ndarray) -> np.ndarray:
-        """int `[n]`: the number of the lesion that points of the baseline belong to, or -1."""
-        away = np.stack([one.away_mm(points_ras_mm) for one in self.places])
-        nearest = away.argmin(axis=0)
-        return np.where(away.min(axis=0) <= NEAR_MM, nearest, -1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,14 +205,17 @@ class PlacedInverse:
     def moved(self, points_ras_mm: np.ndarray) -> np.ndarray:
         """Points `[n, 3]` of the later date, in the baseline."""
         points = np.asarray(points_ras_mm, float).reshape(-1, 3)
-        common = self.forward.transform.inverse().moved(points)
-        found, best = np.array(common), np.full(len(points), np.inf)
-        for number, place in enumerate(self.forward.places):
-            shared = place.transform is self.forward.transform  # turning a deformation round takes its time
-            back = common if shared else place.transform.inverse().moved(points)
-            away = np.where(self.forward.owners(back) == number, place.away_mm(back), np.inf)
-            nearer = away < best
-            found[nearer], best[nearer] = back[nearer], away[nearer]
+        way = self.forward
+        found = np.array(way.ways_back[0].moved(points))
+        away = way.away_mm(found)
+        shared = ~np.isin(away.argmin(axis=1), way.own) & (away.min(axis=1) <= NEAR_MM)
+        best, backs = np.where(shared, away.min(axis=1), np.inf), way.all_back(points)
+        centers, extents = (part[list(way.own)] for part in way.balls)
+        far = np.linalg.norm(backs - centers[:, None], axis=2) - extents[:, None]
+        for at in np.flatnonzero((far <= NEAR_MM).any(axis=1)):
+            near = np.flatnonzero((far[at] <= NEAR_MM) & (far[at] < best))
+            belongs = near[way.away_mm(backs[at, near]).argmin(axis=1) == way.own[at]]
+            found[belongs], best[belongs] = backs[at, belongs], far[at, belongs]
         return found
 
     def inverse(self) -> PlacedTransform:

@@ -10,7 +10,7 @@ import numpy as np
 from LongitudinalCompareLib.compare_options import CompareOptions
 from LongitudinalCompareLib.timepoint import Timepoint
 from OncoLib.components import Piece, components
-from OncoLib.errors import InputError
+from OncoLib.errors import InputError, UncodedError
 from OncoLib.label_map import UNCODED
 from OncoLib.measure import Box, segment_boxes
 from OncoLib.segmentation import MOST_NAMES, Segment, Segmentation
@@ -80,23 +80,18 @@ def picked_from(segmentation: Segmentation, boxes: dict, when: str, options: Com
     if options.lesion_names:
         return [one for one in there if one.name in options.lesion_names], []
     coded = [one for one in there if is_lesion(one.entry)]
-    if not coded and not any(is_lesion(one.entry) for one in segmentation.segments):
-        refuse_uncoded(there, when)
+    uncoded = [one for one in there if one.entry.type.same_code(TISSUE)]
+    if uncoded and not coded:  # nobody can tell whether it is a lesion: to call the date free of lesions would be a guess
+        told = f"{when}: no segment is coded as a lesion; there are {names_of(there)}"
+        raise UncodedError(f"{told}; name those that are lesions, or say that all are")
     nested = [one for one in nested_parts(segmentation) if one in boxes]
     whole = next((one for one in nested if regions_of(one, segmentation.segments) == (WHOLE,) and is_whole_region(one)), None)
     parts = [] if whole is None else [one for one in nested if one is not whole]
-    picked = [one for one in coded if (is_counted(one) or one in nested) and not is_candidate(one) and one not in parts]
+    picked = [one for one in coded if is_counted(one) and not is_candidate(one) and one not in parts]
     left = [one for one in coded if one not in picked and one not in parts]
     notes = [f"{whole.name} stands for its parts: {names_of(parts)} are not followed on their own"] if parts else []
-    return picked, notes + ([f"not followed as a lesion: {names_of(left)}"] if left else [])
-
-
-def refuse_uncoded(there: Sequence[Segment], when: str) -> None:
-    """Raises InputError when a segment says nothing of what it is: nobody can tell whether it is a lesion."""
-    uncoded = [one for one in there if one.entry.type.same_code(TISSUE)]
-    if uncoded:
-        told = f"{when}: no segment is coded as a lesion; there are {names_of(there)}"
-        raise InputError(f"{told}; name those that are lesions, or say that all are")
+    notes += [f"not followed as a lesion: {names_of(left)}"] if left else []
+    return picked, notes + ([f"not followed, as no code says what it is: {names_of(uncoded)}"] if uncoded else [])
 
 
 def names_of(segments: Sequence[Segment]) -> str:

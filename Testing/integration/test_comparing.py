@@ -21,7 +21,7 @@ from OncoLib.registration.presets import PRESETS
 from OncoLib.segmentation import Segmentation
 
 DAYS = ("2026-01-05", "2026-03-02")
-COARSE = replace(PRESETS["mr-brain"], levels_mm=(8.0,), grid_mm=4.0, bias=False, turns=False)
+COARSE = replace(PRESETS["mr-brain"], levels_mm=(8.0,), grid_mm=4.0, coarse_samples=3000, samples=5000, bias=False, turns=False)
 CRITERIA = ("recist11", "bands")
 
 

@@ -20,6 +20,7 @@ from LongitudinalCompareLib.reading import Act, Reading, Ref
 from LongitudinalCompareLib.scene.comparison_files import check_folder, put, read_folder
 from LongitudinalCompareLib.tracking import track_lesions
 from OncoLib.errors import InputError, OutputError
+from OncoLib.registration.files import warp_of
 from OncoLib.registration.transform import LinearTransform
 
 A, B = (20.0, 20.0, 20.0), (20.0, 20.0, 45.0)
@@ -77,6 +78,21 @@ def test_what_is_read_back_is_what_was_written_voxel_for_voxel(tmp_path, grid):
     assert read_folder(tmp_path / "out" / "comparison.json")[1] == told
 
 
+def test_a_deformation_is_kept_to_the_last_bit_and_leads_lesions_there_and_back(tmp_path):
+    random, grid = np.random.default_rng(0), np.diag([10.0, 10.0, 10.0, 1.0])
+    warp = warp_of(random.uniform(-3, 3, (7, 7, 7, 3)), grid, LinearTransform(np.eye(4)))
+    before = course()
+    before = replace(before, pairs=(replace(before.pairs[0], transform=warp), before.pairs[1]))
+    put(tmp_path, before, comparison(before))
+    after = read_folder(tmp_path)[0].pairs[0].transform
+    assert after.displacement_mm.tobytes() == warp.displacement_mm.tobytes()
+    one, other = (dated_lesions(of)[1].from_baseline for of in (before, read_folder(tmp_path)[0]))
+    points = np.array([lesion.centroid_ras_mm for lesion in before.dates[0].lesions])  # the first one has a refinement of its own
+    moved = one.moved(points)
+    assert np.array_equal(moved, other.moved(points)) and np.array_equal(moved[2:], warp.moved(points)[2:])
+    assert one.inverse().moved(moved) == pytest.approx(points, abs=0.05)
+
+
 def test_nothing_is_replaced_unless_asked_for_and_then_nothing_old_is_left(tmp_path):
     whole, out = course(), tmp_path / "out"
     put(out, whole, comparison(whole))
@@ -117,6 +133,7 @@ def spoil_json(path, **changes):
         (lambda out: (out / "comparison.json").write_text("[]"), "comparison.json: it is not what a comparison writes"),
         (lambda out: spoil_json(out / "evidence.json", format="x/1"), "evidence.json: it is not what a comparison writes"),
         (lambda out: spoil_json(out / "evidence.json", dates=[{}]), "evidence.json: an entry is missing or malformed"),
+        (lambda out: spoil_json(out / "comparison.json", timepoints=[]), "evidence.json: it is of other scans than comparison"),
         (lambda out: spoil_json(out / "evidence.json", files_sha256=7), "evidence.json: an entry is missing or malformed"),
         (lambda out: (out / f"lesions_{DAYS[1]}.seg.nrrd").unlink(), f"lesions_{DAYS[1]}.seg.nrrd: it is missing beside"),
         (lambda out: (out / f"lesions_{DAYS[1]}.seg.nrrd").write_bytes(b"x"), f"lesions_{DAYS[1]}.seg.nrrd: it was changed or"),

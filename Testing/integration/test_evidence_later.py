@@ -36,7 +36,7 @@ BOX = ((30.0, 150.0), (-90.0, 60.0), (130.0, 240.0))
 def course():
     """Three dates of the liver, and the pose of each."""
     timepoints, poses = [], []
-    for number, taken in enumerate(follow_up(3, spacing_mm=(3.0, 3.0, 3.0), region=BOX, samples=(1, 1, 1))):
+    for number, taken in enumerate(follow_up(3, spacing_mm=(4.0, 4.0, 4.0), region=BOX, samples=(1, 1, 1))):
         one = scan(reference_patient(), taken, seed=number)
         timepoints.append(Timepoint({"image": one.image}, DAYS[number], segmentation=one.truth))
         poses.append(taken.pose)

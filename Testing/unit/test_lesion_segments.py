@@ -18,7 +18,7 @@ from OncoLib.errors import GeometryError, InputError
 from OncoLib.label_map import segmentation_of_labels
 from OncoLib.phantom.brain import BrainAcquisition, scan_brain
 from OncoLib.segmentation import Segment
-from OncoLib.terminology import CodedConcept, TerminologyEntry, structure, with_side
+from OncoLib.terminology import CodedConcept, TerminologyEntry, candidate_entry, structure, with_side
 
 SHAPE = (16, 24, 24)
 
@@ -64,6 +64,15 @@ def test_a_mask_without_codes_is_refused_with_the_date_and_what_is_there():
         lesions_at(timepoint(plain(((2, 2, 2), 3), ((8, 8, 8), 3))), CompareOptions())
     with pytest.raises(InputError, match="2026-01-05: there is no segmentation"):
         lesions_at(timepoint(None), CompareOptions())
+
+
+def test_what_has_no_code_beside_lesions_is_told_and_beside_none_refused():
+    layer, lesion = boxes(((2, 2, 2), 3), ((8, 8, 8), 3)), coded(1, "L1", "liver_lesion")
+    drawn = Segment(2, "Segment_2", candidate_entry(), (1, 2, 3))  # as Slicer codes what a user adds
+    found = lesions_at(timepoint(segmentation([layer], None, (lesion, drawn))), CompareOptions())
+    assert names(found) == ["L1"] and found.notes == ("not followed, as no code says what it is: Segment_2",)
+    with pytest.raises(InputError, match="no segment is coded as a lesion; there are Segment_2"):  # L1 is empty here
+        lesions_at(timepoint(segmentation([np.where(layer == 2, layer, 0)], None, (lesion, drawn))), CompareOptions())
 
 
 def test_one_label_of_a_plain_mask_gives_its_components_and_several_labels_one_lesion_each():
@@ -119,6 +128,15 @@ def test_a_whole_brain_tumor_stands_for_its_parts():
     found = lesions_at(Timepoint({"T1c": scan.image}, "2026-01-05", segmentation=scan.truth), CompareOptions())
     assert names(found) == ["Whole tumor"]
     assert found.notes[0].startswith("Whole tumor stands for its parts: ")
+
+
+def test_parts_of_a_tumor_without_a_whole_are_followed_but_edema_and_necrosis():
+    spans = [((2, 2, 2), 3), ((2, 10, 2), 3), ((2, 18, 2), 3), ((8, 2, 2), 3)]
+    kinds = ("brain_tumor_enhancing", "brain_tumor_nonenhancing", "brain_edema", "brain_tumor_necrosis")
+    parts = tuple(coded(label, structure(kind).name, kind) for label, kind in enumerate(kinds, 1))
+    found = lesions_at(timepoint(segmentation([boxes(*spans)], None, parts)), CompareOptions())
+    assert names(found) == [parts[0].name, parts[1].name]
+    assert found.notes == (f"not followed as a lesion: {parts[2].name}, {parts[3].name}",)
 
 
 def site(lesion: Segment, *context, start=(6, 8, 8), organs=None) -> tuple:

@@ -146,6 +146,7 @@ def read_folder(folder: Path) -> tuple[Evidence, dict, Reading]:
     check_hashes(folder, told)
     reading = reading_in(folder / READING)
     try:
+        check_scans(comparison, told)
         return evidence_from(folder, told), comparison, reading
     except InputError as error:
         raise type(error)(f"{EVIDENCE}: {error}") from error
@@ -188,6 +189,13 @@ def check_hashes(folder: Path, told: dict) -> None:
             raise InputError(f"{path.name}: it is missing beside {COMPARISON}; compare the dates again")
         if audit.file_sha256(path) != sha256:
             raise InputError(f"{path.name}: it was changed or damaged since the comparison; compare the dates again")
+
+
+def check_scans(comparison: Mapping, told: Mapping) -> None:
+    """Raises InputError when what was said is not of the scans that the evidence is of."""
+    said = [one["sha256"] for one in comparison["timepoints"]]
+    if said != [one["facts"]["sha256"] for one in told["dates"]]:
+        raise InputError(f"it is of other scans than {COMPARISON} beside it; compare the dates again")
 
 
 def evidence_from(folder: Path, told: Mapping) -> Evidence:
