@@ -220,6 +220,11 @@ def test_a_reading_is_confirmed_only_by_a_name_and_a_later_act_makes_it_a_draft(
     read.ui.confirmReadingButton.click()
     assert read.ui.readingStateLabel.text == "Confirmed by A. Reader." and not read.ui.confirmReadingButton.enabled
     assert read.ui.responseTable.item(0, 2).text() == "PD ✓"
+    read.press("U")
+    read.press("C")
+    read.ui.confirmReadingButton.click()
+    assert [one.by for one in read.section.session.reading.acts] == ["A. Reader"] * 2, "who confirms stands for all of it"
+    read.go("Lesion 1")
     read.press("C")
     assert read.ui.readingStateLabel.text.startswith("Draft") and read.ui.responseTable.item(0, 2).text() == "PD"
     read.press("U")
@@ -277,6 +282,13 @@ def test_a_readers_sizes_count_and_the_masks_stay_beside_them(read):
     assert read.cell(LAST) == "✎ 3.50; 24.0"
     read.ui.maskSizeButton.click()
     assert read.cell(LAST) == "4.17; 21.0"
+    read.press("U")
+    assert read.cell(LAST) == "✎ 3.50; 24.0"
+    read.ui.readerNameEdit.text = "A. Reader"
+    read.ui.volumeEdit.text = "3.0"
+    read.ui.useSizeButton.click()
+    assert read.cell(LAST) == "✎ 3.00; 24.0", "one reader, who typed his name later"
+    assert {one.by for one in read.section.session.reading.acts} == {"A. Reader"}
     read.press("U")
     assert read.cell(LAST) == "✎ 3.50; 24.0"
     read.ui.volumeEdit.text = "much"

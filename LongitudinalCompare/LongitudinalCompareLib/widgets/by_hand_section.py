@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import slicer
 from slicer.i18n import tr as _
 
@@ -95,9 +97,18 @@ class ByHandSection:
         self.ui.drawLineButton.text = _("Draw a line")
 
     def onSize(self, clicked=False) -> None:
-        """Line, or volume, or both."""
+        """Line, or volume, or both. What was entered before a name was typed is this reader's too: two readers have their mean."""
         track, at = self._desk.chosen
-        if self._desk.say(lambda: self._size(track, at)):
+
+        def nameless(act) -> bool:
+            return not act.by and self._is_size(act)
+
+        def make() -> list:
+            size = self._size(track, at)
+            before = [one for one in self._desk.session.reading.acts if nameless(one)]
+            return [*(replace(one, by=size.by) for one in before), size]
+
+        if self._desk.rewrite(lambda act: not nameless(act), make):
             self.ui.volumeEdit.text = ""
             self.ui.lineSelector.setCurrentNode(None)
 
