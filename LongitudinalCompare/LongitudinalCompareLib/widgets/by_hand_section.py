@@ -97,7 +97,7 @@ class ByHandSection:
         self.ui.drawLineButton.text = _("Draw a line")
 
     def onSize(self, clicked=False) -> None:
-        """Line, or volume, or both. What was entered before a name was typed is this reader's too: two readers have their mean."""
+        """Line, or volume, or both. What was entered before a name was typed is this reader's too, or a mean would count."""
         track, at = self._desk.chosen
 
         def nameless(act) -> bool:
