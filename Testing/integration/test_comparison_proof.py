@@ -29,7 +29,8 @@ SUM = "sum of diameters"
 def test_the_interval_of_a_digital_sphere_holds_its_volume(slice_mm):
     """Spheres of 4 to 40 mm at 12 places off the grid; what an interval leaves out (another scan, another reader) is not in here.
 
-    Of 72 intervals of 95 % fewer than 63 hold the truth with a probability of 0.3 % only.
+    The rounding that is told is that of bodies of any size; balls of one size can have root 2 times as much (`grid_rounding`),
+    and then 95 % become 83.4 %: the normal curve within 1.96 / root 2.
     """
     places, held = np.random.default_rng(3).uniform(-0.5, 0.5, (12, 3)) * (0.8, 0.8, slice_mm), []
     for place in places:
@@ -40,7 +41,7 @@ def test_the_interval_of_a_digital_sphere_holds_its_volume(slice_mm):
             if name in tracks:  # a ball of 4 mm may lie between two slices of 5 mm
                 low, high = tracks[name].measures[VOLUME_ML].interval
                 held.append(low <= ball_ml(radius) <= high)
-    assert len(held) >= 60 and sum(held) >= 0.875 * len(held)
+    assert len(held) >= 60 and sum(held) >= 0.834 * len(held)
 
 
 SIZES_MM = (4, 6, 10, 16, 25, 40)
