@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from LongitudinalCompareLib.comparison import MASK, READER, ComparedTrack, Comparison
+from LongitudinalCompareLib.comparison import MASK, READER, TARGET, ComparedTrack, Comparison
 from LongitudinalCompareLib.evidence import Evidence
 from OncoLib.diameters import Line
 
 LONGEST, PERPENDICULAR = "longest", "perpendicular"
+
+MOST_LINES = 100
+"""54 lines are there at once; with 1000, of 125 lesions, a window of Slicer did not answer for nine minutes."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +29,18 @@ class DrawnLine:
 
 
 def drawn_lines(comparison: Comparison, evidence: Evidence) -> tuple[DrawnLine, ...]:
-    """By date, then in the order of the lesions. A lesion in which several merged is drawn once."""
+    """By date, then in the order of the lesions. A lesion in which several merged is drawn once.
+
+    Of more than `MOST_LINES` those of targets and a reader's own: Slicer makes widgets for each line in each view.
+    """
     found: dict[str, DrawnLine] = {}
     for at in range(len(comparison.timepoints)):
         for track in comparison.tracks:
             for one in (*of_mask(evidence, track, at), *of_reader(evidence, track, at)):
                 found.setdefault(one.key, one)
-    return tuple(found.values())
+    targets = {one.name for one in comparison.tracks if one.role == TARGET}
+    kept = [one for one in found.values() if one.source == READER or one.lesion in targets]
+    return tuple(found.values() if len(found) <= MOST_LINES else kept)
 
 
 def of_mask(evidence: Evidence, track: ComparedTrack, at: int) -> Iterator[DrawnLine]:

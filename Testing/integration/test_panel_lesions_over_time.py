@@ -7,6 +7,7 @@ import pytest
 import slicer
 import vtk
 
+import helpers_assess as made
 from helpers_lesion_panel import LIVER, add_dates, begin, three_dates
 from helpers_panel import finish
 from helpers_timepoints import add_scan
@@ -219,6 +220,11 @@ def test_a_reading_is_confirmed_only_by_a_name_and_a_later_act_makes_it_a_draft(
     read.ui.confirmReadingButton.click()
     assert read.ui.readingStateLabel.text == "Confirmed by A. Reader." and not read.ui.confirmReadingButton.enabled
     assert read.ui.responseTable.item(0, 2).text() == "PD ✓"
+    read.press("U")
+    read.press("C")
+    read.ui.confirmReadingButton.click()
+    assert [one.by for one in read.section.session.reading.acts] == ["A. Reader"] * 2, "who confirms stands for all of it"
+    read.go("Lesion 1")
     read.press("C")
     assert read.ui.readingStateLabel.text.startswith("Draft") and read.ui.responseTable.item(0, 2).text() == "PD"
     read.press("U")
@@ -266,18 +272,25 @@ def test_a_readers_sizes_count_and_the_masks_stay_beside_them(read):
     read.go("Lesion 1")
     read.ui.volumeEdit.text = "3,5 ml"
     read.ui.useSizeButton.click()
-    assert read.cell(LAST).startswith("✎ 3.50") and "By the mask: volume 4.17 ml" in read.ui.sizeLabel.text
+    assert read.cell(LAST) == "✎ 3.50; 21.0" and "By the mask: volume 4.17 ml" in read.ui.sizeLabel.text
     read.ui.drawLineButton.click()
     line = nodes_of_class(read.stubs.scene, "vtkMRMLMarkupsLineNode")[-1]
     for end in ((5.0, 15.0, 15.0), (29.0, 15.0, 15.0)):
         line.AddControlPointWorld(vtk.vtkVector3d(*end), "")
     assert read.ui.lineSelector.currentNode() is line
     read.ui.useSizeButton.click()
-    assert read.cell(LAST) == "✎ 3.50; 24.0"
+    assert read.cell(LAST) == "✎ 3.50; ✎ 24.0"
     read.ui.maskSizeButton.click()
     assert read.cell(LAST) == "4.17; 21.0"
     read.press("U")
-    assert read.cell(LAST) == "✎ 3.50; 24.0"
+    assert read.cell(LAST) == "✎ 3.50; ✎ 24.0"
+    read.ui.readerNameEdit.text = "A. Reader"
+    read.ui.volumeEdit.text = "3.0"
+    read.ui.useSizeButton.click()
+    assert read.cell(LAST) == "✎ 3.00; ✎ 24.0", "one reader, who typed his name later"
+    assert {one.by for one in read.section.session.reading.acts} == {"A. Reader"}
+    read.press("U")
+    assert read.cell(LAST) == "✎ 3.50; ✎ 24.0"
     read.ui.volumeEdit.text = "much"
     read.ui.useSizeButton.click()
     assert "'much' is no number" in read.section.progress.sentence
@@ -333,6 +346,7 @@ def test_a_reading_is_never_taken_for_another_patients(read):
     evidence = three_dates()
     add_dates(read.stubs.scene, evidence, patient="8")
     read.stubs.fire_timers()
+    assert read.section.session is None and read.ui.lesionTable.rowCount == 0, "only scans of another one are checked"
     assert reading_node.kept(read.stubs.scene, read.section.dates()) is None
     begin(read.widget, evidence)
     assert read.said == []
@@ -448,3 +462,22 @@ def test_what_the_rules_do_not_allow_is_told_at_once_and_kept(read):
     assert read.said == ["role"] * 3 and sum(one.role == "target" for one in read.section.reading.table.order) == 2
     read.go("Lesion 4")
     assert "confirm it, or take it back" in read.ui.lesionLabel.text
+
+
+def test_of_six_dates_four_have_columns_which_follow_the_chosen_one(slicer_stubs):
+    evidence = made.evidence(*(made.seen(at, {"Lesion 1": (LIVER, 5.0)}) for at in range(6)))
+    add_dates(slicer_stubs.scene, evidence)
+    section = begin(slicer_stubs.open_widget("LongitudinalCompare"), evidence)
+    slicer_stubs.fire_timers()
+
+    def shown() -> list[str]:
+        views = [slicer_stubs.scene.GetSingletonNode(layout.tag_of(at, "Axial"), "vtkMRMLSliceNode") for at in range(4)]
+        return [view.GetLayoutLabel() for view in views]
+
+    assert shown() == ["2026-01", "2026-06", "2026-08", "2026-10"]
+    section.ui.lesionTable.setCurrentCell(0, 2)
+    assert shown() == ["2026-01", "2026-03", "2026-05", "2026-06"] and section.reading.shown == (0, 1, 2, 3)
+    line = slicer_stubs.scene.GetFirstNodeByName("Lesion 1, 2026-03-02: longest")
+    own = [one for one in line.GetDisplayNode().GetViewNodeIDs() if "LongitudinalDate" in one]
+    assert own == layout.view_ids(slicer_stubs.scene, 1), "a line is seen in the column of its date, wherever that is now"
+    assert section.ui.lesionTable.item(0, 2).text().split("\n") == ["0.515", "11.0"]

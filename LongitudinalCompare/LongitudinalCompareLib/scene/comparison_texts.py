@@ -61,6 +61,13 @@ def read_back(scene) -> tuple[Evidence, Reading, tuple[Date, ...]]:
     return evidence, Reading.from_dict(told.get("reading")), tuple(dates)
 
 
+def volume_ids(holder) -> list[str]:
+    """Ids of the scans that a published comparison is about; its node says which."""
+    roles: list[str] = []
+    holder.GetNodeReferenceRoles(roles)
+    return [holder.GetNodeReferenceID(one) for one in roles if one.startswith(VOLUME)]
+
+
 def json_in(scene, part: str) -> dict:
     """Of the text node of a part."""
     node = node_of(scene, part)

@@ -13,7 +13,7 @@ from LongitudinalCompareLib.assessment import assess
 from LongitudinalCompareLib.comparison import Comparison
 from LongitudinalCompareLib.evidence import Evidence
 from LongitudinalCompareLib.known_tracks import known_of
-from LongitudinalCompareLib.reading import Act, Reading
+from LongitudinalCompareLib.reading import SIZE, Act, Reading
 from LongitudinalCompareLib.reading_acts import confirm
 from LongitudinalCompareLib.reading_refs import anchored
 from LongitudinalCompareLib.scene import comparison_scene, comparison_texts, comparison_views, reading_node
@@ -61,10 +61,19 @@ class ReadingSession:
         self._step(Reading(tuple(one for one in self.reading.acts if kept(one))), acts)
 
     def confirm(self, by: str) -> None:
-        """The reading as it is, with a name. InputError without one."""
-        if not by.strip():
+        """The reading as it is, with a name. InputError without one.
+
+        Who confirms stands for what nobody put a name to. Sizes stay nameless where that reader has sizes of his own: as
+        another one of his they would change what is confirmed.
+        """
+        name, acts = " ".join(by.split()), self.reading.acts
+        if not name:
             raise InputError("a reading is confirmed by somebody; type your name")
-        self.say(confirm(by.strip(), self.comparison.digest))
+        own = any(one.kind == SIZE and one.by == name for one in acts)
+        lent = [at for at, one in enumerate(acts, 1) if not one.by and not (own and one.kind == SIZE)]
+        named = Reading(tuple(replace(one, by=name) if at in lent else one for at, one in enumerate(acts, 1)))
+        digest = assess(self.evidence, named, self.criteria).digest
+        self._step(named, [confirm(name, digest, named=lent)])
 
     @property
     def can_undo(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import slicer
 from slicer.i18n import tr as _
 
@@ -95,9 +97,18 @@ class ByHandSection:
         self.ui.drawLineButton.text = _("Draw a line")
 
     def onSize(self, clicked=False) -> None:
-        """Line, or volume, or both."""
+        """Line, or volume, or both. What was entered before a name was typed is this reader's too, or a mean would count."""
         track, at = self._desk.chosen
-        if self._desk.say(lambda: self._size(track, at)):
+
+        def nameless(act) -> bool:
+            return not act.by and self._is_size(act)
+
+        def make() -> list:
+            size = self._size(track, at)
+            before = [one for one in self._desk.session.reading.acts if nameless(one)]
+            return [*(replace(one, by=size.by) for one in before), size]
+
+        if self._desk.rewrite(lambda act: not nameless(act), make):
             self.ui.volumeEdit.text = ""
             self.ui.lineSelector.setCurrentNode(None)
 
@@ -127,7 +138,8 @@ class ByHandSection:
         """What is seen of it."""
         track, state = self._desk.chosen[0], self.ui.findingSelector.currentData
         if not state:
-            self._desk.tell(_("Choose what you see of {lesion} on {date}").format(lesion=track.name, date=self._when), problem=True)
+            text = _("Choose what you see of {lesion} on {date}")
+            self._desk.tell(text.format(lesion=track.name, date=self._when), problem=True)
         elif self._desk.say(lambda: say.finding(acts.ref_of(self._desk.session.comparison, track), self._when, state=state)):
             self.ui.findingSelector.currentIndex = 0
 

@@ -42,7 +42,7 @@ from OncoLib.widgets import tables
 LINES, MOST_ROWS = 2, 7
 """Lines of a row; rows that are seen without scrolling."""
 
-NAME_WIDTH, DATE_WIDTH, BARE_WIDTH, CHANGE_WIDTH, ALIGNED_WIDTH = 90, 80, 62, 84, 26
+NAME_WIDTH, DATE_WIDTH, BARE_WIDTH, CHANGE_WIDTH, ALIGNED_WIDTH = 90, 80, 68, 84, 26
 """Pixels; of a date with units and without."""
 
 WITH_UNITS, FITTING = 2, 4
@@ -192,7 +192,7 @@ class LesionTable:
         title = _("Lesion") if len(dates) <= WITH_UNITS else _("Lesion\n(ml, mm)")
         self.table.setHorizontalHeaderLabels([title, *shown, _("Change of\nvolume"), _("Fit")])
         tips = [_("◎ target, ○ non-target, + new, ✕ ignored; ✓ a reader said so"), *(one.when for one in dates),
-                _("Since the baseline, at the marked date"), _("Whether the alignment can be trusted there, at the marked date")]  # fmt: skip
+                _("Since the baseline, at the marked date"), _("Whether the alignment can be trusted there")]  # fmt: skip
         for column, tip in enumerate(tips):
             self.table.horizontalHeaderItem(column).setToolTip(tip)
 
@@ -254,12 +254,15 @@ def entry_text(track: ComparedTrack, at: int, units: bool = True) -> str:
 
 
 def size_lines(track: ComparedTrack, at: int, units: bool) -> list[str]:
-    """What counts there; a pen before what a reader measured."""
+    """What counts there; a pen before each number that is a reader's own."""
     one, length = track.entries[at], SHORT_MM if track.node else LONGEST_MM
-    values = {_("{value} ml"): one.value(VOLUME_ML), _("{value} mm"): one.value(length)}
-    texts = [(text if units else "{value}", value) for text, value in values.items()]
-    found = [text.format(value=board.size_text(value)) for text, value in texts if value is not None]
-    return [f"✎ {found[0]}", *found[1:]] if found and one.source == READER else found
+    found = []
+    for name, text in ((VOLUME_ML, _("{value} ml")), (length, _("{value} mm"))):
+        if one.value(name) is not None:
+            shown = (text if units else "{value}").format(value=board.size_text(one.value(name)))
+            own = name in one.of_mask or (one.source == READER and not one.lesions)
+            found.append(f"✎ {shown}" if own else shown)
+    return found
 
 
 def entry_tip(comparison: Comparison, track: ComparedTrack, at: int) -> str:

@@ -22,7 +22,6 @@ from OncoLib.errors import OncoError
 from OncoLib.widgets.job_progress import JobProgress
 from OncoSegmentLib.engine.process import ProcessEngine
 
-
 NOT_APPLIED = "not applied"
 """Kind of the flags on what a reader said and the rules do not allow: it is kept, and does not count."""
 
@@ -44,7 +43,7 @@ class LesionsOverTime:
         place.setLayout(column)
         self.ui = ui = slicer.util.childWidgetVariables(widget)
         ui.lineSelector.setMRMLScene(slicer.mrmlScene)
-        self._register, self.session, self._state, self._looked = register, None, [], None
+        self._register, self.session, self._state, self._failed = register, None, [], None
         self._closed, self._later = False, qt.QTimer()
         self._later.setSingleShot(True)
         self._later.connect("timeout()", self.publish)
@@ -70,10 +69,10 @@ class LesionsOverTime:
     # The scene.
 
     def update(self) -> None:
-        """The button, with the reason in its tip where it cannot be pressed; and whether a reading waits in the scene."""
+        """The button, with the reason in its tip where it cannot be pressed; and the comparison that the scene holds."""
         if self._closed:
             return
-        if self.session is not None and any(one.volume.GetScene() is None for one in self.session.dates):
+        if self.session is not None and not self._stands():
             self.clear()
         problem = self.problem()
         self.ui.compareButton.enabled = not problem and not self.running and not self._register.running
@@ -81,6 +80,12 @@ class LesionsOverTime:
         self.ui.compareButton.toolTip = problem or tip
         if self.session is None and not self.running:
             self._resume()
+
+    def _stands(self) -> bool:
+        """False once a scan of the comparison is gone, or only scans of others, as of another patient, are checked."""
+        volumes = [one.volume for one in self.session.dates]
+        chosen = [row.volume for row in self._register.timepoints.chosen]
+        return all(one.GetScene() is not None for one in volumes) and (not chosen or any(one in volumes for one in chosen))
 
     def problem(self) -> str:
         """Why these rows cannot be compared, in one sentence; "" when they can."""
@@ -91,13 +96,14 @@ class LesionsOverTime:
         return problem
 
     def _resume(self) -> None:
-        """Goes on with the comparison of a scene that was loaded, once; else tells of a reading that waits for one."""
+        """Goes on with the comparison that the scene holds, if it is of scans that are checked; one that failed is left."""
         holder = comparison_nodes.node_of(slicer.mrmlScene, comparison_texts.COMPARISON)
-        if holder is not None and holder is not self._looked:
-            self._looked = holder
+        chosen = {row.volume.GetID() for row in self._register.timepoints.chosen}
+        if holder is not None and holder is not self._failed and chosen & set(comparison_texts.volume_ids(holder)):
             try:
                 self._go_on(resumed(slicer.mrmlScene))
             except OncoError as error:
+                self._failed = holder
                 self.progress.tell(str(error), problem=True)
 
     def _go_on(self, session: ReadingSession) -> None:

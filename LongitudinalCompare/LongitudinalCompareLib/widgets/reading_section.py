@@ -278,7 +278,8 @@ class ReadingSection:
             self._desk.tell(str(error), problem=True)
             return
         ui, when = self.ui, session.comparison.timepoints[at].when
-        ui.choiceLabel.text = _("Which one is {lesion} on {date}? Distances are from where it lies now, or should lie.").format(lesion=track.name, date=when)
+        text = _("Which one is {lesion} on {date}? Distances are from where it lies now, or should lie.")
+        ui.choiceLabel.text = text.format(lesion=track.name, date=when)
         ui.choiceList.clear()
         for _act, name, away, owner in self._choices:
             ui.choiceList.addItem(choice_text(name, away, owner, track.name))
