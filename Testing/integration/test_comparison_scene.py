@@ -28,6 +28,7 @@ from OncoLib.errors import InputError, OutputError
 from OncoLib.registration.warp import WarpedTransform
 from OncoLib.scene.host import new_host
 from OncoLib.scene.segmentations import segmentation_of
+from OncoLib.scene.diameter_lines import KIND
 from OncoLib.scene.storage import read_mrb, write_mrb
 
 LINE = ((28.0, 14.0, 20.0), (28.0, 26.5, 20.0))
@@ -361,3 +362,15 @@ def test_a_scene_without_or_with_a_damaged_comparison_is_told():
     node_of(made.scene, "text/evidence").SetText('{"format": "oncosegment.evidence/1"}')
     with pytest.raises(InputError, match="damaged; compare the dates again"):
         read_back(made.scene)
+
+
+def test_both_lengths_of_a_lesion_stand_at_ends_that_lie_apart(shown):
+    """The longest diameter's at its end in front, the other's at its end behind."""
+    _, _, nodes = shown
+    for line in (one for lines in nodes.lines.values() for one in lines):
+        texts = [line.GetNthControlPointLabel(at) for at in range(2)]
+        length = f"{line.GetMeasurement('length').GetValue():.1f} mm"
+        assert sorted(texts) == ["", length]
+        at, other = texts.index(length), texts.index("")
+        front, behind = (line.GetNthControlPointPosition(one)[1] for one in (at, other))
+        assert front >= behind if line.GetAttribute(KIND) == "longest" else front <= behind

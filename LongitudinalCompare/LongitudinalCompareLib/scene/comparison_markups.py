@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import vtk
 
 from LongitudinalCompareLib.comparison import MASK, READER, Comparison
-from LongitudinalCompareLib.comparison_lines import DrawnLine, drawn_lines
+from LongitudinalCompareLib.comparison_lines import LONGEST, DrawnLine, drawn_lines
 from LongitudinalCompareLib.evidence import Evidence
 from LongitudinalCompareLib.scene.comparison_nodes import Parts
 from OncoLib.diameters import Line
@@ -39,7 +39,7 @@ def publish_line(parts: Parts, one: DrawnLine, when, volume):
     node.SetAttribute(SEGMENT, one.lesion)
     node.SetAttribute(MEASURED, f"{one.line.length_mm:.6g} mm")
     node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
-    put_ends(node, one.line)
+    put_ends(node, one.line, labeled_end(one))
     node.SetLocked(True)
     node.EndModify(modifying)
     if node.GetDisplayNode() is None:
@@ -47,12 +47,20 @@ def publish_line(parts: Parts, one: DrawnLine, when, volume):
     return node
 
 
-def put_ends(node, line: Line) -> None:
-    """Both ends, the length at the second; points that lie there already are left alone, for each change is drawn."""
-    for at, (end, text) in enumerate(zip((line.start_ras_mm, line.end_ras_mm), ("", f"{line.length_mm:.1f} mm"))):
-        place = vtk.vtkVector3d(*map(float, end))
+def labeled_end(one: DrawnLine) -> int:
+    """Which end carries the length: of the longest diameter the one in front, of the other the one behind, so that both numbers
+    of a lesion can be read."""
+    first, second = one.line.start_ras_mm[1], one.line.end_ras_mm[1]
+    return int(second >= first) if one.kind == LONGEST else int(second < first)
+
+
+def put_ends(node, line: Line, labeled: int) -> None:
+    """Both ends, the length at one of them; points that lie there already are left alone, for each change is drawn."""
+    for at, end in enumerate((line.start_ras_mm, line.end_ras_mm)):
+        place, text = vtk.vtkVector3d(*map(float, end)), f"{line.length_mm:.1f} mm" if at == labeled else ""
         if at >= node.GetNumberOfControlPoints():
-            node.AddControlPoint(place, text)
+            node.AddControlPoint(place)
+            node.SetNthControlPointLabel(at, text)  # an empty one in the call itself would become the node's name
         elif tuple(node.GetNthControlPointPosition(at)) != tuple(place) or node.GetNthControlPointLabel(at) != text:
             node.SetNthControlPointPosition(at, place)
             node.SetNthControlPointLabel(at, text)
