@@ -23,6 +23,7 @@ from LongitudinalCompareLib.reading_refs import date_number, edits_of, notes_of,
 from LongitudinalCompareLib.response_clinic import context_of
 from LongitudinalCompareLib.response_course import Seen
 from LongitudinalCompareLib.response_of import RECIST, responses_of, with_best
+from LongitudinalCompareLib.track_candidates import with_candidates
 from LongitudinalCompareLib.track_changes import changes_of
 from LongitudinalCompareLib.track_identity import with_identities
 from LongitudinalCompareLib.track_measures import Place, Sized, entry_of, groups_at
@@ -104,7 +105,7 @@ def tracked_lesions(
     edits, notes = edits_of(reading, evidence.dates)
     dated = dated_lesions(evidence, pairs, linked_by(edits))
     tracking: Tracking = track_lesions(dated, evidence.seed, edits, progress=progress, cancel=cancel)
-    tracks = with_identities(tracking.tracks, evidence.known, evidence.dates)
+    tracks = with_candidates(with_identities(tracking.tracks, evidence.known, evidence.dates), evidence.dates)
     settings = {name: one for name, one in tracking.settings.items() if name != "edits"}  # those are in the reading
     return tracks, settings, [Flag("not applied", sentence(text)) for text in (*notes, *tracking.notes)]
 

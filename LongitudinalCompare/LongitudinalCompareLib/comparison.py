@@ -55,6 +55,7 @@ class DateFacts:
 
     segmented_by: "given", or the model. sha256: of the image's voxels and grid. image: as `Timepoint.as_dict` tells of it.
     searched: lesions were looked for in all of the scan, not only at places that were known before.
+    candidates: what was kept beside the lesions, each with name, at_ras_mm and volume_ml.
     """
 
     date: str
@@ -68,6 +69,7 @@ class DateFacts:
     channels: tuple[dict, ...] = ()
     notes: tuple[str, ...] = ()
     searched: bool = True
+    candidates: tuple[dict, ...] = ()
 
     @property
     def when(self) -> str:
@@ -85,7 +87,7 @@ class DateFacts:
             "date": self.date, "time": self.time, "day": self.day, "modality": self.modality,
             "spacing_mm": list(self.spacing_mm), "slice_mm": self.slice_mm, "segmented_by": self.segmented_by,
             "sha256": self.sha256, "channels": [dict(one) for one in self.channels], "notes": list(self.notes),
-            "searched": self.searched,
+            "searched": self.searched, "candidates": [dict(one) for one in self.candidates],
         }  # fmt: skip
 
 

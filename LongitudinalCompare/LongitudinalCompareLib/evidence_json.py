@@ -85,7 +85,7 @@ def pair_dict(pair: PairOutcome, transform: str) -> dict:
 
 def facts_from(values: dict) -> DateFacts:
     """Of one date."""
-    lists = ("spacing_mm", "channels", "notes")
+    lists = ("spacing_mm", "channels", "notes", "candidates")
     return DateFacts(**{name: tuple(value) if name in lists else value for name, value in values.items()})
 
 

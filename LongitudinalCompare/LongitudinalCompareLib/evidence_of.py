@@ -106,7 +106,7 @@ def facts_of(timepoint: Timepoint, chosen: Chosen, baseline: Timepoint) -> DateF
     return DateFacts(
         timepoint.date, timepoint.time, day, image.modality, image.spacing_mm, slices, timepoint.segmented_by,
         audit.image_sha256(image), tuple(timepoint.as_dict()["channels"]), (*timepoint.notes, *chosen.notes),
-        timepoint.searched,
+        timepoint.searched, chosen.candidates,
     )  # fmt: skip
 
 

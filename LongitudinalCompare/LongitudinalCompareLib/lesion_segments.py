@@ -11,6 +11,7 @@ from LongitudinalCompareLib.compare_options import CompareOptions
 from LongitudinalCompareLib.timepoint import Timepoint
 from OncoLib.components import Piece, components
 from OncoLib.errors import InputError, UncodedError
+from OncoLib.image import voxel_volume_ml
 from OncoLib.label_map import UNCODED
 from OncoLib.measure import Box, segment_boxes
 from OncoLib.segmentation import MOST_NAMES, Segment, Segmentation
@@ -21,13 +22,16 @@ from OncoSegmentLib.lesion.groups import is_candidate, nested_parts
 from OncoSegmentLib.lesion.layers import Layers
 from OncoSegmentLib.lesion.settings import LEAST_VOXELS
 
+MOST_CANDIDATES = 200
+"""Of one date: a model that is noise leaves thousands, and only those at the place of a lesion are ever looked at."""
+
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
     """segmentation: organs as they were, then the lesions, each a segment of its own name that is coded as a lesion.
 
     lesions: its segments that are lesions, with a voxel each. own: the date's own segmentation; may_change: its segments that are
-    or may be lesions. notes: what a reader should know of how they were chosen.
+    or may be lesions. notes: what a reader should know of how they were chosen. candidates: see `candidates_in`.
     """
 
     segmentation: Segmentation
@@ -35,6 +39,7 @@ class Chosen:
     own: Segmentation
     may_change: tuple[Segment, ...] = ()
     notes: tuple[str, ...] = ()
+    candidates: tuple[dict, ...] = ()
 
     @property
     def changing(self) -> np.ndarray | None:
@@ -64,7 +69,23 @@ def lesions_at(timepoint: Timepoint, options: CompareOptions) -> Chosen:
         made = replace(segmentation, segments=(*staying(segmentation, picked), *map(as_lesion, picked)))
     lesions = with_own_names(made.segments[len(staying(segmentation, picked)) :])
     made = replace(made, segments=(*staying(segmentation, picked), *lesions))
-    return Chosen(made, lesions, segmentation, may_change, tuple(notes))
+    return Chosen(made, lesions, segmentation, may_change, tuple(notes), candidates_in(segmentation, picked, boxes))
+
+
+def candidates_in(segmentation: Segmentation, picked: Sequence[Segment], boxes: dict) -> tuple[dict, ...]:
+    """What was kept beside the lesions as too small or in a strange place, each connected piece: the name of its segment, its
+    center in RAS (mm) and its volume (ml). The `MOST_CANDIDATES` largest."""
+    voxel_ml, found = voxel_volume_ml(segmentation.ijk_to_ras), []
+    for segment in segmentation.segments:
+        if segment in picked or segment not in boxes or not is_candidate(segment):
+            continue
+        box = boxes[segment]
+        pieces, _ = components(segmentation.layers[segment.layer][box] == segment.label)
+        for piece in (one.moved(tuple(span.start for span in box)) for one in pieces):
+            kji = np.argwhere(piece.mask).mean(axis=0) + [span.start for span in piece.box]
+            center = segmentation.ijk_to_ras[:3, :3] @ kji[::-1] + segmentation.ijk_to_ras[:3, 3]
+            found.append({"name": segment.name, "at_ras_mm": center.tolist(), "volume_ml": piece.voxels * voxel_ml})
+    return tuple(sorted(found, key=lambda one: (-one["volume_ml"], one["at_ras_mm"]))[:MOST_CANDIDATES])
 
 
 def staying(segmentation: Segmentation, picked: Sequence[Segment]) -> tuple[Segment, ...]:

@@ -26,9 +26,9 @@ from LongitudinalCompareLib.scene.proposals import proposals
 from LongitudinalCompareLib.scene.registered import prepare
 from OncoLib.errors import InputError, OutputError
 from OncoLib.registration.warp import WarpedTransform
+from OncoLib.scene.diameter_lines import KIND
 from OncoLib.scene.host import new_host
 from OncoLib.scene.segmentations import segmentation_of
-from OncoLib.scene.diameter_lines import KIND
 from OncoLib.scene.storage import read_mrb, write_mrb
 
 LINE = ((28.0, 14.0, 20.0), (28.0, 26.5, 20.0))
