@@ -20,7 +20,7 @@ DAYS = ("2026-01-05", "2026-03-02", "2026-04-27")
 def write_course(
     folder: Path, dates: int = 3, spacing_mm: float = 6.0, region="chest", lesions: Sequence[str] = ()
 ) -> list[np.ndarray]:
-    """Image `0.nii.gz` and truth `0-truth.json` of each date; returns the poses. lesions: only these, and no organ; () for all."""
+    """Image `0.nii.gz` and truth `0-truth.json` of each date; returns the poses. lesions: only these, no organ; () for all."""
     poses = []
     for number, acquisition in enumerate(follow_up(dates, spacing_mm=(spacing_mm,) * 3, region=region, samples=(1, 1, 1))):
         one = scan(reference_patient(), acquisition, seed=number)

@@ -21,10 +21,7 @@ from OncoSegmentLib.refine.protocol import Engine
 REGISTERED = 0.8
 """Share of the progress at which the dates are registered."""
 
-NOTE = (
-    "segmented by {engine} from prompts carried from {when}: each lesion is a proposal that waits for a reader, and no new lesion"
-    " was looked for"
-)
+NOTE = "segmented by {engine} from prompts carried from {when}: each lesion is a proposal that waits for a reader"
 
 
 @dataclass(frozen=True, eq=False)

@@ -49,7 +49,7 @@ def add(verbs) -> None:
     """`compare`."""
     verb = verbs.add_parser("compare", help="lesions over two or more dates: matched, measured with intervals, and the response")
     dates = verb.add_argument_group("dates", "from 2 to n; what follows a --timepoint belongs to it")
-    add_timepoint(dates, "+", ("DATE IMAGE", "SEGMENTATION"))
+    add_timepoint(dates, "+", ("DATE IMAGE", "SEGMENTATION"), "; its lesions (and organs), where there is a segmentation")
     dates.add_argument("--organs", action=OfTimepoint, metavar="SEG2", help="of that date: organs, which say where lesions lie")
     dates.add_argument("--expert", action=OfTimepoint, nargs=2, metavar=("NAME", "SEG"), help="of that date: what one of several"
                        " experts segmented; how far they differ goes into the interval")  # fmt: skip
@@ -74,7 +74,7 @@ def add_what(verb) -> None:
     """What is said of the lesions, and which segments are lesions."""
     what = verb.add_argument_group("comparison", "see Resources/Documentation/comparison.md")
     what.add_argument("--criteria", action=Criteria, default=(), metavar="NAME,...", help="recist11 (default); `list` shows all")
-    what.add_argument("--reading", type=Path, metavar="FILE", help="acts of readers to apply (default: the reading.json in DIR)")
+    what.add_argument("--reading", type=Path, metavar="FILE", help="further acts of readers; those in DIR are kept")
     which = what.add_mutually_exclusive_group()
     which.add_argument("--lesion", action="append", default=[], metavar="NAME", help="a segment that is a lesion; repeatable")
     which.add_argument("--all-segments", action="store_true", help="every segment is a lesion: for masks without codes")
@@ -138,17 +138,18 @@ def compared(options, engine, progress, cancel):
     """The whole job: the comparison, notes, and the files."""
     from LongitudinalCompareLib.comparing import CompareOptions, compare_with_evidence
     from LongitudinalCompareLib.timepoint import check_patient
-    from OncoAppLib.compare_files import kept_in, protect, write
+    from OncoAppLib.compare_files import protect, write
+    from OncoAppLib.compare_kept import kept_in
 
     progress(0.0, "Reading the scans")
     asked = [(one, with_others(one, timepoint)) for one, timepoint in read_dates(options, may_be_empty=True)]
     timepoints = [timepoint for _one, timepoint in asked]
     notes = list(check_patient(timepoints, same_patient=options.same_patient))
     choice, why = choice_of(options, timepoints)
-    reading, known, told = kept_in(options)
+    kept = kept_in(options)
     protect(options, timepoints)
     chosen = CompareOptions(
-        choice, options.criteria, reading, known, way_back=not options.no_way_back, local=not options.no_local,
+        choice, options.criteria, kept.reading, kept.known, way_back=not options.no_way_back, local=not options.no_local,
         lesion_names=tuple(options.lesion), all_segments=options.all_segments, split=options.split,
     )  # fmt: skip
     timepoints, wholes = by_model(options, timepoints, engine, part_of(progress, 0.02, FILLED), cancel)
@@ -158,8 +159,8 @@ def compared(options, engine, progress, cancel):
         filled.timepoints, filled.options, part_of(progress, 0.85, SEEN), cancel, pairs=filled.pairs
     )
     cancel.check()
-    files = write(options, filled, evidence, comparison, wholes, part_of(progress, SEEN, 1.0))
-    return comparison, [f"registered with {why}", *notes, *told], files
+    files = write(options, filled, evidence, comparison, wholes, kept, part_of(progress, SEEN, 1.0))
+    return comparison, [f"registered with {why}", *notes, *kept.notes], files
 
 
 def with_others(asked, timepoint):

@@ -1,4 +1,4 @@
-"""What `oncosegment compare` writes, all of it or nothing; and what an earlier comparison in the same folder hands on."""
+"""What `oncosegment compare` writes, all of it or nothing."""
 
 from __future__ import annotations
 
@@ -10,29 +10,6 @@ from OncoLib.progress import part_of
 TABLE, PLOT, BUNDLE = "comparison.csv", "volumes.png", "comparison.mrb"
 WHOLE = "segmentation_"
 """Of a date that a model segmented: all that it found."""
-
-
-def kept_in(options) -> tuple:
-    """The reading to apply, the identities of earlier tracks, and notes on both.
-
-    A reading that is named wins over the one that lies in the folder. A folder without a comparison hands on nothing.
-    """
-    from LongitudinalCompareLib.reading import Reading
-    from LongitudinalCompareLib.scene.comparison_files import COMPARISON, known_of, read_folder
-    from OncoAppLib.confirm_files import edits_of_file
-
-    reading, known, notes = Reading(), (), []
-    if options.overwrite and (options.output / COMPARISON).is_file():
-        evidence, told, reading = read_folder(options.output)
-        known = known_of(told, evidence)
-        notes.append(f"tracking UIDs of {len(known)} lesions were kept from the comparison that was there")
-    if options.reading is not None:
-        if reading.acts and options.reading.resolve() != (options.output / "reading.json").resolve():
-            notes.append(f"the reading in {options.output.name} was replaced by {options.reading.name}")
-        reading = Reading(edits_of_file(options.reading, ()))
-    if reading.acts:
-        notes.append(f"{len(reading.acts)} act{'s' * (len(reading.acts) > 1)} of the reading applied")
-    return reading, known, notes
 
 
 def names_of(timepoints) -> tuple[str, ...]:
@@ -72,11 +49,12 @@ def stale_names(folder: Path) -> tuple[str, ...]:
     return (TABLE, PLOT, BUNDLE, *found)
 
 
-def write(options, filled, evidence, comparison, wholes: dict, progress) -> list[Path]:
-    """Everything; returns the paths. wholes: by the date's stem, what a model found."""
+def write(options, filled, evidence, comparison, wholes: dict, kept, progress) -> list[Path]:
+    """Everything; returns the paths. wholes: by the date's stem, what a model found. kept: what was in the folder before."""
     from LongitudinalCompareLib.comparison_csv import comparison_csv
     from LongitudinalCompareLib.scene.comparison_files import fill
     from LongitudinalCompareLib.volume_plot import volume_plot
+    from OncoAppLib.compare_kept import require_unchanged
     from OncoLib.staged import staged_files
 
     family = stale_names(options.output)
@@ -91,6 +69,7 @@ def write(options, filled, evidence, comparison, wholes: dict, progress) -> list
             progress(0.6, "Writing the scene")
             put_scene(staging, filled, evidence, comparison)
         names = sorted(path.name for path in staging.iterdir())
+        require_unchanged(options.output, kept)
     progress(1.0, "Done")
     return [options.output / name for name in names]
 

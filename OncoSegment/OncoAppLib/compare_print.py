@@ -29,6 +29,8 @@ from LongitudinalCompareLib.growth import BEYOND, UNKNOWN, WITHIN
 from LongitudinalCompareLib.lesion_sites import PLACE
 from LongitudinalCompareLib.lesion_track import BASELINE, CONFIRMED, NEW, NOT_EVALUABLE, NOT_YET, OUT_OF_FIELD, RESOLVED
 from LongitudinalCompareLib.response.inputs import MEASURED
+from LongitudinalCompareLib.response.proposal import Proposal
+from OncoAppLib.measure import shared_notes
 from OncoLib.measure import Measurement, volume_text
 
 ROLES = (NEW_ROLE, TARGET, NON_TARGET, IGNORED)
@@ -40,8 +42,8 @@ WORDS = {BEYOND: "beyond measurement error", WITHIN: "within measurement error",
 ABSENT = (NOT_YET, RESOLVED, NOT_EVALUABLE, OUT_OF_FIELD)
 """Statuses that say enough in a line: why, the flags of the comparison say below."""
 
-LEFT_OUT = "left out"
-"""Kind of the flags that are told together."""
+TOLD = ("left out", "no answer")
+"""Kinds of flags that are told elsewhere: what intervals do not contain together, a criterion without answer in its place."""
 
 WIDTH = 80
 """Sentences are wrapped to the terminal, and to this where there is none: a log is read too."""
@@ -60,7 +62,7 @@ def text_of(comparison: Comparison, width: int | None = None) -> str:
 def head_of(comparison: Comparison) -> tuple[str, str]:
     """Dates and how the lesions stand at the last one."""
     dates = comparison.timepoints
-    spans = ", ".join(f"{one.when} (day {one.day})" if one.day else one.when for one in dates)
+    spans = ", ".join(f"{name} (day {one.day})" if one.day else name for name, one in zip(date_names(comparison), dates))
     counts: dict[str, int] = {}
     for track in comparison.tracks:
         word = outcome(track)
@@ -69,6 +71,12 @@ def head_of(comparison: Comparison) -> tuple[str, str]:
     told = "no lesion" if not total else f"{total} lesion{'s' * (total > 1)}; at the last date "
     told += ", ".join(f"{number} {word}" for word, number in sorted(counts.items(), key=lambda one: -one[1]))
     return spans, told
+
+
+def date_names(comparison: Comparison) -> list[str]:
+    """The dates, with hours and minutes only where one date comes twice."""
+    days = [one.date for one in comparison.timepoints]
+    return [one.when[:16] if days.count(one.date) > 1 else one.date for one in comparison.timepoints]
 
 
 def outcome(track: ComparedTrack) -> str:
@@ -92,7 +100,7 @@ def alignment_lines(comparison: Comparison, width: int) -> Iterable[str]:
         regions = pair.alignment.regions
         counts = {kind: [one.name for one in regions if one.verdict == kind] for kind in ("good", "check", "refuse")}
         told = ", ".join(f"{len(names)} {kind}" for kind, names in counts.items() if names) or "judged nowhere"
-        text = f"Alignment of {comparison.timepoints[pair.follow_up].when}: {told}"
+        text = f"Alignment of {date_names(comparison)[pair.follow_up]}: {told}"
         for kind in ("refuse", "check"):
             text += f"; {kind}: {', '.join(counts[kind])}" if counts[kind] else ""
         yield wrapped(text, width, "")
@@ -115,7 +123,7 @@ def urgency(track: ComparedTrack) -> float:
 
 def lesions_text(comparison: Comparison, width: int) -> str:
     """A block for each lesion."""
-    lines = [f"{'':12}{'Volume ml':>9} {'[low-high]':<15}{'mm':>7}  {'Change':>7}  "]
+    lines = [f"  {'':<{max(map(len, date_names(comparison)))}}{'Volume ml':>9} {'[low-high]':<15}{'mm':>7}  {'Change':>7}"]
     for track in by_worst(comparison.tracks):
         lines.append(wrapped(title_of(track), width, "  "))
         for entry in track.entries:
@@ -145,13 +153,12 @@ def title_of(track: ComparedTrack) -> str:
 
 def entry_lines(comparison: Comparison, track: ComparedTrack, entry: TrackEntry, width: int) -> list[str]:
     """The line of one date."""
-    date = comparison.timepoints[entry.timepoint]
+    names = date_names(comparison)
     volume, diameter = entry.measures.get(VOLUME_ML), entry.measures.get(SHORT_MM if track.node else LONGEST_MM)
     change = track.change(entry.timepoint, VOLUME_ML)
     percent = "" if change is None or change.change is None else f"{change.change.percent[0]:+.0f} %"
     numbers = f"{number_text(volume):>9} {interval_text(volume):<15}{diameter_text(diameter):>7}  {percent:>7}"
-    name = date.date if len(date.when) == len(date.date) else date.when[:16]
-    head = f"  {name:<10}{numbers}  "
+    head = f"  {names[entry.timepoint]:<{max(map(len, names))}}{numbers}  "
     return [wrapped(head + words_of(track, entry, change), width, " " * len(head)).rstrip()]
 
 
@@ -190,26 +197,32 @@ def words_of(track: ComparedTrack, entry: TrackEntry, change) -> str:
 
 
 def criterion_text(one: CriterionResult, comparison: Comparison, width: int) -> str:
-    """One criterion: a category a date with its sentence and cautions, or why there is none."""
-    lines = [f"{one.title} ({one.criterion})"]
+    """One criterion: a category a date with its sentence and cautions, or why there is none. What all have is told once."""
+    lines = [wrapped(f"{one.title} ({one.criterion})", width, "  ")]
     if one.problem:
         return "\n".join([*lines, wrapped(f"  no answer: {one.problem}", width, "  ")])
-    lesions = one.lesions or ("",) * len(one.proposals)
-    for proposal, lesion in zip(one.proposals, lesions):
-        date = next((date.when for date in comparison.timepoints if date.day == proposal.day), f"day {proposal.day}")
-        whose = f"read as {proposal.read_as} by {proposal.by}" if proposal.by else "PROPOSED"
-        named = f"{lesion}, " if lesion else ""
-        lines.append(wrapped(f"  {date}  {named}{proposal.category}, {whose}: {proposal.sentence}", width, "    "))
-        lines += [wrapped(f"    ! {caution}", width, "      ") for caution in proposal.cautions]
+    shared, own = shared_notes([list(proposal.cautions) for proposal in one.proposals])
+    for proposal, lesion, cautions in zip(one.proposals, one.lesions or ("",) * len(one.proposals), own):
+        lines.append(wrapped(proposal_text(proposal, lesion, comparison), width, "    "))
+        lines += [wrapped(f"    ! {caution}", width, "      ") for caution in cautions]
     if one.best is not None:
         told = f"{one.best.category}, {one.best.state.upper()}: {one.best.sentence}"
         lines.append(wrapped(f"  Best response: {told}", width, "    "))
-    return "\n".join(lines)
+    return "\n".join([*lines, *(wrapped(f"  ! {caution}", width, "    ") for caution in shared)])
+
+
+def proposal_text(proposal: Proposal, lesion: str, comparison: Comparison) -> str:
+    """The category of one date, of one lesion where the criterion judges each by itself."""
+    days = {date.day: name for date, name in zip(comparison.timepoints, date_names(comparison))}
+    date = days.get(proposal.day, f"day {proposal.day}")
+    whose = f"read as {proposal.read_as} by {proposal.by}" if proposal.by else "PROPOSED"
+    named = f"{lesion}, " if lesion and not proposal.sentence.startswith(lesion) else ""
+    return f"  {date}  {named}{proposal.category}, {whose}: {proposal.sentence}"
 
 
 def flag_lines(comparison: Comparison, width: int) -> list[str]:
     """What a reader should look at, each with its lesion and date."""
-    shown = [flag.text for flag in comparison.flags if flag.kind != LEFT_OUT]
+    shown = [flag.text for flag in comparison.flags if flag.kind not in TOLD]
     lines = [wrapped(f"Look: {text}", width, "      ") for text in shown]
     return lines + [wrapped(f"Look: {text}", width, "      ") for text in left_out_texts(comparison)]
 

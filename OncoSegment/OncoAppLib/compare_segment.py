@@ -35,10 +35,9 @@ def check(options) -> None:
     from OncoSegmentLib.experts.registry import expert
 
     if not options.model:
-        given = [f"--{name}" for name in ("task", "speed", "precision", "weights", "folds") if getattr(options, name)]
+        given = [f"--{name}" for name in jobs.parameters_of(options)] + lesions.limits_given(options)
         if given:
             raise InputError(f"{given[0]} belongs to --model")
-        lesions.settings_of(options)
         return
     expert(options.model)
     jobs.refuse_strange(replace_of(options))

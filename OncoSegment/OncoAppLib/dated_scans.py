@@ -60,11 +60,12 @@ class OfTimepoint(argparse.Action):
             kept[name] = Path(values)
 
 
-def add_timepoint(dates, nargs, words: tuple[str, str]) -> None:
-    """`--timepoint` with its words, and `--channel`. nargs: 2, or "+" where a segmentation may follow."""
+def add_timepoint(dates, nargs, words: tuple[str, str], more: str = "") -> None:
+    """`--timepoint` with its words, and `--channel`. nargs: 2, or "+" where a segmentation may follow, and what that is."""
     dates.add_argument(
         "--timepoint", action=Timepoint, nargs=nargs, dest="timepoints", metavar=words, required=True,
-        help="YYYY-MM-DD (with THH:MM for two scans of one day), or `dicom` for the date that DICOM states; a file or folder",
+        help="YYYY-MM-DD (with THH:MM for two scans of one day), or `dicom` for the date that DICOM states; a file or folder"
+        + more,
     )  # fmt: skip
     dates.add_argument("--channel", action=OfTimepoint, nargs=2, metavar=("NAME", "IMAGE"), help="a further image of that date")
 

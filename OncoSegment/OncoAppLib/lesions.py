@@ -237,17 +237,21 @@ def after_run(options, image: Image) -> AfterRun | None:
     return AfterRun(settings_of(options), organs)
 
 
-def refuse_strange(options) -> None:
-    """Raises InputError for options of `--lesions` without it, and for a model that finds none."""
+def limits_given(options) -> list[str]:
+    """Options of `add_limits` that were given."""
     given = {
-        "--organs": options.organs is not None,
         "--min-ml": options.min_ml != LEAST_ML,
         "--min-voxels": options.min_voxels != LEAST_VOXELS,
         "--host": bool(options.host),
         "--margin-mm": options.margin_mm is not None,
         "--no-host": options.no_host,
     }
-    strange = [name for name, there in given.items() if there]
+    return [name for name, there in given.items() if there]
+
+
+def refuse_strange(options) -> None:
+    """Raises InputError for options of `--lesions` without it, and for a model that finds none."""
+    strange = [*(["--organs"] if options.organs is not None else []), *limits_given(options)]
     if strange and not options.lesions:
         raise InputError(f"{strange[0]} belongs to --lesions")
     if options.lesions and options.model == "thresholds":

@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ import scipy.ndimage as ndimage
 from helpers import tree
 from helpers_cli import run_here
 from helpers_course import DAYS, write_course
+from OncoAppLib.compare_kept import kept_in, require_unchanged
 from OncoAppLib.reading import read_segmentation
+from OncoLib.errors import InputError, OutputError
 from OncoLib.image_files import read_image, write_image
 from OncoLib.segmentation_files import write_label_maps
 
@@ -80,7 +83,8 @@ def test_numbers_are_those_of_the_masks_on_their_own_grids(two, course):
         assert entry["volume_ml"]["value"] == pytest.approx(count * truth.voxel_volume_ml)
     with open(two[1] / "comparison.csv", newline="") as file:
         rows = [one for one in csv.DictReader(file) if one["lesion"] == "Lung nodule 1"]
-    assert [float(one["volume_ml"]) for one in rows] == pytest.approx([one["volume_ml"]["value"] for one in track["measurements"]])
+    values = [one["volume_ml"]["value"] for one in track["measurements"]]
+    assert [float(one["volume_ml"]) for one in rows] == pytest.approx(values)
 
 
 def test_a_comparison_that_is_there_stays(two, course):
@@ -126,6 +130,7 @@ def test_criteria_are_listed(course):
         ([*point(0), *point(1), "--model", "nnunet"], "--model: every date has a segmentation already"),
         ([*point(0), *point(1, truth=False), "--model", "thresholds"], "the model 'thresholds' finds none"),
         ([*point(0), *point(1), "--weights", "x"], "--weights belongs to --model"),
+        ([*point(0), *point(1), "--host", "liver"], "--host belongs to --model"),
         ([*point(0), *point(1), "--prompts-option", "a=1"], "--prompts-option belongs to --from-prompts"),
         ([*point(0), "--timepoint", DAYS[1], "1.nii.gz", "other.nii.gz"], "segmentation of 2026-03-02"),
         ([*point(0), "--timepoint", DAYS[1], "1.nii.gz", "plain.nii.gz"], "no segment is coded as a lesion"),
@@ -160,6 +165,35 @@ def test_no_input_is_replaced(course):
     assert done.code in (2, 3) and "volumes.png" in done.sentence and tree(folder) == before
 
 
+def kept(folder, overwrite=True, reading=None):
+    return kept_in(SimpleNamespace(output=folder, overwrite=overwrite, reading=reading))
+
+
+def test_what_a_folder_hands_on(two, course):
+    """Also one that is damaged; but a reading that cannot be read stops the work before it is replaced."""
+    folder = course / "handed"
+    shutil.copytree(two[1], folder)
+    edits = {"act": "role", "date": DAYS[0], "lesion": "Mediastinal lymph node", "role": "ignored"}
+    (course / "more.json").write_text(json.dumps([edits]))
+    assert run_here("confirm", "handed", "--edits", "more.json", cwd=course).code == 0
+    whole = kept(folder)
+    assert [one.kind for one in whole.reading.acts] == ["role"] and len(whole.known) == 2
+    (course / "more.json").write_text(json.dumps([{**edits, "role": "target"}]))
+    assert [one.values["role"] for one in kept(folder, reading=course / "more.json").reading.acts] == ["ignored", "target"]
+    (folder / f"lesions_{DAYS[0]}.seg.nrrd").write_bytes(b"damaged")
+    again = kept(folder)
+    assert [one.tracking_uid for one in again.known] == [one.tracking_uid for one in whole.known]
+    assert "by their centroids alone" in again.notes[0] and len(again.reading.acts) == 1
+    require_unchanged(folder, again)
+    assert run_here("confirm", "handed", "--undo", cwd=course).code != 0  # as it is damaged
+    (folder / "reading.json").write_text("{")
+    with pytest.raises(OutputError, match="somebody else changed it"):
+        require_unchanged(folder, again)
+    with pytest.raises(InputError, match="reading.json: it is damaged"):
+        kept(folder)
+    assert kept(course, overwrite=True).known == ()
+
+
 @pytest.mark.slow
 def test_three_dates_by_prompts_with_the_scene(tmp_path):
     """The third date has no segmentation: what is found there is a proposal, and what is not found is not gone."""
@@ -175,8 +209,9 @@ def test_three_dates_by_prompts_with_the_scene(tmp_path):
     assert not any(one["status"] == "resolved" for one in third)
     there = [one for one in third if one["volume_ml"]["value"]]
     assert there and all(any(flag.startswith("proposal of growcut") for flag in one["flags"]) for one in there)
-    assert any(flag["kind"] == "proposal" and "no new lesion was looked for" in flag["text"] for flag in told["flags"])
-    assert "whether there is a new one is not known" in " ".join(told["response"][0]["proposals"][1]["cautions"])
+    assert any(flag["kind"] == "proposal" and "a proposal that waits for a reader" in flag["text"] for flag in told["flags"])
+    assert {"not searched"} <= {flag["kind"] for flag in told["flags"] if flag["timepoint"] == 2}
+    assert "known places only" in " ".join(told["response"][0]["proposals"][1]["cautions"])
     proposals = read_segmentation(folder / f"lesions_{DAYS[2]}.seg.nrrd")
     assert proposals.shape_kji == read_image(course / "2.nii.gz").shape_kji  # native
 
@@ -188,7 +223,8 @@ def test_masks_of_experts_widen_the_intervals(course, two):
         truth = read_segmentation(course / f"{at}-truth.json")
         large = replace(truth, layers=tuple(ndimage.grey_dilation(layer, size=3) for layer in truth.layers))
         write_label_maps(large, course, stem=f"{at}-large")
-    words = [part for at in (0, 1) for part in point(at, "--expert", "A", f"{at}-truth.json", "--expert", "B", f"{at}-large.json")]
+    experts = [("--expert", "A", f"{at}-truth.json", "--expert", "B", f"{at}-large.json") for at in (0, 1)]
+    words = [part for at in (0, 1) for part in point(at, *experts[at])]
     done = compare(course, *QUICK, *words, "--json", out="experts")
     assert done.code == 0, done.err
     plain = json.loads((two[1] / "comparison.json").read_text())
