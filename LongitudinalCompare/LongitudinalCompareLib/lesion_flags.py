@@ -9,7 +9,7 @@ from LongitudinalCompareLib.comparison import LONGEST_MM, MASK, NEW_ROLE, SHORT_
 from LongitudinalCompareLib.response.change import joined, reaches
 from LongitudinalCompareLib.response.recist11 import TOO_SMALL_MM
 from LongitudinalCompareLib.response_cautions import GROWN, much_grown
-from LongitudinalCompareLib.response_course import Seen, newness, nodes_grown
+from LongitudinalCompareLib.response_course import Seen, newness, nodes_grown, normal_node_at
 from LongitudinalCompareLib.track_changes import is_there
 from LongitudinalCompareLib.tracking import PARTLY_OUTSIDE, REFUSED_HERE, SEEN_AGAIN
 
@@ -59,10 +59,10 @@ def at_date(track: ComparedTrack, at: int, seen: Seen) -> list[Flag]:
 
 
 def new_flags(track: ComparedTrack, at: int, seen: Seen) -> list[Flag]:
-    """A new lesion that no reader saw, at the date at which it was first seen."""
-    first = not any(is_there(one) for one in track.entries[:at])
+    """A new lesion that no reader saw, at the date at which it was first seen; a node at the first at which it is not normal."""
+    there = [is_there(one) and not normal_node_at(track, number) for number, one in enumerate(track.entries[: at + 1])]
     sure, said = newness(seen, track)
-    if track.role != NEW_ROLE or not first or said or not is_there(track.entries[at]):
+    if track.role != NEW_ROLE or said or not there[at] or any(there[:at]):
         return []
     if track.tracking_uid in seen.unplaced:
         return [Flag("not evaluable", UNPLACED.format(name=track.name, when=seen.dates[at].when), at, track.tracking_uid)]

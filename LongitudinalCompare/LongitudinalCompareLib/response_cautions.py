@@ -8,7 +8,7 @@ from LongitudinalCompareLib import lesion_track as words
 from LongitudinalCompareLib.comparison import NON_TARGET, VOLUME_ML
 from LongitudinalCompareLib.response.change import percent_change, reaches
 from LongitudinalCompareLib.response.proposal import Proposal
-from LongitudinalCompareLib.response_course import Seen, new_at, newness
+from LongitudinalCompareLib.response_course import Seen, new_at, newness, normal_node_at
 
 AWAITS = "{name} counts as new until a reader says otherwise."
 NOT_SCANNED = "The place of {name} was not scanned at the baseline; what is found at such a site counts as new by RECIST 1.1."
@@ -37,7 +37,7 @@ def new_cautions(seen: Seen, at: int) -> list[str]:
     found = []
     for track in new_at(seen, at):
         sure, said = newness(seen, track)
-        if not sure:
+        if not sure or normal_node_at(track, at):
             continue
         found += [] if said else [AWAITS.format(name=track.name)]
         found += [NOT_SCANNED.format(name=track.name)] if track.entries[0].status == words.OUT_OF_FIELD else []

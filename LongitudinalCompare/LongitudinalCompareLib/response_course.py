@@ -141,6 +141,12 @@ def new_at(seen: Seen, at: int) -> list[ComparedTrack]:
     return [one for one in seen.of(NEW_ROLE) if is_there(one.entries[at])] + nodes_grown(seen, at)
 
 
+def normal_node_at(track: ComparedTrack, at: int) -> bool:
+    """A node too small to be disease at a date, as `recist11.new_lesions` counts them."""
+    short = track.entries[at].value(SHORT_MM)
+    return track.node and short is not None and not reaches(short, NORMAL_NODE_MM)
+
+
 def nodes_grown(seen: Seen, at: int) -> list[ComparedTrack]:
     """Nodes that were too small to be disease at the baseline and have a short axis of 10 mm or more at a date, but for those
     that a reader wants ignored (RECIST working group, FAQ "New lymph node lesions", recist.eortc.org)."""
