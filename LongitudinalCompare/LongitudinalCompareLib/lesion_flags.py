@@ -6,6 +6,7 @@ import numpy as np
 
 from LongitudinalCompareLib import lesion_track as words
 from LongitudinalCompareLib.comparison import LONGEST_MM, MASK, NEW_ROLE, SHORT_MM, TARGET, ComparedTrack, Flag
+from LongitudinalCompareLib.mask_doubts import doubts
 from LongitudinalCompareLib.response.change import joined, reaches
 from LongitudinalCompareLib.response.recist11 import TOO_SMALL_MM
 from LongitudinalCompareLib.response_cautions import GROWN, much_grown
@@ -26,6 +27,9 @@ SMALL = (
     " small to measure, then RECIST 1.1 takes {least:g} mm."
 )
 """The limit is our choice: the size that RECIST 1.1 puts in the place of what is too small to measure."""
+
+MASKS = "mask"
+"""Kind of the flags on what is wrong with a mask."""
 
 
 def lesion_flags(seen: Seen) -> list[Flag]:
@@ -55,6 +59,7 @@ def at_date(track: ComparedTrack, at: int, seen: Seen) -> list[Flag]:
         found.append(Flag("seen again", f"{track.name} is seen again on {when} after it was gone.", at, uid))
     if PARTLY_OUTSIDE in entry.flags:
         found.append(Flag("partly outside", f"{track.name} lies partly outside of the field of view on {when}.", at, uid))
+    found += [Flag(MASKS, text, at, uid) for text in doubts(track.name, entry, when)]
     return found + new_flags(track, at, seen) + small_flags(track, at, when)
 
 

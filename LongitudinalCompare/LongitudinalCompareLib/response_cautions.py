@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from LongitudinalCompareLib import lesion_track as words
-from LongitudinalCompareLib.comparison import NON_TARGET, VOLUME_ML
+from LongitudinalCompareLib.comparison import NON_TARGET, TARGET, VOLUME_ML
+from LongitudinalCompareLib.mask_doubts import doubts
 from LongitudinalCompareLib.response.change import percent_change, reaches
 from LongitudinalCompareLib.response.proposal import Proposal
 from LongitudinalCompareLib.response_course import Seen, new_at, newness, normal_node_at
@@ -28,7 +29,7 @@ GROWN = (
 def with_cautions(one: Proposal, seen: Seen) -> Proposal:
     """A proposal with the cautions of its date."""
     at = next(number for number, date in enumerate(seen.dates) if date.day == one.day)
-    more = (*new_cautions(seen, at), *grown_cautions(seen, at), *([] if seen.dates[at].searched else [NOT_SEARCHED]))
+    more = (*new_cautions(seen, at), *mask_cautions(seen, at), *grown_cautions(seen, at), *([] if seen.dates[at].searched else [NOT_SEARCHED]))
     return replace(one, cautions=tuple(dict.fromkeys((*one.cautions, *more))))
 
 
@@ -42,6 +43,16 @@ def new_cautions(seen: Seen, at: int) -> list[str]:
         found += [] if said else [AWAITS.format(name=track.name)]
         found += [NOT_SCANNED.format(name=track.name)] if track.entries[0].status == words.OUT_OF_FIELD else []
     return found
+
+
+def mask_cautions(seen: Seen, at: int) -> list[str]:
+    """Of targets whose mask is no whole lesion, at the baseline or at a date: their sums are only as good."""
+    return [
+        text
+        for track in seen.of(TARGET)
+        for number in (0, at)
+        for text in doubts(track.name, track.entries[number], seen.dates[number].when)
+    ]
 
 
 def grown_cautions(seen: Seen, at: int) -> list[str]:

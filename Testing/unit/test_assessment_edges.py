@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from helpers_assess import evidence, ref, seen
 from LongitudinalCompareLib import reading_acts as act
 from LongitudinalCompareLib.assessment import assess
+from LongitudinalCompareLib.lesion_sites import EDGE, PIECES, shared_flags
 from LongitudinalCompareLib.reading import Reading
 
 LIVER = {"Lesion 1": ((20.0, 20.0, 20.0), 8.0)}
@@ -19,3 +22,44 @@ def test_a_normal_node_that_turns_up_is_not_called_new():
     assert first.category == "SD" and not any("counts as new" in one for one in first.cautions)
     assert second.category == "PD" and any("Node counts as new" in one for one in second.cautions)
     assert [one.timepoint for one in found.flags if one.kind == "new"] == [2]
+
+
+def flagged(date, name: str, *flags: str):
+    """A date whose lesion of a name has flags of its own."""
+    lesions = tuple(replace(one, flags=flags) if one.key.name == name else one for one in date.lesions)
+    return replace(date, lesions=lesions)
+
+
+def test_a_lesion_that_the_image_cuts_has_no_change_and_its_sums_say_so():
+    cut = flagged(seen(1, {"Lesion 1": ((20.0, 20.0, 20.0), 6.0)}), "Lesion 1", EDGE)
+    found = assess(evidence(seen(0, LIVER), cut, seen(2, LIVER)), criteria=("recist11", "bands"))
+    track = found.track("Lesion 1")
+    assert "edge of the image" in track.change(1).reason and track.change(1).change is None
+    assert "edge of the image" in track.change(2, reference="previous").reason and track.change(2).change is not None
+    first, second = found.criterion("recist11").proposals
+    assert any("at least as large" in one for one in first.cautions) and not any("edge" in one for one in second.cautions)
+    assert any("at least as large" in one for one in found.criterion("bands").proposals[0].cautions)
+    assert [(one.kind, one.timepoint) for one in found.flags if "edge of the image" in one.text] == [("mask", 1)]
+    own = assess(evidence(seen(0, LIVER), cut), Reading((act.size(ref(1, "Lesion 1"), longest_mm=14.0),)))
+    assert own.track("Lesion 1").change(1, "longest_diameter_mm").change is not None
+    assert own.track("Lesion 1").change(1).change is None  # the volume is still the mask's
+    assert not any("edge" in one for one in own.criterion("recist11").proposals[0].cautions)
+
+
+def test_lesions_that_are_drawn_twice_say_how_much_they_share():
+    date = seen(1, {**LIVER, "Core": ((20.0, 20.0, 20.0), 4.0), "Far": ((45.0, 45.0, 45.0), 4.0)})
+    flags = shared_flags(date.lesions)
+    assert flags["Core"] == ("shares 100 % of its voxels with 'Lesion 1', which counts them, too",)
+    share = 100 * next(one.volume_ml for one in date.lesions if one.key.name == "Core") / date.lesions[0].volume_ml
+    assert flags["Lesion 1"] == (f"shares {share:.0f} % of its voxels with 'Core', which counts them, too",)
+    assert flags["Far"] == ()
+    for name in flags:
+        date = flagged(date, name, *flags[name]) if flags[name] else date
+    found = assess(evidence(seen(0, LIVER), date))
+    assert any("draw each voxel once" in one for one in found.criterion("recist11").proposals[0].cautions)
+
+
+def test_a_lesion_in_pieces_is_told():
+    date = flagged(seen(1, LIVER), "Lesion 1", PIECES.format(count=2))
+    found = assess(evidence(seen(0, LIVER), date))
+    assert [one.timepoint for one in found.flags if one.kind == "mask" and "across a gap" in one.text] == [1]
