@@ -24,8 +24,8 @@ from LongitudinalCompareLib.tracking import REFUSED_HERE
 
 KINDS = (
     "confirmation", "not applied", "refused", "not searched", "not evaluable", "out of field", "merged", "split", "new",
-    "proposal", "seen again", "partly outside", "mask", "no answer", "grown", "check", "bone", "context", "small", "organ", "left out",
-    "date",
+    "proposal", "seen again", "partly outside", "mask", "no answer", "grown", "check", "bone", "context", "small", "organ",
+    "left out", "date",
 )  # fmt: skip
 """Kinds of flags, the most urgent first."""
 

@@ -29,7 +29,8 @@ GROWN = (
 def with_cautions(one: Proposal, seen: Seen) -> Proposal:
     """A proposal with the cautions of its date."""
     at = next(number for number, date in enumerate(seen.dates) if date.day == one.day)
-    more = (*new_cautions(seen, at), *mask_cautions(seen, at), *grown_cautions(seen, at), *([] if seen.dates[at].searched else [NOT_SEARCHED]))
+    of_lesions = (*new_cautions(seen, at), *mask_cautions(seen, at), *grown_cautions(seen, at))
+    more = (*of_lesions, *([] if seen.dates[at].searched else [NOT_SEARCHED]))
     return replace(one, cautions=tuple(dict.fromkeys((*one.cautions, *more))))
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from helpers_assess import evidence, ref, seen
 from LongitudinalCompareLib import reading_acts as act
+from LongitudinalCompareLib.alignment import put_together
 from LongitudinalCompareLib.assessment import assess
 from LongitudinalCompareLib.lesion_sites import EDGE, PIECES, shared_flags
 from LongitudinalCompareLib.reading import Reading
@@ -63,3 +64,23 @@ def test_a_lesion_in_pieces_is_told():
     date = flagged(seen(1, LIVER), "Lesion 1", PIECES.format(count=2))
     found = assess(evidence(seen(0, LIVER), date))
     assert [one.timepoint for one in found.flags if one.kind == "mask" and "across a gap" in one.text] == [1]
+
+
+def test_a_lesion_that_the_scan_does_not_show_is_out_of_field_and_not_misaligned():
+    two = {**LIVER, "Lesion 2": ((45.0, 45.0, 45.0), 6.0)}
+    dates = evidence(seen(0, two), seen(1, LIVER), verdicts={1: {"Lesion 2": "refuse"}})
+    first, second = dates.pairs[0].alignment.regions
+    assert assess(dates).track("Lesion 2").status == "not evaluable"
+
+    def told(shown: float, other: str = "good"):
+        regions = (replace(first, verdict=other, numbers={"shown": 1.0}), replace(second, numbers={"shown": shown}))
+        return assess(replace(dates, pairs=(replace(dates.pairs[0], alignment=put_together(regions)),)))
+
+    found = told(0.0)
+    assert found.track("Lesion 2").status == "out of field" and found.track("Lesion 2").entries[1].value("volume_ml") is None
+    assert [one.text for one in found.flags if "Lesion 2" in one.text and one.kind in ("refused", "out of field")] == [
+        f"Lesion 2 lies outside of the field of view on {found.timepoints[1].when}; it is not gone."
+    ]
+    assert found.criterion("recist11").proposals[0].category == "NE"
+    assert told(0.3).track("Lesion 2").status == "not evaluable"  # a part of it is there to be seen
+    assert told(0.0, "refuse").track("Lesion 2").status == "not evaluable"  # then its place is not known
