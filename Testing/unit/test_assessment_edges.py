@@ -84,3 +84,11 @@ def test_a_lesion_that_the_scan_does_not_show_is_out_of_field_and_not_misaligned
     assert found.criterion("recist11").proposals[0].category == "NE"
     assert told(0.3).track("Lesion 2").status == "not evaluable"  # a part of it is there to be seen
     assert told(0.0, "refuse").track("Lesion 2").status == "not evaluable"  # then its place is not known
+
+
+def test_what_may_be_new_is_dated_to_the_scan_that_first_showed_it():
+    more = {**LIVER, "Lesion 9": ((45.0, 45.0, 45.0), 4.0)}
+    said = Reading((act.newness(ref(1, "Lesion 9"), unequivocal=False),))
+    found = assess(evidence(seen(0, LIVER), seen(1, more), seen(2, more)), said)
+    for one in found.criterion("recist11").proposals:
+        assert [text.rpartition(" ")[2] for text in one.cautions if "may be new" in text] == ["60."]
