@@ -1,4 +1,4 @@
-"""Module "Longitudinal Compare": dates of one patient registered and judged, volumes of segmentations side by side."""
+"""Module "Longitudinal Compare": dates of one patient registered, their lesions compared and read, volumes side by side."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class LongitudinalCompare(ScriptedLoadableModule):
         self.parent.contributors = ["OncoSegment contributors"]
         self.parent.helpText = _(
             "Registers the dates of one patient to the baseline, judges at each lesion whether the alignment can be trusted,"
-            " and shows them in linked views; also the volumes of several segmentations side by side. Lesions are not matched"
-            " and no change is judged yet."
+            " finds each lesion again at every date, tells its change with the limits of measurement error, and proposes response"
+            " categories, which a reader corrects and confirms; also the volumes of several segmentations side by side."
             " Research use only; not for diagnosis."
             ' See the <a href="https://github.com/OWNER/SlicerOncoSegment#readme">documentation</a>.'
         )
@@ -50,7 +50,7 @@ class LongitudinalCompareWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
-        self.progress = self.registerSection = None
+        self.progress = self.registerSection = self.lesionsOverTime = None
 
     def setup(self):
         """Loads the panel and connects it."""
@@ -69,11 +69,16 @@ class LongitudinalCompareWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         self.onChecked()
 
     def _setUpTimepoints(self):
+        from LongitudinalCompareLib.widgets.lesions_over_time import LesionsOverTime
         from LongitudinalCompareLib.widgets.register_section import RegisterSection
 
         self.registerSection = RegisterSection(
-            self.ui.timepointsPlace, self.resourcePath("UI/LongitudinalCompareTimepoints.ui")
+            self.ui.timepointsPlace, self.resourcePath("UI/LongitudinalCompareTimepoints.ui"), self.onDates
         )
+        self.lesionsOverTime = LesionsOverTime(
+            self.ui.lesionsPlace, self.resourcePath("UI/LongitudinalCompareLesions.ui"), self.registerSection
+        )
+        self.onDates()
         scene = slicer.mrmlScene
         for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent):
             self.addObserver(scene, event, self.onNode)
@@ -88,8 +93,14 @@ class LongitudinalCompareWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
             self.registerSection.onSceneChanged()
 
     def onSceneCloses(self, caller=None, event=None):
-        """No verdict stands beside another patient."""
+        """No verdict and no lesion stands beside another patient."""
         self.registerSection.clear()
+        self.lesionsOverTime.clear()
+
+    def onDates(self):
+        """Other dates are chosen, or a job began or ended."""
+        if self.lesionsOverTime:
+            self.lesionsOverTime.update()
 
     def enter(self, caller=None, event=None):
         """Shows the dates of what is loaded now."""
@@ -106,6 +117,8 @@ class LongitudinalCompareWidget(ScriptedLoadableModuleWidget, VTKObservationMixi
         self.removeObservers()
         if self.progress:
             self.progress.abandon()
+        if self.lesionsOverTime:
+            self.lesionsOverTime.close()
         if self.registerSection:
             self.registerSection.close()
 

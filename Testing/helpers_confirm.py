@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
+from helpers_comparison_scene import timepoint
 from helpers_reading import FIRST, SECOND, THIRD, A, B, C, seen
 from LongitudinalCompareLib.alignment import RegionAlignment, put_together
 from LongitudinalCompareLib.evidence import Evidence
@@ -39,3 +43,18 @@ def comparison_in(folder: Path, *acts) -> Path:
     found = evidence()
     put(folder, found, assess(found, Reading(tuple(acts))))
     return folder / "comparison.json"
+
+
+def scene_in(folder: Path, *acts, scan_kji=None) -> Path:
+    """The bundle of that comparison beside it; its scans have a patient's name. scan_kji: scans of noise of this size, without
+    segmentations."""
+    from LongitudinalCompareLib.assessment import assess
+    from LongitudinalCompareLib.reading import Reading
+    from LongitudinalCompareLib.scene.comparison_bundle import write_bundle
+
+    found = evidence()
+    timepoints = [replace(timepoint(one, at), date=one.facts.date) for at, one in enumerate(found.dates)]
+    if scan_kji:
+        noise = np.random.default_rng(3).integers(-1000, 1000, scan_kji).astype(np.int16)
+        timepoints = [replace(one, images={"image": replace(one.image, voxels=noise)}, segmentation=None) for one in timepoints]
+    return write_bundle(folder / "comparison.mrb", assess(found, Reading(tuple(acts))), found, timepoints)

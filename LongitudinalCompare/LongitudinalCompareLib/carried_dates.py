@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -27,12 +27,23 @@ NOTE = "segmented by {engine} from prompts carried from {when}: each lesion is a
 @dataclass(frozen=True, eq=False)
 class CarriedDates:
     """What `compare_with_evidence` takes. timepoints: all with a segmentation. pairs: their registrations. options: without the
-    names of lesions, which are told in the segmentations now. carried: by the date's place, what became of each lesion."""
+    names of lesions, which are told in the segmentations now. asked: the options as they were. carried: by the date's place,
+    what became of each lesion."""
 
     timepoints: tuple[Timepoint, ...]
     pairs: tuple[Pair, ...]
     options: CompareOptions
+    asked: CompareOptions
     carried: dict[int, tuple[Carried, ...]]
+
+    def as_dict(self) -> dict:
+        """For provenance: how the lesions were chosen, and at dates from prompts each lesion with its prompts and outcome."""
+        dates = []
+        for at, lesions in self.carried.items():
+            date, made = self.timepoints[at], self.timepoints[at].segmentation.provenance.parameters
+            told = [{**asdict(one), **made["lesions"].get(one.name, {})} for one in lesions]
+            dates.append({"when": date.when, "engine": made["engine"], "lesions": told})
+        return {"options": self.asked.as_dict(), "carried": dates}
 
 
 def carried_dates(
@@ -70,7 +81,7 @@ def carried_dates(
         parts = [REGISTERED + (1 - REGISTERED) * step / len(empty) for step in (number, number + 1)]
         judged[at], carried[at] = filled(pairs[at - 1], baseline, engine, part_of(progress, *parts), cancel)
     plain = replace(options, lesion_names=(), all_segments=False, split=False)
-    return CarriedDates(tuple(judged), pairs, plain, carried)
+    return CarriedDates(tuple(judged), pairs, plain, options, carried)
 
 
 def check(timepoints: Sequence[Timepoint], empty: Sequence[int], engine: Engine | None) -> None:

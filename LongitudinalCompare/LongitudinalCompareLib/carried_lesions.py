@@ -120,7 +120,7 @@ def one_lesion(moving, transform, verdict, lesion: Lesion, engine, taken, asked:
         return Carried(name, REFUSED, "the alignment is refused at its place: no prompt was carried there"), None
     way = transform_at(verdict, name, transform)
     found = carried(prompts_of(lesion), way, moving.image, engine, protected=taken > 0, progress=progress, cancel=cancel)
-    asked[name] = plain(found.as_dict())
+    asked[name] = plain({key: value for key, value in found.as_dict().items() if key != "status"})  # the outcome tells it
     if len(found.outside) == len(found.prompts):
         return Carried(name, OUTSIDE, "its place lies outside of the later scan"), None
     if NO_EDGE in found.notes:  # its size would be a guess, and a guess is no measure

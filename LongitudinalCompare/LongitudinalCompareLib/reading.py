@@ -10,7 +10,7 @@ a file written by hand may be shorter (`Act.from_dict`).
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from LongitudinalCompareLib.reading_fields import (
     CATEGORY,
@@ -237,8 +237,17 @@ class Reading:
         return Reading((*self.acts, *acts))
 
     def without_last(self) -> Reading:
-        """The last act undone; the same when there is none."""
-        return Reading(self.acts[:-1])
+        """The last act undone; the same when there is none. With a confirmation goes its name from the acts that it lent it to.
+
+        Sizes keep it where that reader has others that were always his: nameless ones beside them would be another reader's,
+        and numbers would change.
+        """
+        if self.state != CONFIRMED:
+            return Reading(self.acts[:-1])
+        kept, by, lent = self.acts[:-1], self.confirmed_by, self.acts[-1].values.get("named", ())
+        own = any(one.kind == SIZE and one.by == by for at, one in enumerate(kept, 1) if at not in lent)
+        stays = [at not in lent or one.by != by or (own and one.kind == SIZE) for at, one in enumerate(kept, 1)]
+        return Reading(tuple(one if stay else replace(one, by="") for one, stay in zip(kept, stays)))
 
     def of(self, *kinds: str) -> tuple[Act, ...]:
         """Acts of these kinds, in order."""

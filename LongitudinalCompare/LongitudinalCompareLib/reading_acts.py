@@ -104,6 +104,7 @@ def category(date: str, criterion: str, category: str, lesion: Ref | None = None
     return Act(CATEGORY, (), () if lesion is None else (lesion,), date, {"criterion": criterion, "category": category}, **stamp)
 
 
-def confirm(by: str, digest: str = "", when: str = "") -> Act:
-    """All of it, as it is now. digest: of what was confirmed, made by the assessment."""
-    return Act(CONFIRM, values={"digest": digest or None}, by=by, when=when)
+def confirm(by: str, digest: str = "", when: str = "", named: Sequence[int] = ()) -> Act:
+    """All of it, as it is now. digest: of what was confirmed, made by the assessment. named: numbers, from 1, of the acts that
+    nobody had put a name to and that have the name of who confirms now."""
+    return Act(CONFIRM, values={"digest": digest or None, "named": tuple(named) or None}, by=by, when=when)

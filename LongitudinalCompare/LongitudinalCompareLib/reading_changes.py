@@ -109,7 +109,7 @@ def told(act: Act) -> str:
     lesions = f" of {' to '.join(filter(None, (earlier, later)))}" if earlier or later else ""
     date = f" at {act.date}" if act.date and all(one.date != act.date for one in act.later) else ""
     lines = {name for name in act.values if name.endswith("_line")}
-    values = ", ".join(f"{name} {_value(value)}" for name, value in act.values.items() if name not in {"digest", *lines})
+    values = ", ".join(f"{name} {_value(value)}" for name, value in act.values.items() if name not in {"digest", "named", *lines})
     by_line = " by line" * bool(lines)
     return f"{act.kind}{lesions}{date}" + (f": {values}{by_line}" if values else "") + (f", by {act.by}" if act.by else "")
 

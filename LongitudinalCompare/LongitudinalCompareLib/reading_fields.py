@@ -12,6 +12,7 @@ from LongitudinalCompareLib.reading_values import (
     line,
     names,
     number,
+    places,
     point,
     text,
     truth,
@@ -62,7 +63,7 @@ FIELDS = {
     },
     CATEGORY: {"criterion": text(required=True, wanted="a criterion, as --criteria names it"),
                "category": text(required=True, wanted="a category, as the criterion names it")},
-    CONFIRM: {"digest": text()},
+    CONFIRM: {"digest": text(), "named": places()},
 }  # fmt: skip
 """By kind of act, then by name."""
 

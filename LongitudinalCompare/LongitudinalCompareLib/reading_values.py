@@ -118,6 +118,17 @@ def names() -> Value:
     return Value("a list of names, each once", read)
 
 
+def places() -> Value:
+    """Places in a list, from 1, each once."""
+
+    def read(value) -> tuple[int, ...]:
+        found = tuple(value) if isinstance(value, (list, tuple)) else _no(value)
+        whole = all(isinstance(one, int) and not isinstance(one, bool) and one > 0 for one in found)
+        return found if whole and len(set(found)) == len(found) else _no(value)
+
+    return Value("a list of whole numbers above 0, each once", read)
+
+
 def _parts_of(value, parts: Mapping[str, Value]) -> dict:
     if not isinstance(value, Mapping) or value.keys() - parts.keys():
         raise ValueError(value)

@@ -8,7 +8,7 @@ so. What is gone is 0, with a lower limit of 0 and no upper one: nobody can say 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 
 import numpy as np
@@ -125,8 +125,8 @@ def experts_of(lesions: Sequence[Lesion], date: SeenDate) -> dict[str, dict[str,
 def counting(mask: Size | None, readers: Mapping[str, float], word: SizeWord | None, date: SeenDate) -> Size | None:
     """What counts of one measure: the readers' where they gave it, else the mask's unless a reader put it aside."""
     if readers:
-        value = float(np.exp(np.mean(np.log(list(readers.values()))))) if len(readers) > 1 else next(iter(readers.values()))
-        return Size(value, tuple(date.facts.spacing_mm), readers=dict(sorted(readers.items())))
+        found = Size(next(iter(readers.values())), tuple(date.facts.spacing_mm), readers=dict(sorted(readers.items())))
+        return replace(found, value=found.counted)
     return mask if word is None or word.state == MEASURED else None
 
 

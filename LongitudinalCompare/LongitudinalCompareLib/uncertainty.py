@@ -89,9 +89,16 @@ class Size:
         """Log of the value that counts."""
         return float(np.mean(list(logs_of(self.readers).values()))) if self.readers else float(np.log(self.value))
 
+    @property
+    def counted(self) -> float:
+        """The value that counts. What one said, or all alike, is given back as it was said: the logarithm and back would make
+        30.000000000000004 of 30."""
+        said = set(self.readers.values()) or {self.value}
+        return float(said.pop()) if len(said) == 1 else float(np.exp(self.log))
+
     def diameter_mm(self, quantity: str) -> float:
         """Its diameter, for volumes that of the ball of the same volume."""
-        return ball_mm(1000.0 * float(np.exp(self.log))) if quantity == VOLUME else float(np.exp(self.log))
+        return ball_mm(1000.0 * self.counted) if quantity == VOLUME else self.counted
 
 
 @dataclass(frozen=True)
@@ -127,9 +134,9 @@ class Interval:
 def interval_of(size: Size, setting: Setting) -> Interval:
     """The interval of one size."""
     components, left_out = components_of(size, setting)
-    value, half = np.exp(size.log), half_width_ln(components, setting.confidence)
+    value, half = size.counted, half_width_ln(components, setting.confidence)
     limits = float(value * np.exp(-half)), float(value * np.exp(half))
-    return Interval(float(value), *limits, UNITS[setting.quantity], tuple(components), tuple(left_out), setting)
+    return Interval(value, *limits, UNITS[setting.quantity], tuple(components), tuple(left_out), setting)
 
 
 def components_of(size: Size, setting: Setting) -> tuple[list[Component], list[str]]:
@@ -183,7 +190,7 @@ def _rule(count: int, setting: Setting) -> str:
 
 def grid_part(size: Size, setting: Setting) -> Component:
     """Rounding by voxels; the thickest axis counts as the slices'."""
-    value = float(np.exp(size.log))
+    value = size.counted
     if setting.quantity == VOLUME:
         sd = volume_sd_ln(value, size.spacing_mm, size.surface_mm2)
         return Component(GRID, sd, "place of the voxels (Poisson summation, Porod's law)")

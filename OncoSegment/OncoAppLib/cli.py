@@ -35,7 +35,7 @@ from OncoAppLib import (
 from OncoAppLib import verbs as run
 from OncoAppLib.options import add_common, add_image_facts, add_results
 from OncoLib import __version__
-from OncoLib.errors import InputError, OncoError
+from OncoLib.errors import InputError, OncoError, UncodedError
 from OncoLib.segmentation_files import RESEARCH_USE
 from OncoSegmentLib.experts.nnunet.precision import PRECISIONS
 
@@ -81,10 +81,15 @@ def tell(error: OncoError, options) -> int:
     """Says what went wrong, as text or as JSON; the cause goes to the log."""
     if getattr(options, "debug", False):
         print(f"oncosegment: raised as {' from '.join(kinds_of(error))}", file=sys.stderr)
+    told = str(error)
+    if isinstance(error, UncodedError):
+        from OncoAppLib.codes_beside import advice
+
+        told += advice(options)
     if getattr(options, "json", False):
-        print(json.dumps({"error": str(error), "kind": type(error).__name__, "exit_code": error.exit_code}))
+        print(json.dumps({"error": told, "kind": type(error).__name__, "exit_code": error.exit_code}))
     else:
-        print(f"oncosegment: {error}", file=sys.stderr)
+        print(f"oncosegment: {told}", file=sys.stderr)
     return error.exit_code
 
 
@@ -178,7 +183,7 @@ def add_profiles(verbs) -> None:
 
 def add_demo(verbs) -> None:
     """`demo`."""
-    verb = verbs.add_parser("demo", help="a digital patient: bones segmented, vertebrae and lesions measured beside the truth")
+    verb = verbs.add_parser("demo", help="a digital patient: segmented, measured, three dates compared, beside the truth")
     verb.add_argument("--output", type=Path, metavar="DIR", help="default: demo-results; demo-ai-results with --ai")
     verb.add_argument("--overwrite", action="store_true", help="replace results that are there")
     verb.add_argument("--ai", action="store_true", help="by the two networks that come with OncoSegment; needs PyTorch")

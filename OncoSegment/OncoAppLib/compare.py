@@ -108,6 +108,7 @@ def run(options) -> int:
 def check(options) -> None:
     """Refuses what cannot work before any scan is read."""
     from LongitudinalCompareLib.scene.comparison_files import check_folder
+    from OncoSegmentLib.refine import registry
 
     check_dates(options, "compared")
     options.criteria = options.criteria or ("recist11",)
@@ -120,6 +121,8 @@ def check(options) -> None:
         raise InputError(f"--{'model' if options.model else 'from-prompts'}: every date has a segmentation already")
     if options.prompts_option and not options.from_prompts:
         raise InputError("--prompts-option belongs to --from-prompts")
+    if options.from_prompts:
+        registry.loaded(options.from_prompts)
     compare_segment.check(options)
     if not options.overwrite:
         check_folder(options.output)
@@ -142,21 +145,24 @@ def compared(options, engine, progress, cancel):
     from OncoAppLib.compare_kept import kept_in
 
     progress(0.0, "Reading the scans")
-    asked = [(one, with_others(one, timepoint)) for one, timepoint in read_dates(options, may_be_empty=True)]
-    timepoints = [timepoint for _one, timepoint in asked]
+    timepoints = [with_others(one, timepoint) for one, timepoint in read_dates(options, may_be_empty=True)]
     notes = list(check_patient(timepoints, same_patient=options.same_patient))
     choice, why = choice_of(options, timepoints)
     kept = kept_in(options)
     protect(options, timepoints)
+    masks = masks_given(options, timepoints)
     chosen = CompareOptions(
         choice, options.criteria, kept.reading, kept.known, way_back=not options.no_way_back, local=not options.no_local,
         lesion_names=tuple(options.lesion), all_segments=options.all_segments, split=options.split,
     )  # fmt: skip
     timepoints, wholes = by_model(options, timepoints, engine, part_of(progress, 0.02, FILLED), cancel)
     start = FILLED if wholes else 0.02
-    filled = registered(options, timepoints, chosen, part_of(progress, start, 0.85), cancel)
+    filled = registered(options, timepoints, chosen, masks, part_of(progress, start, 0.85), cancel)
     evidence, comparison = compare_with_evidence(
         filled.timepoints, filled.options, part_of(progress, 0.85, SEEN), cancel, pairs=filled.pairs
+    )
+    evidence, comparison = (
+        replace(one, provenance={**one.provenance, **filled.as_dict()}) for one in (evidence, comparison)
     )
     cancel.check()
     files = write(options, filled, evidence, comparison, wholes, kept, part_of(progress, SEEN, 1.0))
@@ -179,8 +185,13 @@ def by_model(options, timepoints, engine, progress, cancel) -> tuple[list, dict]
 
     With prompts too, the model segments the baseline alone.
     """
+    from LongitudinalCompareLib.registration import dated
+
     wanted = [at for at, one in enumerate(timepoints) if one.segmentation is None and options.model]
-    wanted = [at for at in wanted if at == 0] if options.from_prompts else wanted
+    if options.from_prompts and options.model:
+        wanted = [at for at in wanted if at == 0]
+        if not wanted:
+            raise InputError("--model: with --from-prompts it segments the baseline, which has a segmentation already")
     found, wholes = list(timepoints), {}
     for number, at in enumerate(wanted):
         told, when = part_of(progress, number / len(wanted), (number + 1) / len(wanted)), timepoints[at].when
@@ -191,20 +202,19 @@ def by_model(options, timepoints, engine, progress, cancel) -> tuple[list, dict]
     return found, wholes
 
 
-def dated(progress, when: str):
-    """Progress that says which date is worked at."""
-    return lambda fraction, message: progress(fraction, f"{message} {when}")
+def masks_given(options, timepoints) -> dict:
+    """`inside` and `exclude` where they were given; without `exclude` the baseline's lesions are left out."""
+    path, image = mask_path(options, timepoints), timepoints[0].image
+    given = {"exclude": path, "inside": options.inside}
+    return {name: None if one is None else mask_of(one, image) for name, one in given.items()}
 
 
-def registered(options, timepoints, chosen, progress, cancel):
+def registered(options, timepoints, chosen, masks: dict, progress, cancel):
     """The dates registered, and those without a segmentation filled by carried prompts."""
     from LongitudinalCompareLib.carried_dates import carried_dates
     from OncoAppLib.refine import options_of
     from OncoSegmentLib.refine import registry
 
-    path, baseline = mask_path(options, timepoints), timepoints[0].image
-    masks = {"exclude": None if path is None else mask_of(path, baseline)}
-    masks["inside"] = None if options.inside is None else mask_of(options.inside, baseline)
     if not options.from_prompts:
         return carried_dates(timepoints, chosen, None, progress, cancel, **masks)
     engine = registry.make(options.from_prompts, **options_of(options.prompts_option))

@@ -25,8 +25,12 @@ def names_of(timepoints) -> tuple[str, ...]:
 
 
 def protect(options, timepoints) -> None:
-    """OutputError when a result would replace one of its own inputs."""
+    """OutputError, before the work begins, when a result would replace one of its own inputs, or what is there unasked."""
     from OncoAppLib.jobs import protect_inputs
+    from OncoLib.staged import refuse_existing
+
+    if not options.overwrite:
+        refuse_existing(options.output, list(names_of(timepoints)))
 
     inputs = [options.inside]
     for one in options.timepoints:

@@ -40,10 +40,10 @@ def check(options) -> None:
             raise InputError(f"{given[0]} belongs to --model")
         return
     expert(options.model)
-    jobs.refuse_strange(replace_of(options))
+    jobs.refuse_strange(like_segment(options))
 
 
-def replace_of(options):
+def like_segment(options):
     """The options as `segment` checks them: organs are told date by date here, and the channels too."""
     from argparse import Namespace
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from OncoAppLib.options import add_common
 from OncoLib.errors import InputError
+from OncoLib.progress import Progress, silent
 from OncoLib.segmentation_files import RESEARCH_USE
 
 TOLD_ELSEWHERE = ("left out",)
@@ -28,6 +29,8 @@ def add(verbs) -> None:
     verb.add_argument("--by", default="", metavar="NAME", help="who confirms all of it; without a name it stays a draft")
     verb.add_argument("--output", type=Path, metavar="DIR", help="write the whole comparison there instead of in place")
     verb.add_argument("--overwrite", action="store_true", help="with --output: replace a comparison that is there")
+    verb.add_argument("--no-scene", action="store_true", help="leave comparison.mrb as it is: it holds all scans, and making it"
+                      " follow takes seconds to a minute")  # fmt: skip
     add_common(verb)
     verb.set_defaults(run=run)
 
@@ -46,16 +49,19 @@ class Said:
 
 def run(options) -> int:
     """Reads, applies, assesses again, writes, prints."""
+    from OncoAppLib.terminal import ProgressBar
     from OncoAppLib.verbs import cancel_on_signals
-    from OncoLib.progress import CancelToken
 
     check(options)
     if options.template:
         return print_template(options.comparison)
     if not (options.edits or options.undo or options.by):
         return print_acts(options)
-    cancel: CancelToken = cancel_on_signals(quiet=options.json)
-    said = confirmed(options, cancel)
+    bar = ProgressBar(quiet=options.json)
+    try:
+        said = confirmed(options, cancel_on_signals(quiet=options.json), progress=bar)
+    finally:
+        bar.close()
     if options.json:
         told = {"changed": changed(said), "notes": list(said.notes), "files": [str(path) for path in said.files]}
         print(json.dumps({**said.after.as_dict(), **told}, allow_nan=False))
@@ -107,27 +113,29 @@ def print_acts(options) -> int:
     return 0
 
 
-def confirmed(options, cancel, now: datetime | None = None) -> Said:
+def confirmed(options, cancel, now: datetime | None = None, progress: Progress = silent) -> Said:
     """The whole job. now: the time that stands with the acts; the clock's where none is given."""
     from LongitudinalCompareLib.assessment import assess
     from LongitudinalCompareLib.reading_acts import confirm
     from LongitudinalCompareLib.reading_refs import anchored
     from LongitudinalCompareLib.scene.comparison_files import READING, read_folder, reading_in
-    from OncoAppLib.confirm_files import hashes_in, write
+    from OncoAppLib.confirm_files import Now, state_in, write
 
     when = (now or datetime.now(timezone.utc)).isoformat(timespec="seconds")
     folder = options.comparison
-    found = hashes_in(folder)
-    reading, undone, added = spoken(options, reading_in(folder / READING), when)  # first: it is quick, and may be refused
+    found, earlier = state_in(folder), reading_in(folder / READING)
+    reading, undone, added = spoken(options, earlier, when)  # first: it is quick, and may be refused
     evidence, before, _ = read_folder(folder)
     reading = anchored(reading, evidence.dates)
     criteria = tuple(one["criterion"] for one in before["response"])
     after = assess(evidence, reading, criteria, cancel=cancel)
     if options.by:
-        reading = reading.with_acts(confirm(options.by, after.digest, when))
+        lent = [at for at, (one, other) in enumerate(zip(earlier.acts, reading.acts), 1) if one.by != other.by]
+        reading = reading.with_acts(confirm(options.by, after.digest, when, lent))
         after = assess(evidence, reading, criteria, cancel=cancel)
     cancel.check()
-    return replace(Said(before, after, undone, added), **write(options, evidence, after, found))
+    written = write(options, Now(evidence, after, earlier, not options.no_scene, progress, cancel), found)
+    return replace(Said(before, after, undone, added), **written)
 
 
 def spoken(options, reading, when: str) -> tuple:

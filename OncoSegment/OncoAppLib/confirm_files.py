@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from OncoLib.errors import InputError, OutputError
+from OncoLib.progress import CancelToken, Progress, silent
 
 LARGEST_EDITS = 16 * 2**20
 """Bytes; a file of edits has some thousand lines, and what is larger is another file."""
 
-STALE = (
-    "{name} still shows the comparison as it was before; `oncosegment compare --overwrite` with the scans makes it anew, and"
-    " keeps what readers said"
-)
+ANEW = "`oncosegment compare --overwrite` with the scans makes it anew from {reading}"
+STALE = f"{{name}} still shows the comparison as it was before; without --no-scene it follows, and {ANEW}"
+KEPT = f"{{why}}; it was left and still shows the comparison as it was before; {ANEW}"
+NOT_MADE = f"{{why}}; it was not taken over; {ANEW}"
+OF_BEFORE = "{name} in this folder is of the comparison that was there before, and was left"
 
 
 def edits_of_file(path: Path, manual) -> tuple:
@@ -54,54 +57,93 @@ def folder_of(path: Path) -> Path:
     raise InputError(f"{path.name or path}: there is no comparison; wanted {COMPARISON} or the folder that holds it")
 
 
-def hashes_in(folder: Path) -> tuple[str, ...]:
-    """What tells whether somebody else wrote meanwhile; "" for a file that is not there."""
+def state_in(folder: Path) -> tuple:
+    """What tells whether somebody else wrote meanwhile; "" for a file that is not there. Bundles are too large for hashes."""
     from LongitudinalCompareLib.scene.comparison_files import COMPARISON, READING
+    from OncoAppLib.compare_files import BUNDLE
     from OncoLib.audit import file_sha256
 
-    return tuple(file_sha256(folder / name) if (folder / name).is_file() else "" for name in (COMPARISON, READING))
+    told = [file_sha256(folder / name) if (folder / name).is_file() else "" for name in (COMPARISON, READING)]
+    bundle = (folder / BUNDLE).stat() if (folder / BUNDLE).is_file() else None
+    return (*told, bundle and (bundle.st_ino, bundle.st_size, bundle.st_mtime_ns))
 
 
-def write(options, evidence, after, found: tuple[str, ...]) -> dict:
+@dataclass(frozen=True, eq=False)
+class Now:
+    """What is to be written. before: what readers had said. scene: the bundle follows too."""
+
+    evidence: object
+    after: object
+    before: object
+    scene: bool = True
+    progress: Progress = silent
+    cancel: CancelToken = field(default_factory=CancelToken)
+
+
+def write(options, now: Now, found: tuple) -> dict:
     """Writes all files or none, in place (options.comparison is the folder) or into `--output`; returns `files` and `notes`.
 
-    found: `hashes_in` when it was read. Raises OutputError, also when somebody else changed the comparison meanwhile.
+    found: `state_in` when it was read. Raises OutputError, also when somebody else changed the comparison meanwhile.
     """
     folder, output = options.comparison, options.output
     if output is None or output.resolve() == folder.resolve():
-        return write_in_place(folder, after, found)
-    return write_anew(output, evidence, after, options.overwrite)
+        return write_in_place(folder, now, found)
+    return write_anew(folder, output, now, options.overwrite)
 
 
-def write_anew(folder: Path, evidence, after, overwrite: bool) -> dict:
-    """The whole comparison."""
+def write_anew(source: Path, folder: Path, now: Now, overwrite: bool) -> dict:
+    """The whole comparison. A bundle that is there already is replaced by one or left, never taken away: it holds scans."""
     from LongitudinalCompareLib.scene.comparison_files import check_folder, fill, old_names
     from OncoAppLib.compare_files import BUNDLE, PLOT, TABLE
     from OncoLib.staged import staged_files
 
     if not overwrite:
         check_folder(folder)
-    with staged_files(folder, overwrite=overwrite, family=(*old_names(folder), TABLE, PLOT, BUNDLE)) as staging:
-        fill(staging, evidence, after)
-        put_shown(staging, after, (TABLE, PLOT))
-        return told_of(staging, folder, ())
+    with staged_files(folder, overwrite=overwrite, family=(*old_names(folder), TABLE, PLOT)) as staging:
+        fill(staging, now.evidence, now.after)
+        put_shown(staging, now.after, (TABLE, PLOT))
+        notes = put_scene(staging, source, now, NOT_MADE) if now.scene else ()
+        if (folder / BUNDLE).is_file() and not (staging / BUNDLE).is_file():
+            notes = (*notes, OF_BEFORE.format(name=BUNDLE))
+        now.cancel.check()
+        return told_of(staging, folder, notes)
 
 
-def write_in_place(folder: Path, after, found: tuple[str, ...]) -> dict:
+def write_in_place(folder: Path, now: Now, found: tuple) -> dict:
     """What readers can change; the rest stays."""
     from LongitudinalCompareLib.scene.comparison_files import COMPARISON, READING
     from OncoAppLib.compare_files import BUNDLE, PLOT, TABLE
     from OncoLib.segmentation_files import write_json
     from OncoLib.staged import staged_files
 
-    notes = (STALE.format(name=BUNDLE),) if (folder / BUNDLE).is_file() else ()
+    notes = (STALE.format(name=BUNDLE, reading=READING),) if (folder / BUNDLE).is_file() else ()
     with staged_files(folder, overwrite=True) as staging:
-        write_json(staging / READING, after.reading.as_dict())
-        write_json(staging / COMPARISON, after.as_dict())
-        put_shown(staging, after, [name for name in (TABLE, PLOT) if (folder / name).is_file()])
-        if hashes_in(folder) != found:
+        write_json(staging / READING, now.after.reading.as_dict())
+        write_json(staging / COMPARISON, now.after.as_dict())
+        put_shown(staging, now.after, [name for name in (TABLE, PLOT) if (folder / name).is_file()])
+        if now.scene:
+            notes = put_scene(staging, folder, now, KEPT)
+        if state_in(folder) != found:
             raise OutputError(f"{COMPARISON}: somebody else changed it meanwhile; nothing was written, run it again")
+        now.cancel.check()
         return told_of(staging, folder, notes)
+
+
+def put_scene(staging: Path, source: Path, now: Now, left: str) -> tuple[str, ...]:
+    """The bundle of `source` with the comparison of now, where there is one; a note when it could not follow."""
+    from LongitudinalCompareLib.scene.comparison_files import READING
+    from LongitudinalCompareLib.scene.comparison_renewal import put_renewed
+    from OncoAppLib.compare_files import BUNDLE
+
+    if not (source / BUNDLE).is_file():
+        return ()
+    try:
+        paths = staging / BUNDLE, source / BUNDLE
+        put_renewed(*paths, now.after, now.evidence, now.before, progress=now.progress, cancel=now.cancel)
+        return ()
+    except InputError as error:
+        why = str(error) if str(error).startswith(BUNDLE) else f"{BUNDLE}: {error}"
+        return (left.format(why=why, reading=READING),)
 
 
 def put_shown(folder: Path, comparison, names) -> None:

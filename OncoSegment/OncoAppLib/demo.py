@@ -1,7 +1,7 @@
 """`oncosegment demo`: the reference patient is made, segmented and measured here; no weights, no GPU, no download.
 
 Its bones are segmented by thresholds, the main job. Its vertebrae and lesions come from its truth masks, are measured as
-`oncosegment measure` does, and stand beside the exact numbers.
+`oncosegment measure` does, and stand beside the exact numbers. Then three of its dates are compared (`demo_dates`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from OncoAppLib import demo_dates
+from OncoAppLib.demo_dates_show import text as dates_text
 from OncoAppLib.terminal import ProgressBar, text_table, volume_table
 from OncoLib import audit
 from OncoLib.image_files import write_image
@@ -27,7 +29,7 @@ from OncoLib.picture import BONE_WINDOW_HU, LUNG_WINDOW_HU, WINDOW_HU
 from OncoLib.progress import CancelToken, Progress, part_of
 from OncoLib.segmentation import Segmentation
 from OncoLib.segmentation_files import RESEARCH_USE, write_json
-from OncoLib.staged import refuse_existing, staged_files
+from OncoLib.staged import refuse_existing, refuse_folders, staged_files
 from OncoSegmentLib.request import Request
 from OncoSegmentLib.segment import segment
 
@@ -62,30 +64,36 @@ class Results:
 
 
 def run(folder: Path, *, overwrite: bool = False, as_json: bool = False) -> int:
-    """Makes the patient, segments its bones, measures its vertebrae and lesions, writes all results into `folder`."""
+    """Makes the patient, segments its bones, measures its vertebrae and lesions, compares its dates, writes all into `folder`."""
     from OncoAppLib.verbs import cancel_on_signals
     from OncoSegmentLib.scene.results import FAMILY
 
-    family = (*FAMILY, IMAGE, PICTURE, TRUTH, FACTS, *MEASURES)
+    family = (*FAMILY, IMAGE, PICTURE, TRUTH, FACTS, *MEASURES, *demo_dates.family(folder))
     if not overwrite:
         refuse_existing(folder, [*family])
+    refuse_folders(folder, [*family])  # now, and not after a minute of work
     bar, cancel = ProgressBar(quiet=as_json), cancel_on_signals(quiet=as_json)
     try:
-        results = made(bar, cancel)
+        results = made(part_of(bar, 0.0, 0.5), cancel)
+        course = demo_dates.made(part_of(bar, 0.3, 0.7), cancel)
+        beside = demo_dates.beside_truth(course)
         with staged_files(folder, overwrite=overwrite, family=family) as staging:
-            description = write(staging, results, part_of(bar, 0.6, 1.0), cancel)
+            steps = (*results_steps(staging, results), *demo_dates.steps(staging, course, beside))
+            description = written(steps, part_of(bar, 0.7, 1.0), cancel)
             names = sorted(path.name for path in staging.iterdir())
         bar(1.0, "Done")
     finally:
         bar.close()
     if as_json:
-        print(json.dumps({**description, "files": [str(folder / name) for name in names]}, allow_nan=False))
+        print(json.dumps({**description, "comparison": beside, "files": [str(folder / name) for name in names]}, allow_nan=False))
         return 0
     print(f"Bones by thresholds:\n\n{volume_table(description)}\n")
     print(f"Lesions by their truth masks, measured as `oncosegment measure` does:\n\n{lesion_table(results)}\n")
     print("\n".join(lines(results)))
+    print(f"\nThree dates compared; masks are true, lesions are called otherwise at each date:\n\n{dates_text(course, beside)}\n")
     print(f"Results are in {Path(folder).resolve()}:\n  " + "\n  ".join(names))
-    print("Open segmentation.mrb in 3D Slicer, or look at demo.png.")
+    print("Open segmentation.mrb or comparison.mrb in 3D Slicer, or look at demo.png and comparison.png.")
+    print(f"What a reader can say of the comparison: oncosegment confirm {folder / 'comparison.json'} --template")
     print(RESEARCH_USE)
     return 0
 
@@ -105,19 +113,23 @@ def made(progress: Progress, cancel: CancelToken) -> Results:
     return Results(found, bones, truth, measured, lesions, vertebrae, of_bones)
 
 
-def write(folder: Path, results: Results, progress: Progress, cancel: CancelToken) -> dict:
-    """Writes all files; returns what `segmentation.json` holds, with the checks."""
+def results_steps(folder: Path, results: Results) -> tuple:
+    """What is written of the one scan, as messages and functions; the first returns what `segmentation.json` holds."""
     from OncoSegmentLib.scene.results import Formats, write_results
 
     image = results.scan.image
     facts = {"input": input_facts(image), "truth": checks_json(results)}
-    steps = (
+    return (
         ("Writing the bones", lambda: write_results(folder, image, results.bones, Formats(nifti=True), facts)),
         ("Writing the image", lambda: write_image(folder / IMAGE, image.voxels, image.ijk_to_ras)),
         ("Writing the truth and the measures", lambda: write_truth(folder, results)),
         ("Writing the scene", lambda: write_scene(folder, results)),
         ("Drawing the picture", lambda: save_sheet(picture(results), folder / PICTURE)),
     )
+
+
+def written(steps, progress: Progress, cancel: CancelToken) -> dict:
+    """Does all steps; returns what `segmentation.json` holds, with the checks."""
     done = []
     for number, (message, step) in enumerate(steps):
         cancel.check()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from OncoAppLib.codes_beside import to_give
 from OncoAppLib.dated_scans import (
     OfTimepoint,
     add_mask,
@@ -51,6 +52,9 @@ def run(options) -> int:
         print(json.dumps({**told, "files": [str(path) for path in files]}, allow_nan=False))
         return 0
     print(text_of(told))
+    beside = to_give(options) if any(one["alignment"] is None for one in told["pairs"]) else ""
+    if beside:
+        print(f"A plain label map names no lesion: {beside}.")
     print("Written: " + "\n         ".join(str(path) for path in files))
     print(RESEARCH_USE)
     return 0

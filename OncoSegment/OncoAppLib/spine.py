@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from OncoAppLib.options import add_common
-from OncoLib.errors import InputError, OutputError
+from OncoLib.errors import InputError, OutputError, UncodedError
 from OncoLib.segmentation import CONFIDENCE_BANDS
 from OncoLib.segmentation_files import RESEARCH_USE
 
@@ -80,7 +80,7 @@ def checked(options, progress, cancel):
     for name, one in zip(names, found):
         if not any(level_of(segment) for segment in one.segments):
             wanted = "wanted the .seg.nrrd or segmentation.json of a run, since a plain label map carries no codes"
-            raise InputError(f"{name}: no segment is coded as a vertebra from C1 to L6; {wanted}")
+            raise UncodedError(f"{name}: no segment is coded as a vertebra from C1 to L6; {wanted}")
     image = None
     if options.image is not None:
         image = open_image(options.image, modality=options.modality.upper(), units=options.units.upper()).image

@@ -23,6 +23,10 @@ class GeometryError(InputError):
     """The grid of an image cannot be used: sheared, singular, not finite, or another grid than wanted."""
 
 
+class UncodedError(InputError):
+    """No segment says by its codes that it is what is wanted; the door looks whether a file beside the label map does."""
+
+
 class OutputError(OncoError):
     """A result could not be written; nothing that existed before was changed."""
 

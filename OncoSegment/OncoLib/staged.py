@@ -32,7 +32,7 @@ def staged_files(folder: Path, *, overwrite: bool = False, family: tuple[str, ..
             names = sorted(path.name for path in staging.iterdir())
             if not overwrite:
                 refuse_existing(folder, [*names, *family])
-            _refuse_folders(folder, names)
+            refuse_folders(folder, names)
             _move(staging, folder, names, [name for name in family if name not in names])
     except BaseException:
         if staging is not None:
@@ -81,7 +81,7 @@ def refuse_existing(folder: Path, names: list[str]) -> None:
         )
 
 
-def _refuse_folders(folder: Path, names: list[str]) -> None:
+def refuse_folders(folder: Path, names: list[str]) -> None:
     """A folder under the name of a result is no result of ours: it is never replaced."""
     for name in names:
         if (folder / name).is_dir():

@@ -32,6 +32,7 @@ def main() -> int:
     from benchmarks import (
         accuracy,
         alignment,
+        comparison,
         engine,
         large_pages,
         lesions,
@@ -59,7 +60,7 @@ def main() -> int:
     )
 
     volumes = (nodes, thresholds, startup, accuracy, measures, surfaces, lesions)
-    dates = (registration, registration_dates, alignment, tracking, uncertainty)
+    dates = (registration, registration_dates, alignment, tracking, uncertainty, comparison)
     networks = (total_segmentator, network_share, large_pages, network_ways, nnunet_export, panel, warm)
     clicks = (refine, refine_sam, refine_nninteractive)
     for module in (*volumes, *dates, *networks, *clicks, engine, scheduler, transfer, models_install):

@@ -91,6 +91,10 @@ def test_a_comparison_that_is_there_stays(two, course):
     before = tree(two[1])
     done = compare(course, *QUICK, *point(0), *point(1), out="two")
     assert done.code == 3 and "is in the output folder already" in done.sentence and tree(two[1]) == before
+    (course / "mine").mkdir()
+    (course / "mine" / "volumes.png").write_text("mine")
+    done = compare(course, *QUICK, *point(0), *point(1), out="mine")
+    assert done.code == 3 and "volumes.png is in the output folder already" in done.sentence and "Registering" not in done.err
 
 
 @pytest.mark.slow
@@ -127,6 +131,7 @@ def test_criteria_are_listed(course):
         ([*point(0, truth=False), *point(1), "--from-prompts"], "2026-01-05, the baseline, has no segmentation; prompts are"),
         ([*point(0), *point(1), "--from-prompts"], "--from-prompts: every date has a segmentation already"),
         ([*point(0), *point(1, truth=False), "--from-prompts", "magic"], "there is no engine 'magic'"),
+        ([*point(0), *point(1, truth=False), "--from-prompts", "--model", "nnunet"], "--model: with --from-prompts it segments"),
         ([*point(0), *point(1), "--model", "nnunet"], "--model: every date has a segmentation already"),
         ([*point(0), *point(1, truth=False), "--model", "thresholds"], "the model 'thresholds' finds none"),
         ([*point(0), *point(1), "--weights", "x"], "--weights belongs to --model"),
@@ -212,6 +217,9 @@ def test_three_dates_by_prompts_with_the_scene(tmp_path):
     assert any(flag["kind"] == "proposal" and "a proposal that waits for a reader" in flag["text"] for flag in told["flags"])
     assert {"not searched"} <= {flag["kind"] for flag in told["flags"] if flag["timepoint"] == 2}
     assert "known places only" in " ".join(told["response"][0]["proposals"][1]["cautions"])
+    (carried,) = told["provenance"]["carried"]
+    assert (carried["when"], carried["engine"]) == (DAYS[2], "growcut")
+    assert all(one["prompts"][0]["kind"] == "point" for one in carried["lesions"] if one["outcome"] == "proposed")
     proposals = read_segmentation(folder / f"lesions_{DAYS[2]}.seg.nrrd")
     assert proposals.shape_kji == read_image(course / "2.nii.gz").shape_kji  # native
 

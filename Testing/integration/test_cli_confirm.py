@@ -18,7 +18,7 @@ from LongitudinalCompareLib.assessment import assess
 from LongitudinalCompareLib.reading import Reading
 from LongitudinalCompareLib.reading_template import edits_in
 from LongitudinalCompareLib.scene.comparison_files import read_folder
-from OncoAppLib.confirm_files import hashes_in, write
+from OncoAppLib.confirm_files import Now, state_in, write
 from OncoLib.errors import OutputError
 
 GROWN = {"act": "size", "lesion": "Lesion 2", "date": SECOND, "longest_mm": 30.0, "volume_ml": 9.0}
@@ -71,6 +71,7 @@ def test_edits_are_applied_kept_and_told_and_stay_a_draft(place):
     assert datetime.fromisoformat(reading["acts"][0]["when"]).tzinfo is not None
     found = entry(comparison, "Lesion 2", 1)
     assert [found[name]["value"] for name in ("longest_diameter_mm", "volume_ml")] == pytest.approx([30.0, 9.0])
+    assert found["longest_diameter_mm"]["value"] == 30, "as said, to the last digit"
     assert found["source"] == "reader" and found["of_mask"]["longest_diameter_mm"]["value"] == pytest.approx(13.0)
     assert {one["state"] for result in comparison["response"] for one in result["proposals"]} == {"proposed"}
 
@@ -116,6 +117,33 @@ def test_the_last_act_is_taken_back_until_none_is_left(place):
     assert "Taken back: size of 'Lesion 2' of 2026-03-02" in confirm(place, "--undo").out
     assert written(place) == before
     assert confirm(place, "--undo").sentence == "there is no act to take back: nobody said anything about this comparison"
+
+
+def test_with_a_confirmation_its_name_goes_from_what_it_was_lent_to(place):
+    """Reader 1 said the third act, not the first; and no number follows from taking a confirmation back."""
+    other = {**GROWN, "longest_mm": 20.0, "by": "Reader 2"}
+    confirm(place, "--edits", edits(place, GROWN, other))
+    before = written(place)
+    confirm(place, "--by", "Reader 1")
+    assert written(place)[1]["acts"][2]["values"]["named"] == [1]
+    shown = confirm(place, "--undo")
+    assert "No status, number or category changed." not in shown.out, "categories are proposed again"
+    assert written(place) == before
+    role = {"act": "role", "lesion": "Lesion 3", "date": FIRST, "role": "ignored"}
+    confirm(place, "--edits", edits(place, role), "--by", "Reader 1")
+    confirm(place, "--undo")
+    assert [one["by"] for one in written(place)[1]["acts"]] == ["", "Reader 2", "Reader 1"]
+
+
+@pytest.mark.slow
+def test_a_size_keeps_a_lent_name_where_a_number_would_change(place):
+    """Who says a second size and confirms took the nameless one for his own: without the name both would count."""
+    confirm(place, "--edits", edits(place, GROWN))
+    confirm(place, "--edits", edits(place, {**GROWN, "longest_mm": 20.0}), "--by", "Reader 1")
+    value = entry(written(place)[0], "Lesion 2", 1)["longest_diameter_mm"]["value"]
+    confirm(place, "--undo")
+    assert value == entry(written(place)[0], "Lesion 2", 1)["longest_diameter_mm"]["value"] == 20
+    assert [one["by"] for one in written(place)[1]["acts"]] == ["Reader 1"] * 2
 
 
 def test_what_was_said_so_far_is_shown_and_nothing_is_written(place):
@@ -164,12 +192,11 @@ def test_another_folder_gets_the_whole_comparison_and_the_first_stays(place):
     assert written(place, "second")[0]["state"] == "confirmed"
 
 
-def test_table_and_curves_beside_it_are_kept_up_to_date_and_a_scene_is_told_of(place):
-    for name in ("comparison.csv", "volumes.png", "comparison.mrb"):
+def test_table_and_curves_beside_it_are_kept_up_to_date(place):
+    for name in ("comparison.csv", "volumes.png"):
         (place / "out" / name).write_bytes(b"old")
     done = confirm(place, "--edits", edits(place, GROWN))
-    assert "Note: comparison.mrb still shows the comparison as it was before" in done.out
-    assert (place / "out" / "comparison.mrb").read_bytes() == b"old"
+    assert done.code == 0 and "Note:" not in done.out and not (place / "out" / "comparison.mrb").exists()
     assert b"30" in (place / "out" / "comparison.csv").read_bytes()
     assert (place / "out" / "volumes.png").read_bytes().startswith(b"\x89PNG")
 
@@ -221,7 +248,8 @@ def test_a_disk_that_fails_at_any_move_leaves_everything_as_it_was(place, monkey
     """Each file is moved away and replaced: the fault comes at each of these moves in turn, and once more at none."""
     kept, _, _ = read_folder(place / "out")
     after = assess(kept, Reading(edits_in([GROWN]).acts))
-    options, found = SimpleNamespace(comparison=place / "out", output=None), hashes_in(place / "out")
+    options, found = SimpleNamespace(comparison=place / "out", output=None), state_in(place / "out")
+    now = Now(kept, after, Reading())
     before, real, calls = tree(place), os.replace, []
 
     def replace(source, goal):
@@ -234,10 +262,10 @@ def test_a_disk_that_fails_at_any_move_leaves_everything_as_it_was(place, monkey
     for failing in range(1, 5):
         calls.clear()
         with pytest.raises(OutputError, match="could not be written"):
-            write(options, kept, after, found)
+            write(options, now, found)
         assert len(calls) >= failing and tree(place) == before
     failing = 5
-    assert len(write(options, kept, after, found)["files"]) == 2 and tree(place) != before
+    assert len(write(options, now, found)["files"]) == 2 and tree(place) != before
 
 
 def test_a_full_disk_is_told_in_one_sentence(place, monkeypatch):

@@ -7,6 +7,7 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +16,24 @@ import pytest
 from helpers import ROOT
 from helpers_cli import environment, run_cli, run_here
 from OncoLib.measure_sheet import LINE_COLOR, OUTLINE_COLOR
-from OncoLib.phantom.acquisition import Acquisition
+from OncoLib.phantom.acquisition import Acquisition, follow_up
 
 LEVELS = [f"{region}{number}" for region, count in (("C", 7), ("T", 12), ("L", 5)) for number in range(1, count + 1)]
 FILES = {
+    "2026-03-02_to_2026-01-05.h5",
+    "2026-03-02_to_2026-01-05.json",
+    "comparison-truth.json",
+    "comparison.json",
+    "comparison.mrb",
+    "comparison.png",
     "ct.nii.gz",
     "demo.png",
+    "evidence.json",
+    "lesions_2026-01-05.seg.nrrd",
+    "lesions_2026-03-02.seg.nrrd",
     "measures.csv",
     "measures.json",
+    "reading.json",
     "segmentation.json",
     "segmentation.mrb",
     "segmentation.nii.gz",
@@ -32,10 +43,23 @@ FILES = {
 }
 
 
+LIVER_MM = ((30.0, 145.0), (-40.0, 110.0), (125.0, 256.0))
+"""Around the metastases of the liver: two dates of it are compared in a few seconds."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def two_dates_of_the_liver():
+    """In place of three of the trunk, which the slow test compares."""
+    course = follow_up(2, region=LIVER_MM, samples=(1, 1, 1))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("OncoAppLib.demo_dates.COURSE", [replace(one, spacing_mm=(2.0, 2.0, one.spacing_mm[2])) for one in course])
+        yield
+
+
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
+def demo(tmp_path_factory, two_dates_of_the_liver):
     folder = tmp_path_factory.mktemp("demo")
-    return folder, run_cli("demo", "--output", "results", "--json", cwd=folder)
+    return folder, run_here("demo", "--output", "results", "--json", cwd=folder)
 
 
 @pytest.fixture
@@ -79,6 +103,94 @@ def test_the_demo_writes_what_it_says_and_keeps_it(demo):
     assert [Path(name).name for name in outcome.json["files"]] == sorted(FILES)
     again = run_cli("demo", "--output", "results", cwd=folder)
     assert again.code == 3 and "--overwrite" in again.err
+
+
+def check_dates(told: dict, voxel_mm: float) -> None:
+    """Fates are the true ones; volumes are within four deviations of the rounding by the grid, which the intervals state as
+    1.96 of it at least; diameters run from voxel edge to voxel edge: within two voxels, sums within one a lesion."""
+    for lesion in told["lesions"]:
+        for one in lesion["dates"]:
+            assert one["status"] == one["exact_status"], lesion["name"]
+            volume, longest = one["volume_ml"], one["longest_diameter_mm"]
+            if one["status"] in ("not yet", "resolved"):
+                assert not volume["value"] and volume["exact"] == 0 and volume["high"] is None
+                continue
+            spread = math.log(volume["high"] / volume["value"]) / 1.96
+            assert abs(math.log(volume["value"] / volume["exact"])) < 4 * spread, (lesion["name"], volume)
+            assert abs(longest["value"] - longest["exact"]) <= 2 * voxel_mm, (lesion["name"], longest)
+    for one in told["recist11"]:
+        assert one["category"] == one["exact_category"]
+        assert one["sum_mm"] == pytest.approx(one["exact_sum_mm"], abs=5 * voxel_mm)
+
+
+def test_the_dates_are_compared_beside_the_truth(demo):
+    """Factors of volume in 8 weeks: 0.7 and 0.85; the third metastasis is new, which is progression whatever shrinks."""
+    folder, outcome = demo
+    told = outcome.json["comparison"]
+    assert told == json.loads((folder / "results" / "comparison-truth.json").read_text(encoding="utf-8"))
+    check_dates(told, 2.0)
+    lesions = {one["name"]: one for one in told["lesions"]}
+    assert [one["status"] for one in lesions["Liver metastasis 3"]["dates"]] == ["not yet", "new"]
+    for name, factor in (("Liver metastasis 1", 0.7), ("Liver metastasis 2", 0.85)):
+        change = lesions[name]["volume_change"][1]
+        assert change["exact"] == pytest.approx(100 * (factor - 1))
+        assert change["percent"] == pytest.approx(change["exact"], abs=3.5)
+        assert lesions[name]["dates"][1]["volume_ml"]["exact"] == pytest.approx(
+            factor * lesions[name]["dates"][0]["volume_ml"]["exact"]
+        )
+    (category,) = told["recist11"]
+    assert (category["day"], category["category"]) == (56, "PD")
+
+
+def test_the_comparison_of_the_demo_can_be_read_again(demo):
+    from LongitudinalCompareLib.scene.comparison_files import read_folder
+
+    folder, outcome = demo
+    evidence, comparison, reading = read_folder(folder / "results")
+    assert [len(one.lesions) for one in evidence.dates] == [2, 3]
+    assert comparison["response"][0]["proposals"][0]["category"] == outcome.json["comparison"]["recist11"][0]["category"]
+    assert comparison["state"] == "draft" and comparison["response"][0]["proposals"][0]["state"] == "proposed"
+    assert reading.acts == (), "no lesion of a vertebra is in these scans"
+
+
+def test_the_scene_of_the_comparison_is_read_back_with_the_same_answer(demo):
+    from LongitudinalCompareLib.assessment import assess
+    from LongitudinalCompareLib.scene.comparison_texts import read_back
+    from OncoLib.scene.host import new_host
+    from OncoLib.scene.storage import read_mrb
+
+    folder, outcome = demo
+    host = new_host()
+    read_mrb(host.scene, folder / "results" / "comparison.mrb")
+    evidence, reading, dates = read_back(host.scene)
+    found = assess(evidence, reading)
+    told = {one["track"]: one["dates"] for one in outcome.json["comparison"]["lesions"]}
+    assert {one.name for one in found.tracks} == set(told)
+    for track in found.tracks:
+        assert [one.value("volume_ml") for one in track.entries] == [one["volume_ml"]["value"] for one in told[track.name]]
+    assert [one.date for one in dates] == ["2026-01-05", "2026-03-02"] and all(one.volume is not None for one in dates)
+    host.scene.Clear(True)
+
+
+@pytest.mark.slow
+def test_three_dates_of_the_whole_demo_stand_beside_the_truth(tmp_path):
+    """As a new user runs it: nine lesions, their fates, volumes, and RECIST 1.1 from exact diameters."""
+    outcome = run_cli("demo", "--output", "results", "--json", cwd=tmp_path, timeout=600)
+    assert outcome.code == 0, outcome.err
+    told = outcome.json["comparison"]
+    check_dates(told, 1.5)
+    assert len(told["lesions"]) == 9
+    fates = {one["name"]: one["dates"][-1]["status"] for one in told["lesions"]}
+    assert fates.pop("Lung nodule 2") == "resolved" and set(fates.values()) == {"persistent"}
+    # doubled in 16 weeks, 1.4 twice; and spheres of 30 mm and 15 mm at the start
+    (nodule,) = [one for one in told["lesions"] if one["name"] == "Lung nodule 1"]
+    assert nodule["volume_change"][2]["verdict"] == "beyond measurement error"
+    assert nodule["volume_change"][2]["low"] < 96 < nodule["volume_change"][2]["high"]
+    assert [one["category"] for one in told["recist11"]] == ["PD", "PD"]
+    assert [one["exact_sum_mm"] for one in told["recist11"]] == pytest.approx([94.71, 78.07], abs=0.01)
+    for name in ("Lytic lesion, L3", "Sclerotic lesion, T9", "Mediastinal lymph node"):
+        (same,) = [one for one in told["lesions"] if one["name"] == name]
+        assert {one["verdict"] for one in same["volume_change"][1:]} == {"within measurement error"}
 
 
 def test_the_verb_measure_finds_the_same_numbers_in_the_files_of_the_demo(demo, tmp_path):
@@ -152,6 +264,7 @@ def test_the_terminal_shows_a_table_of_lesions_beside_the_truth(coarse, tmp_path
     assert any(line.startswith("Vertebrae by their truth masks: 24, C1 to L5; volumes within") for line in lines)
     assert any(line.startswith("Bones by thresholds: ") and "truth masks" in line for line in lines)
     assert {line.strip() for line in lines if line.startswith("  ")} >= FILES
+    assert any(line.startswith("RECIST 1.1 on 2026-03-02: PD proposed, exact diameters give PD; sum of") for line in lines)
     assert lines[-1] == "Research use only; not for diagnosis."
 
 

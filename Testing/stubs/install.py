@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
 
-from stubs import mrml_widgets, qt_core, qt_tables, qt_texts
+from stubs import mrml_widgets, qt_core, qt_tables, qt_texts, qt_widgets
 from stubs.application import Application, Modules
 from stubs.parameter_node import WRAPPER_NAMES
 from stubs.qt_names import CTK_CLASSES, QT_CLASSES, SLICER_WIDGETS, stub_module
@@ -126,5 +126,6 @@ def reset_memory() -> None:
     qt_core.QTimer.later.clear()
     qt_core.QSettings.stored.clear()
     qt_core.QDesktopServices.opened.clear()
+    qt_widgets.QWidget.focused = None
     qt_texts.QApplication.clipboard().setText("")
     qt_tables.QFileDialog.answer = None

@@ -26,6 +26,8 @@ class Qt:
     ScrollBarAsNeeded, ScrollBarAlwaysOff, ScrollBarAlwaysOn = 0, 1, 2
     ElideLeft, ElideRight, ElideMiddle, ElideNone = 0, 1, 2, 3
     ShiftModifier, ControlModifier = 0x02000000, 0x04000000
+    WidgetShortcut, WindowShortcut = 0, 1
+    NoFocus, TabFocus, ClickFocus, StrongFocus = 0, 1, 2, 11
 
 
 class QTimer(QObject):
@@ -50,6 +52,16 @@ class QTimer(QObject):
         self._values["active"] = False
         if self in QTimer.running:
             QTimer.running.remove(self)
+
+    def __setattr__(self, name: str, value) -> None:
+        """In PythonQt the name is that of the slot."""
+        if name == "singleShot":
+            raise AttributeError("Slot 'singleShot' can not be overwritten on QTimer object; use setSingleShot")
+        super().__setattr__(name, value)
+
+    def setSingleShot(self, single: bool) -> None:
+        """Fires once."""
+        self._values["singleShot"] = single
 
     def isActive(self) -> bool:
         """True between start and stop."""
@@ -243,7 +255,7 @@ class QKeySequence:
 class QShortcut(QObject):
     """A key that a window listens to while its parent is there."""
 
-    properties = {"enabled": True, "autoRepeat": True}
+    properties = {"enabled": True, "autoRepeat": True, "context": Qt.WindowShortcut}
     signals = ("activated()",)
 
     def __init__(self, key: QKeySequence, parent) -> None:

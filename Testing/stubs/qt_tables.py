@@ -24,7 +24,7 @@ class QHeaderView(QWidget):
     """The header of a table."""
 
     Interactive, Stretch, Fixed, ResizeToContents = 0, 1, 2, 3
-    properties = {"stretchLastSection": False, "defaultSectionSize": 100, "highlightSections": True,
+    properties = {"stretchLastSection": False, "defaultSectionSize": 100, "highlightSections": True, "minimumSectionSize": 20,
                   "sizeHint": QSize(100, 25)}
     read_only = ("sizeHint",)
 
@@ -104,6 +104,10 @@ class QTableWidgetItem:
         """The tool tip."""
         self.look["toolTip"] = text
 
+    def toolTip(self) -> str:
+        """The tool tip."""
+        return self.look.get("toolTip", "")
+
     def setTextAlignment(self, alignment: int) -> None:
         """Where the text stands."""
         self.look["alignment"] = alignment
@@ -120,9 +124,10 @@ class QTableWidget(QAbstractItemView):
     def __init__(self, *arguments) -> None:
         self._cells: dict[tuple[int, int], QTableWidgetItem] = {}
         self._widgets: dict[tuple[int, int], QWidget] = {}
-        self._labels: list[str] = []
+        self._labels: list[QTableWidgetItem] = []
         self._headers: dict[str, QHeaderView] = {}
         self._selected: set[int] = set()
+        self._current = (-1, -1)
         self._widths: dict[int, int] = {}
         size = [argument for argument in arguments if isinstance(argument, int)]
         super().__init__(*(argument for argument in arguments if not isinstance(argument, int)))
@@ -151,11 +156,11 @@ class QTableWidget(QAbstractItemView):
 
     def setHorizontalHeaderLabels(self, labels) -> None:
         """The titles of the columns."""
-        self._labels = list(labels)
+        self._labels = [QTableWidgetItem(label) for label in labels]
 
     def horizontalHeaderItem(self, column: int) -> QTableWidgetItem | None:
         """The title of a column as a cell, or None."""
-        return QTableWidgetItem(self._labels[column]) if column < len(self._labels) else None
+        return self._labels[column] if column < len(self._labels) else None
 
     def horizontalHeader(self) -> QHeaderView:
         """The header above."""
@@ -170,6 +175,23 @@ class QTableWidget(QAbstractItemView):
         changed, self._selected = self._selected != {row}, {row}
         if changed:
             self.itemSelectionChanged.emit()
+
+    @property
+    def currentRow(self) -> int:
+        """The row of the current cell, or -1."""
+        return self._current[0]
+
+    @property
+    def currentColumn(self) -> int:
+        """The column of the current cell, or -1."""
+        return self._current[1]
+
+    def setCurrentCell(self, row: int, column: int) -> None:
+        """Makes a cell the current one and selects its row, as a click or an arrow key does."""
+        before, self._current = self._current, (row, column)
+        self.selectRow(row)
+        if before != self._current:
+            self.currentCellChanged.emit(row, column, *before)
 
     def clearSelection(self) -> None:
         """Selects nothing."""

@@ -17,6 +17,8 @@ class QWidget(QObject):
     }
 
     read_only = ("width",)
+    focused: QWidget | None = None
+    """The widget that has the keyboard."""
 
     def __init__(self, *arguments) -> None:
         self._layout: QLayout | None = None
@@ -47,6 +49,10 @@ class QWidget(QObject):
     def setFixedHeight(self, height: int) -> None:
         """Neither less nor more."""
         self.minimumHeight = self.maximumHeight = height
+
+    def setFocus(self) -> None:
+        """The keyboard comes here."""
+        QWidget.focused = self
 
     def fontMetrics(self) -> QFontMetrics:
         """Sizes of the letters."""

@@ -219,6 +219,19 @@ def test_a_confirmed_reading_becomes_a_draft_by_the_next_word():
     assert reading.manual == ("Effusion",)
 
 
+def test_an_undone_confirmation_takes_back_the_names_that_it_lent_and_no_others():
+    said = (acts.new(TWO, by="A"), acts.size(TWO, longest_mm=20, by="A"), acts.gone(ONE, SECOND, by="B"))
+    reading = Reading((*said, acts.confirm("A", "d", named=[1, 3, 7])))
+    assert [one.by for one in reading.without_last().acts] == ["", "A", "B"], "B said the third act, whatever the list tells"
+    reading = Reading((*said, acts.confirm("A", "d", named=[1, 2])))
+    assert [one.by for one in reading.without_last().acts] == ["", "", "B"]
+    more = Reading((*said, acts.size(TWO, volume_ml=3, by="A"), acts.confirm("A", "d", named=[1, 2])))
+    assert [one.by for one in more.without_last().acts] == ["", "A", "B", "A"], "two sizes of A stay those of one reader"
+    for wrong in ([0], [1, 1], [True], ["1"], 1):
+        with pytest.raises(InputError, match="named is .* wanted a list of whole numbers above 0, each once"):
+            Act("confirm", values={"named": wrong}, by="A")
+
+
 def count(*said: Act) -> dict:
     return settled(said, lambda act: (act.lesion, act.date, act.by if act.kind == SIZE else ""))
 

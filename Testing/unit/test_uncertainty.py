@@ -190,6 +190,15 @@ def test_what_an_expert_always_does_alike_cancels_in_a_change():
     assert steady.half_width < 0.35 < others.half_width < erratic.half_width
 
 
+@given(st.floats(0.02, 500.0), st.integers(1, 4))
+def test_what_was_said_is_given_back_to_the_last_digit(value, readers):
+    """By one, or by several alike; exp(log(30)) is 30.000000000000004."""
+    told = size(7.0, readers={f"r{number}": value for number in range(readers)})
+    assert told.counted == interval_of(told, LUNG).value == interval_of(size(value, experts={"a": 9.0}), BRAIN).value == value
+    both = size(7.0, readers={"a": value, "b": 4 * value})
+    assert interval_of(both, LUNG).value == pytest.approx(2 * value), "the geometric mean of two"
+
+
 @given(st.floats(0.02, 200.0), st.floats(0.02, 200.0), st.sampled_from([LUNG, BRAIN]))
 def test_swapped_dates_mirror_the_change(first, second, setting):
     there, back = (change_of(size(a), size(b), 30.0, setting) for a, b in ((first, second), (second, first)))

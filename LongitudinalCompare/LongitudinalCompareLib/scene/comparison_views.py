@@ -51,12 +51,15 @@ def restore(scene, holder, dates: Sequence) -> bool:
     return True
 
 
-def share(scene, nodes: Mapping[int, Iterable], count: int) -> None:
-    """What belongs to a date is seen in its own column, and in all views that are not ours. nodes: by date."""
+def share(scene, nodes: Mapping[int, Iterable], count: int, shown: Sequence[int] | None = None) -> None:
+    """What belongs to a date is seen in its own column, and in all views that are not ours. nodes: by date.
+
+    shown: the dates that have a column, as by `columns_of` where nobody says.
+    """
     if not nodes_of_class(scene, "vtkMRMLLayoutNode") or not is_shown(scene):
         return
     others = [one.GetID() for one in nodes_of_class(scene, "vtkMRMLAbstractViewNode") if one.GetSingletonTag() not in all_tags()]
-    place_of = {at: place for place, at in enumerate(columns_of(count))}
+    place_of = {at: place for place, at in enumerate(columns_of(count) if shown is None else shown)}
     for at, every in nodes.items():
         own = view_ids(scene, place_of[at]) if at in place_of else []
         for node in every:

@@ -22,6 +22,9 @@ LEAST, MOST = 2, 4
 FIRST_LAYOUT = 8160
 """Layouts of modules have numbers of their own choice above 100 (vtkMRMLLayoutNode::SlicerLayoutUserView)."""
 
+WITH_CHART, CHART_TAG = 10, "LongitudinalChart"
+"""Added to the number of a layout that has a chart below; name of the chart's view."""
+
 GROUP = 816
 """View group: the views of other layouts are not linked to ours."""
 
@@ -48,12 +51,14 @@ def tag_of(place: int, plane: str) -> str:
     return f"LongitudinalDate{place + 1}{plane}"
 
 
-def description(count: int) -> str:
-    """Slicer's XML for so many dates. InputError for fewer than two or more than four."""
+def description(count: int, chart: bool = False) -> str:
+    """Slicer's XML for so many dates, and a chart below. InputError for fewer than two or more than four."""
     if not LEAST <= count <= MOST:
         raise InputError(f"{count} dates cannot stand side by side; wanted {LEAST} to {MOST}")
     columns = "".join(f'<item><layout type="vertical" split="true">{column_xml(place)}</layout></item>' for place in range(count))
-    return f'<layout type="horizontal" split="true">{columns}</layout>'
+    dates = f'<layout type="horizontal" split="true">{columns}</layout>'
+    below = f'<item splitSize="300"><view class="vtkMRMLPlotViewNode" singletontag={quoteattr(CHART_TAG)}/></item>'
+    return f'<layout type="vertical" split="true"><item splitSize="700">{dates}</item>{below}</layout>' if chart else dates
 
 
 def column_xml(place: int) -> str:
@@ -87,10 +92,11 @@ def show_side_by_side(scene, columns: Sequence[Column]) -> list:
     Raises InputError for fewer than two or more than four dates, or a volume that is no longer there.
     """
     require_main_thread("arranging views")
-    text, first_time = description(len(columns)), not is_shown(scene)
+    chart, first_time = has_chart(scene), not is_shown(scene)
+    text = description(len(columns), chart)
     if any(one.volume is None or one.volume.GetScene() is not scene for one in columns):
         raise InputError("a volume of these dates was removed from the scene; choose it again")
-    arrange(scene, FIRST_LAYOUT + len(columns), text)
+    arrange(scene, FIRST_LAYOUT + len(columns) + WITH_CHART * chart, text)
     views = [[slice_view(scene, place, plane) for plane in PLANES] for place in range(len(columns))]
     for column, pair in zip(columns, views):
         for view in pair:
@@ -239,4 +245,23 @@ def jump(scene, place_ras_mm: Sequence[float]) -> None:
 
 def is_shown(scene) -> bool:
     """True while one of our layouts is chosen."""
-    return FIRST_LAYOUT + LEAST <= layout_node(scene).GetViewArrangement() <= FIRST_LAYOUT + MOST
+    return count_shown(scene) > 0
+
+
+def has_chart(scene) -> bool:
+    """True while one of our layouts is chosen and has a chart below."""
+    return is_shown(scene) and layout_node(scene).GetViewArrangement() > FIRST_LAYOUT + WITH_CHART
+
+
+def count_shown(scene) -> int:
+    """How many dates our layout shows; 0 while another one is chosen."""
+    number = layout_node(scene).GetViewArrangement() - FIRST_LAYOUT
+    number -= WITH_CHART * (number > WITH_CHART)
+    return number if LEAST <= number <= MOST else 0
+
+
+def set_chart(scene, on: bool) -> None:
+    """Our layout with a chart below, or without; nothing while another one is chosen."""
+    count = count_shown(scene)
+    if count and on != has_chart(scene):
+        arrange(scene, FIRST_LAYOUT + count + WITH_CHART * on, description(count, on))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import qt
@@ -34,10 +35,12 @@ def kind_titles() -> dict[str, str]:
 class RegisterSection:
     """Reads and fills the widgets of `LongitudinalCompareTimepoints.ui` in the widget `place` of a panel.
 
+    onUpdate(): the dates changed, or a job began or ended. busy(): another part of the panel works on the dates.
     **Main thread only.**
     """
 
-    def __init__(self, place, uiPath: str) -> None:
+    def __init__(self, place, uiPath: str, onUpdate: Callable[[], None] = lambda: None) -> None:
+        self._on_update, self.busy = onUpdate, lambda: False
         widget = slicer.util.loadUI(uiPath)
         column = qt.QVBoxLayout()
         column.setContentsMargins(0, 0, 0, 0)
@@ -64,12 +67,13 @@ class RegisterSection:
         if not hasattr(self, "timepoints"):
             return  # the table tells of its first rows while it is made
         problem, ui, count = self.timepoints.problem(), self.ui, len(self.timepoints.chosen)
-        ui.registerButton.enabled = not problem and not self.running
+        ui.registerButton.enabled = not problem and not self.running and not self.busy()
         ui.registerButton.toolTip = problem or _("Align each later date with the baseline, and judge that at every lesion")
         fits = layout.LEAST <= count <= layout.MOST
         ui.sideBySideButton.enabled = fits
         what = _("Show the checked dates beside each other, with linked views")
         ui.sideBySideButton.toolTip = what if fits else _("Check two to four dates above")
+        self._on_update()
 
     def _fill_choices(self) -> None:
         ui = self.ui
@@ -142,18 +146,28 @@ class RegisterSection:
             self.progress.tell(told, problem=True)
             return
         try:
-            registered.check_frames(dates)
-            registered.publish(slicer.mrmlScene, dates, outcomes)
+            self.take(dates, outcomes)
         except OncoError as error:
             self.progress.tell(str(error), problem=True)
             return
+        self.progress.tell(summary(dates, outcomes))
+
+    def take(self, dates: list, outcomes) -> None:
+        """Moves the dates into the baseline's frame and shows the verdicts. Raises InputError, and then nothing was moved."""
+        registered.check_frames(dates)
+        registered.publish(slicer.mrmlScene, dates, outcomes)
         self._registered = dates
         if len(dates) <= layout.MOST:
             self._arrange(dates)
         self.alignment.show(dates, outcomes)
         # Views that are new learn the extent of their volumes from Qt's next events, and forget the slice they were sent to.
         qt.QTimer.singleShot(0, self.alignment.jump)
-        self.progress.tell(summary(dates, outcomes))
+
+    def fold(self) -> None:
+        """Leaves the room to what lies below."""
+        ui = self.ui
+        for button in (ui.timepointsCollapsibleButton, ui.registrationCollapsibleButton, ui.alignmentCollapsibleButton):
+            button.collapsed = True
 
     def onSideBySide(self) -> None:
         """The checked dates beside each other."""

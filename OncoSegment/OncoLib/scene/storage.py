@@ -6,6 +6,7 @@ VTK's own messages are off inside each call, because the outcome is checked and 
 from __future__ import annotations
 
 import os
+import shutil
 import zipfile
 import zlib
 from pathlib import Path
@@ -14,9 +15,12 @@ import slicer
 
 from OncoLib.errors import InputError, OutputError
 from OncoLib.image_files import is_whole_image
+from OncoLib.private_folders import private_folder
 from OncoLib.scene.host import quiet_vtk, reading_bundles, require_main_thread
 from OncoLib.scene.segmentations import remove_segmentation, segmentation_of
 from OncoLib.segmentation import Segmentation
+
+SEGMENTATIONS = (".seg.nrrd", ".seg.nhdr")
 
 
 def write_seg_nrrd(node: slicer.vtkMRMLSegmentationNode, path: Path) -> None:
@@ -80,7 +84,7 @@ def read_mrb(scene: slicer.vtkMRMLScene, path: Path) -> None:
     """Adds what an `.mrb` bundle holds to the scene. **Main thread only.**
 
     The bundle is checked first: on a damaged one Slicer's reader adds a part of it, and leaves the process in a folder
-    that is gone.
+    that is gone; a damaged segmentation in it would end the whole process.
     """
     require_main_thread("loading a scene")
     path = Path(path)
@@ -89,7 +93,7 @@ def read_mrb(scene: slicer.vtkMRMLScene, path: Path) -> None:
     folder = os.getcwd()
     try:
         with reading_bundles(scene), quiet_vtk():
-            read = is_whole_zip(path) and scene.ReadFromMRB(str(path.resolve()), False)
+            read = is_whole_zip(path) and has_whole_segmentations(path) and scene.ReadFromMRB(str(path.resolve()), False)
     finally:
         os.chdir(folder)
     if not read:
@@ -103,3 +107,18 @@ def is_whole_zip(path: Path) -> bool:
             return bundle.testzip() is None
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error):
         return False
+
+
+def has_whole_segmentations(path: Path) -> bool:
+    """True when ITK reads each segmentation of a bundle to its end. They are small; Slicer survives other damaged files."""
+    folder = private_folder("oncosegment-scene-")
+    try:
+        with zipfile.ZipFile(path) as bundle:
+            for name in bundle.namelist():
+                if name.lower().endswith(SEGMENTATIONS):
+                    (folder / "one.seg.nrrd").write_bytes(bundle.read(name))
+                    if not is_whole_image(folder / "one.seg.nrrd"):
+                        return False
+        return True
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from OncoLib.errors import InputError
+from OncoLib.errors import InputError, UncodedError
 from OncoLib.measure import Box
 from OncoLib.overlap import joint_box
 from OncoLib.segmentation import Segment, Segmentation
@@ -64,7 +64,7 @@ def groups_of(segmentation: Segmentation, labels: Sequence[str], boxes: dict[Seg
     if not chosen:
         there = ", ".join(one.name for one in segmentation.segments[:5])
         more = " and others" if len(segmentation.segments) > 5 else ""
-        raise InputError(
+        raise UncodedError(
             f"no segment is coded as a lesion that is counted one by one; name the one that is to be split, of {there}{more}"
         )
     found = [Group((one,), boxes.get(one)) for one in chosen if one not in nested]
