@@ -8,7 +8,9 @@ from helpers_assess import evidence, ref, seen
 from LongitudinalCompareLib import reading_acts as act
 from LongitudinalCompareLib.alignment import put_together
 from LongitudinalCompareLib.assessment import assess
+from LongitudinalCompareLib.known_tracks import known_of
 from LongitudinalCompareLib.lesion_sites import EDGE, PIECES, shared_flags
+from LongitudinalCompareLib.lesion_track import LesionKey
 from LongitudinalCompareLib.reading import Reading
 
 LIVER = {"Lesion 1": ((20.0, 20.0, 20.0), 8.0)}
@@ -92,3 +94,32 @@ def test_what_may_be_new_is_dated_to_the_scan_that_first_showed_it():
     found = assess(evidence(seen(0, LIVER), seen(1, more), seen(2, more)), said)
     for one in found.criterion("recist11").proposals:
         assert [text.rpartition(" ")[2] for text in one.cautions if "may be new" in text] == ["60."]
+
+
+def test_one_image_for_two_dates_is_told():
+    dates = evidence(seen(0, LIVER), seen(1, LIVER))
+    assert not [one for one in assess(dates).flags if one.kind == "same image"]
+    twin = replace(dates.dates[1], facts=replace(dates.dates[1].facts, sha256=dates.dates[0].facts.sha256))
+    found = assess(replace(dates, dates=(dates.dates[0], twin))).flags[0]
+    assert (found.kind, found.timepoint) == ("same image", 1) and "named by mistake" in found.text
+
+
+def test_two_scans_of_one_day_have_no_response_and_say_what_to_do():
+    dates = evidence(seen(0, LIVER), seen(1, LIVER))
+    same = {"date": "2026-01-01", "day": 0}
+    whens = zip(dates.dates, ("08:00:00", "09:00:00"))
+    both = tuple(replace(one, facts=replace(one.facts, time=time, **same)) for one, time in whens)
+    problem = assess(replace(dates, dates=both)).criterion("recist11").problem
+    assert "are of one day" in problem and "leave one of them out" in problem
+
+
+def test_a_track_keeps_its_uid_when_the_baseline_is_left_out():
+    first = assess(evidence(*(seen(at, LIVER) for at in range(3))))
+    known = known_of(first.as_dict())
+    assert [when for when, _point in known[0].places] == [one.when for one in first.timepoints]
+    later = tuple(
+        replace(one, lesions=tuple(replace(lesion, key=LesionKey(at, "7")) for lesion in one.lesions))
+        for at, one in enumerate((seen(1, LIVER), seen(2, LIVER)))
+    )
+    again = assess(evidence(*later, known=known))
+    assert [(one.tracking_uid, one.name) for one in again.tracks] == [(one.tracking_uid, one.name) for one in first.tracks]
