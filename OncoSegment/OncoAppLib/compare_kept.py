@@ -26,9 +26,9 @@ def kept_in(options) -> Kept:
     """
     from LongitudinalCompareLib.reading import Reading
     from LongitudinalCompareLib.scene.comparison_files import READING, reading_in
-    from OncoAppLib.confirm_files import edits_of_file, hashes_in
+    from OncoAppLib.confirm_files import edits_of_file, state_in
 
-    hashes, reading, known, notes = hashes_in(options.output), Reading(), (), []
+    hashes, reading, known, notes = state_in(options.output), Reading(), (), []
     if options.overwrite and (options.output / READING).is_file():
         reading = reading_in(options.output / READING)
     if options.overwrite:
@@ -67,7 +67,7 @@ def by_centroids(path: Path, wanted: str, read_json, known_of) -> tuple:
 def require_unchanged(folder: Path, kept: Kept) -> None:
     """OutputError when somebody else wrote a comparison or a reading into the folder while this one was made."""
     from LongitudinalCompareLib.scene.comparison_files import READING
-    from OncoAppLib.confirm_files import hashes_in
+    from OncoAppLib.confirm_files import state_in
 
-    if hashes_in(folder) != kept.hashes:
+    if state_in(folder) != kept.hashes:
         raise OutputError(f"{READING}: somebody else changed it or the comparison meanwhile; nothing was written, run it again")

@@ -22,6 +22,7 @@ from OncoLib.errors import OncoError
 from OncoLib.widgets.job_progress import JobProgress
 from OncoSegmentLib.engine.process import ProcessEngine
 
+
 NOT_APPLIED = "not applied"
 """Kind of the flags on what a reader said and the rules do not allow: it is kept, and does not count."""
 
