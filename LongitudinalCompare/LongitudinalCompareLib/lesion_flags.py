@@ -7,6 +7,7 @@ import numpy as np
 from LongitudinalCompareLib import lesion_track as words
 from LongitudinalCompareLib.comparison import LONGEST_MM, MASK, NEW_ROLE, SHORT_MM, TARGET, ComparedTrack, Flag
 from LongitudinalCompareLib.mask_doubts import doubts
+from LongitudinalCompareLib.reading_values import SAME_MM
 from LongitudinalCompareLib.response.change import joined, reaches
 from LongitudinalCompareLib.response.recist11 import TOO_SMALL_MM
 from LongitudinalCompareLib.response_cautions import GROWN, much_grown
@@ -22,6 +23,10 @@ UNPLACED = (
     " say."
 )
 BONE = "{name} lies in bone and is proposed as a target; without a soft tissue part it is none: say so (kind), or leave it."
+MIXED = (
+    "{name} on {when}: the short axis, {short:.1f} mm, is longer than the longest diameter, {longest:.1f} mm, for a reader gave"
+    " one and the mask the other. Only the reader's counts for the response: give both."
+)
 SMALL = (
     "{name} measures {value:.1f} mm on {when}, below {least:g} mm: such a mask is hardly a measurement; say whether it is too"
     " small to measure, then RECIST 1.1 takes {least:g} mm."
@@ -59,8 +64,17 @@ def at_date(track: ComparedTrack, at: int, seen: Seen) -> list[Flag]:
         found.append(Flag("seen again", f"{track.name} is seen again on {when} after it was gone.", at, uid))
     if PARTLY_OUTSIDE in entry.flags:
         found.append(Flag("partly outside", f"{track.name} lies partly outside of the field of view on {when}.", at, uid))
+    found += mixed_flags(track, at, when)
     found += [Flag(MASKS, text, at, uid) for text in doubts(track.name, entry, when)]
     return found + new_flags(track, at, seen) + small_flags(track, at, when)
+
+
+def mixed_flags(track: ComparedTrack, at: int, when: str) -> list[Flag]:
+    """Where the short axis is longer than the longest diameter, since a reader gave one of both only."""
+    longest, short = (track.entries[at].value(name) for name in (LONGEST_MM, SHORT_MM))
+    if not longest or not short or short <= longest + SAME_MM:
+        return []
+    return [Flag("check", MIXED.format(name=track.name, when=when, longest=longest, short=short), at, track.tracking_uid)]
 
 
 def new_flags(track: ComparedTrack, at: int, seen: Seen) -> list[Flag]:

@@ -10,10 +10,12 @@ from LongitudinalCompareLib.mask_doubts import doubts
 from LongitudinalCompareLib.response.change import percent_change, reaches
 from LongitudinalCompareLib.response.proposal import Proposal
 from LongitudinalCompareLib.response_course import Seen, new_at, newness, normal_node_at
+from LongitudinalCompareLib.tracking import PARTLY_OUTSIDE
 
 AWAITS = "{name} counts as new until a reader says otherwise."
 NOT_SCANNED = "The place of {name} was not scanned at the baseline; what is found at such a site counts as new by RECIST 1.1."
 """Eisenhauer et al. 2009 on new lesions, as retold in the sources of the docs page "response"."""
+HALF_SEEN = "{name} counts as gone on {when}, where a part of its place was not scanned: it may be there."
 
 NOT_SEARCHED = "On this date lesions were looked for at known places only: whether there are new ones is not known."
 
@@ -47,8 +49,14 @@ def new_cautions(seen: Seen, at: int) -> list[str]:
 
 
 def mask_cautions(seen: Seen, at: int) -> list[str]:
-    """Of targets whose mask is no whole lesion, at the baseline or at a date: their sums are only as good."""
-    return [
+    """Of targets whose mask is no whole lesion, at the baseline or at a date: their sums are only as good. And of those that
+    count as gone where a part of their place was not scanned."""
+    half = [
+        HALF_SEEN.format(name=track.name, when=seen.dates[at].when)
+        for track in seen.of(TARGET)
+        if PARTLY_OUTSIDE in track.entries[at].flags and track.entries[at].status == words.RESOLVED
+    ]
+    return half + [
         text
         for track in seen.of(TARGET)
         for number in (0, at)

@@ -123,3 +123,19 @@ def test_a_track_keeps_its_uid_when_the_baseline_is_left_out():
     )
     again = assess(evidence(*later, known=known))
     assert [(one.tracking_uid, one.name) for one in again.tracks] == [(one.tracking_uid, one.name) for one in first.tracks]
+
+
+def test_a_reader_who_gives_a_short_axis_beyond_the_masks_longest_diameter_is_told():
+    dates = evidence(seen(0, LIVER), seen(1, LIVER))
+    found = assess(dates, Reading((act.size(ref(1, "Lesion 1"), short_mm=40.0),)))
+    assert [one.timepoint for one in found.flags if one.kind == "check" and "give both" in one.text] == [1]
+    both = assess(dates, Reading((act.size(ref(1, "Lesion 1"), longest_mm=41.0, short_mm=40.0),)))
+    assert not [one for one in both.flags if "give both" in one.text]
+
+
+def test_what_counts_as_gone_though_a_part_of_its_place_was_not_scanned_is_told():
+    edge = {"Lesion 1": ((20.0, 20.0, 20.0), 8.0), "Low": ((30.0, 30.0, 30.0), 7.0)}
+    short = replace(seen(1, LIVER), shape_kji=(34, 60, 60))
+    found = assess(evidence(seen(0, edge), short))
+    assert found.track("Low").status == "resolved"
+    assert any("may be there" in one for one in found.criterion("recist11").proposals[0].cautions)
