@@ -139,3 +139,9 @@ def test_what_counts_as_gone_though_a_part_of_its_place_was_not_scanned_is_told(
     found = assess(evidence(seen(0, edge), short))
     assert found.track("Low").status == "resolved"
     assert any("may be there" in one for one in found.criterion("recist11").proposals[0].cautions)
+
+
+def test_the_best_response_by_irecist_of_progression_alone_is_no_response():
+    more = {**LIVER, "Lesion 9": ((45.0, 45.0, 45.0), 6.0)}
+    best = assess(evidence(seen(0, LIVER), seen(1, more)), criteria=("irecist",)).criterion("irecist").best
+    assert best.sentence == "iUPD: progression that was not confirmed, and nothing better before."
