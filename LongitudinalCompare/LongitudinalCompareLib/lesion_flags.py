@@ -23,6 +23,7 @@ UNPLACED = (
     " say."
 )
 BONE = "{name} lies in bone and is proposed as a target; without a soft tissue part it is none: say so (kind), or leave it."
+TOGETHER = "{names} were one lesion before, and their {count} lesions on {when} are counted together: say which is which."
 MIXED = (
     "{name} on {when}: the short axis, {short:.1f} mm, is longer than the longest diameter, {longest:.1f} mm, for a reader gave"
     " one and the mask the other. Only the reader's counts for the response: give both."
@@ -57,7 +58,8 @@ def at_date(track: ComparedTrack, at: int, seen: Seen) -> list[Flag]:
         found.append(Flag("out of field", f"{track.name} lies outside of the field of view on {when}; it is not gone.", at, uid))
     if entry.status == words.MERGED and seen.rows[uid][at].holder == uid:
         sharing = joined(seen.names(seen.rows[uid][at].group))
-        found.append(Flag("merged", f"{sharing} are one lesion on {when}.", at, uid))
+        apart = TOGETHER.format(names=sharing, when=when, count=len(entry.lesions))
+        found.append(Flag("merged", apart if len(entry.lesions) > 1 else f"{sharing} are one lesion on {when}.", at, uid))
     if entry.status == words.SPLIT:
         found.append(Flag("split", f"{track.name} is {len(entry.lesions)} lesions on {when}.", at, uid))
     if SEEN_AGAIN in entry.flags:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from helpers_assess import evidence, ref, seen
+from helpers_tracking import ball_lesion
 from LongitudinalCompareLib import reading_acts as act
 from LongitudinalCompareLib.alignment import put_together
 from LongitudinalCompareLib.assessment import assess
@@ -145,3 +148,13 @@ def test_the_best_response_by_irecist_of_progression_alone_is_no_response():
     more = {**LIVER, "Lesion 9": ((45.0, 45.0, 45.0), 6.0)}
     best = assess(evidence(seen(0, LIVER), seen(1, more)), criteria=("irecist",)).criterion("irecist").best
     assert best.sentence == "iUPD: progression that was not confirmed, and nothing better before."
+
+
+def test_what_merged_and_came_apart_again_is_not_called_one_lesion():
+    two = {"A": ((20.0, 20.0, 20.0), 6.0), "B": ((34.0, 20.0, 20.0), 6.0)}
+    one = ball_lesion(1, "M", [(20, 20, 20), (27, 20, 20), (34, 20, 20)], 6.0, np.eye(4))
+    found = assess(evidence(seen(0, two), seen(1, {"M": one}), seen(2, two)))
+    texts = {one.timepoint: one.text for one in found.flags if one.kind == "merged"}
+    assert texts[1].startswith("A and B are one lesion")
+    assert "2 lesions" in texts[2] and "counted together" in texts[2] and "are one lesion" not in texts[2]
+    assert "2 lesions here, counted together with B" in found.track("A").entries[2].flags
