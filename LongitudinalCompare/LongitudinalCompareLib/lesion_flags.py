@@ -5,14 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from LongitudinalCompareLib import lesion_track as words
-from LongitudinalCompareLib.comparison import LONGEST_MM, MASK, NEW_ROLE, SHORT_MM, TARGET, ComparedTrack, Flag
+from LongitudinalCompareLib.comparison import LONGEST_MM, MASK, NEW_ROLE, SHORT_MM, ComparedTrack, Flag
 from LongitudinalCompareLib.mask_doubts import doubts
 from LongitudinalCompareLib.reading_values import SAME_MM
 from LongitudinalCompareLib.response.change import joined, reaches
 from LongitudinalCompareLib.response.recist11 import TOO_SMALL_MM
+from LongitudinalCompareLib.response.targets import LEAST_MM
 from LongitudinalCompareLib.response_cautions import GROWN, much_grown
 from LongitudinalCompareLib.response_course import Seen, newness, nodes_grown, normal_node_at
 from LongitudinalCompareLib.track_changes import is_there
+from LongitudinalCompareLib.track_roles import BONE as IN_BONE
 from LongitudinalCompareLib.tracking import PARTLY_OUTSIDE, REFUSED_HERE, SEEN_AGAIN
 
 NODE_GREW = (
@@ -22,7 +24,7 @@ UNPLACED = (
     "{name} is first seen on {when} where the alignment is refused: whether it was there before, and is new, a reader must"
     " say."
 )
-BONE = "{name} lies in bone and is proposed as a target; without a soft tissue part it is none: say so (kind), or leave it."
+BONE = "{name} lies in bone: if it has a soft tissue part of 10 mm or more, make it a target; it is taken as a non-target."
 TOGETHER = "{names} were one lesion before, and their {count} lesions on {when} are counted together: say which is which."
 MIXED = (
     "{name} on {when}: the short axis, {short:.1f} mm, is longer than the longest diameter, {longest:.1f} mm, for a reader gave"
@@ -131,9 +133,9 @@ def small_flags(track: ComparedTrack, at: int, when: str) -> list[Flag]:
 
 
 def bone_flags(track: ComparedTrack) -> list[Flag]:
-    """A target in bone that no reader spoke of (Eisenhauer et al. 2009: measurable by its soft tissue part only)."""
-    in_bone = "bone" in track.organ.casefold().split()
-    if track.role != TARGET or not in_bone or track.kind or track.role_by == "confirmed":
+    """A non-target in bone that could be a target by its size, and of which no reader spoke."""
+    size = track.entries[0].value(LONGEST_MM) or 0.0
+    if track.role_reason != IN_BONE or not reaches(size, LEAST_MM):
         return []
     return [Flag("bone", BONE.format(name=track.name), None, track.tracking_uid)]
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from LongitudinalCompareLib import lesion_track as words
-from LongitudinalCompareLib.comparison import NON_TARGET, TARGET, VOLUME_ML
+from LongitudinalCompareLib.comparison import NEW_ROLE, NON_TARGET, TARGET, VOLUME_ML
 from LongitudinalCompareLib.mask_doubts import doubts
 from LongitudinalCompareLib.response.change import percent_change, reaches
 from LongitudinalCompareLib.response.proposal import Proposal
 from LongitudinalCompareLib.response_course import Seen, new_at, newness, normal_node_at
+from LongitudinalCompareLib.track_changes import is_there
 from LongitudinalCompareLib.tracking import PARTLY_OUTSIDE
 
 AWAITS = "{name} counts as new until a reader says otherwise."
+NEW_UNSEEN = "{name}, new on {when}, cannot be judged on this date: the category is that of the other lesions alone."
 NOT_SCANNED = "The place of {name} was not scanned at the baseline; what is found at such a site counts as new by RECIST 1.1."
 """Eisenhauer et al. 2009 on new lesions, as retold in the sources of the docs page "response"."""
 HALF_SEEN = "{name} counts as gone on {when}, where a part of its place was not scanned: it may be there."
@@ -45,6 +47,18 @@ def new_cautions(seen: Seen, at: int) -> list[str]:
             continue
         found += [] if said else [AWAITS.format(name=track.name)]
         found += [NOT_SCANNED.format(name=track.name)] if track.entries[0].status == words.OUT_OF_FIELD else []
+    return found + new_unseen(seen, at)
+
+
+def new_unseen(seen: Seen, at: int) -> list[str]:
+    """Of lesions that were new before and that nobody can judge at a date: they may still be there."""
+    found = []
+    for track in seen.of(NEW_ROLE):
+        there = (number for number, one in enumerate(track.entries[:at]) if is_there(one) and not normal_node_at(track, number))
+        first = next(there, None)
+        unseen = track.entries[at].status in (words.NOT_EVALUABLE, words.OUT_OF_FIELD) and not is_there(track.entries[at])
+        if first is not None and unseen and newness(seen, track)[0]:
+            found.append(NEW_UNSEEN.format(name=track.name, when=seen.dates[first].when))
     return found
 
 

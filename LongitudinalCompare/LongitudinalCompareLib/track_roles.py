@@ -31,6 +31,12 @@ NO_ORGAN = (
     "The organ of {names} is not known, so they are taken as one organ and {most} of them at most are targets; give the organs."
 )
 
+BONE = (
+    "non-target: in bone, where a soft tissue part alone could be measured, and whether there is one is not known; make it a"
+    " target where there is"
+)
+"""Eisenhauer et al. 2009: bone lesions are measurable by an identifiable soft tissue part only, which a mask does not tell."""
+
 
 @dataclass(frozen=True)
 class Roles:
@@ -74,7 +80,9 @@ def was_there(track: ComparedTrack) -> bool:
 def chosen_of(tracks: Sequence[ComparedTrack], wanted: Mapping[str, str | None], said: Words, facts: DateFacts):
     """A function that gives a track of the baseline its role, and flags on what could not be applied."""
     candidates = {one.name: candidate_of(one, said, 0, facts) for one in tracks}
+    bones = {one.name for one in tracks if wanted[one.name] != TARGET and is_bone(one)}
     exclude = [one.name for one in tracks if wanted[one.name] == NON_TARGET or (one.manual and wanted[one.name] != TARGET)]
+    exclude += [name for name in bones if name not in exclude]
     include, flags = [], []
     for one in tracks:
         if wanted[one.name] != TARGET:
@@ -92,10 +100,17 @@ def chosen_of(tracks: Sequence[ComparedTrack], wanted: Mapping[str, str | None],
         if asked == NON_TARGET or (one.manual and one.name not in targets):
             why = "non-target, as the reader says" if asked else "non-target: entered by hand"
             return replace(one, role=NON_TARGET, role_reason=why, role_by=CONFIRMED if asked else PROPOSED)
+        if one.name in bones and one.name in others:
+            return replace(one, role=NON_TARGET, role_reason=BONE)
         role = TARGET if one.name in targets else NON_TARGET if one.name in others else IGNORED
         return replace(one, role=role, role_reason=choice.reasons[one.name], role_by=CONFIRMED if asked == role else PROPOSED)
 
     return told, flags
+
+
+def is_bone(track: ComparedTrack) -> bool:
+    """In bone, and of no kind that a reader gave it."""
+    return "bone" in track.organ.casefold().split() and not track.kind
 
 
 def candidate_of(track: ComparedTrack, said: Words, at: int, facts: DateFacts) -> Candidate:
@@ -116,7 +131,8 @@ def followed_of(tracks: Sequence[ComparedTrack], first: Mapping[str, int | None]
     """New lesions that are measured as new targets: chosen by the rule for targets, from the sizes at which they were first seen,
     unless the reader says otherwise."""
     new = [one for one in tracks if one.role == NEW_ROLE and first[one.name] is not None]
-    candidates = [candidate_of(one, said, first[one.name], dates[first[one.name]]) for one in new if not one.manual]
+    soft = [one for one in new if not (one.manual or is_bone(one))]
+    candidates = [candidate_of(one, said, first[one.name], dates[first[one.name]]) for one in soft]
     chosen = {one.name for one in choose_targets(candidates).targets}
     for one in new:
         for _, values in sorted(said.newness.get(one.tracking_uid, {}).items()):

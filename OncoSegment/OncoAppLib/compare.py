@@ -141,7 +141,7 @@ def compared(options, engine, progress, cancel):
     """The whole job: the comparison, notes, and the files."""
     from LongitudinalCompareLib.comparing import CompareOptions, compare_with_evidence
     from LongitudinalCompareLib.timepoint import check_patient
-    from OncoAppLib.compare_files import protect, write
+    from OncoAppLib.compare_files import left, protect, write
     from OncoAppLib.compare_kept import kept_in
 
     progress(0.0, "Reading the scans")
@@ -166,7 +166,7 @@ def compared(options, engine, progress, cancel):
     )
     cancel.check()
     files = write(options, filled, evidence, comparison, wholes, kept, part_of(progress, SEEN, 1.0))
-    return comparison, [f"registered with {why}", *notes, *kept.notes, *lost_of(kept, comparison)], files
+    return comparison, [f"registered with {why}", *notes, *kept.notes, *lost_of(kept, comparison), *left(options)], files
 
 
 def lost_of(kept, comparison) -> list[str]:

@@ -61,8 +61,8 @@ def write(options, filled, evidence, comparison, wholes: dict, kept, progress) -
     from OncoAppLib.compare_kept import require_unchanged
     from OncoLib.staged import staged_files
 
-    family = stale_names(options.output)
-    with staged_files(options.output, overwrite=options.overwrite, family=family) as staging:
+    family = [name for name in stale_names(options.output) if name != BUNDLE or not options.no_scene]
+    with staged_files(options.output, overwrite=options.overwrite, family=tuple(family)) as staging:
         progress(0.0, "Writing the comparison")
         fill(staging, evidence, comparison)
         (staging / TABLE).write_text(comparison_csv(comparison), encoding="utf-8", newline="")
@@ -76,6 +76,12 @@ def write(options, filled, evidence, comparison, wholes: dict, kept, progress) -
         require_unchanged(options.output, kept)
     progress(1.0, "Done")
     return [options.output / name for name in names]
+
+
+def left(options) -> list[str]:
+    """A note on a scene of an earlier comparison, which is left where none is written."""
+    there = options.no_scene and (options.output / BUNDLE).is_file()
+    return [f"{BUNDLE} is of an earlier comparison, and was left as it is"] if there else []
 
 
 def put_pictures(folder: Path, filled, evidence, progress) -> None:

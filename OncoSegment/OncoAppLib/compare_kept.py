@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from OncoLib.errors import InputError, OutputError
@@ -10,12 +10,12 @@ from OncoLib.errors import InputError, OutputError
 
 @dataclass(frozen=True, eq=False)
 class Kept:
-    """reading: to be applied. known: identities of earlier tracks. notes: on both. hashes: of the files that were there."""
+    """reading: to be applied. known: identities of earlier tracks. notes: on both. state: `state_in` of the folder as it was."""
 
     reading: object
     known: tuple = ()
     notes: tuple[str, ...] = ()
-    hashes: tuple[str, ...] = field(default=())
+    state: tuple = ()
 
 
 def kept_in(options) -> Kept:
@@ -28,7 +28,7 @@ def kept_in(options) -> Kept:
     from LongitudinalCompareLib.scene.comparison_files import READING, reading_in
     from OncoAppLib.confirm_files import edits_of_file, state_in
 
-    hashes, reading, known, notes = state_in(options.output), Reading(), (), []
+    state, reading, known, notes = state_in(options.output), Reading(), (), []
     if options.overwrite and (options.output / READING).is_file():
         reading = reading_in(options.output / READING)
     if options.overwrite:
@@ -38,7 +38,7 @@ def kept_in(options) -> Kept:
         reading = reading.with_acts(*(one for one in added if one not in reading.acts))
     count = len(reading.acts)
     notes += [f"{count} act{'s' * (count > 1)} of the reading applied"] if count else []
-    return Kept(reading, known, tuple(notes), hashes)
+    return Kept(reading, known, tuple(notes), state)
 
 
 def identities_in(folder: Path) -> tuple[tuple, list[str]]:
@@ -69,5 +69,5 @@ def require_unchanged(folder: Path, kept: Kept) -> None:
     from LongitudinalCompareLib.scene.comparison_files import READING
     from OncoAppLib.confirm_files import state_in
 
-    if state_in(folder) != kept.hashes:
+    if state_in(folder) != kept.state:
         raise OutputError(f"{READING}: somebody else changed it or the comparison meanwhile; nothing was written, run it again")

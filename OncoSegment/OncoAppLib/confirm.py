@@ -80,6 +80,8 @@ def check(options) -> None:
     which = next((f"--{name}" for name in ("undo", "template") if getattr(options, name)), "")
     if which and options.by:
         raise InputError(f"--by does not go with {which}; confirm it afterwards")
+    if options.undo and options.no_scene:
+        raise InputError("--no-scene does not go with --undo; comparison.mrb would keep the act that is taken back")
     if options.output is not None and not (options.edits or options.undo or options.by):
         raise InputError("--output needs something that is said: --edits FILE, --by NAME or --undo")
     if options.overwrite and options.output is None:

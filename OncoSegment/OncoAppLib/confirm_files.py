@@ -13,7 +13,7 @@ LARGEST_EDITS = 16 * 2**20
 """Bytes; a file of edits has some thousand lines, and what is larger is another file."""
 
 ANEW = "`oncosegment compare --overwrite` with the scans makes it anew from {reading}"
-STALE = f"{{name}} still shows the comparison as it was before; without --no-scene it follows, and {ANEW}"
+STALE = "{name} still shows the comparison as it was before; the next act without --no-scene brings it up to date"
 KEPT = f"{{why}}; it was left and still shows the comparison as it was before; {ANEW}"
 NOT_MADE = f"{{why}}; it was not taken over; {ANEW}"
 OF_BEFORE = "{name} in this folder is of the comparison that was there before, and was left"
@@ -116,7 +116,7 @@ def write_in_place(folder: Path, now: Now, found: tuple) -> dict:
     from OncoLib.segmentation_files import write_json
     from OncoLib.staged import staged_files
 
-    notes = (STALE.format(name=BUNDLE, reading=READING),) if (folder / BUNDLE).is_file() else ()
+    notes = (STALE.format(name=BUNDLE),) if (folder / BUNDLE).is_file() else ()
     with staged_files(folder, overwrite=True) as staging:
         write_json(staging / READING, now.after.reading.as_dict())
         write_json(staging / COMPARISON, now.after.as_dict())

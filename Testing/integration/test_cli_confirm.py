@@ -236,6 +236,7 @@ def test_what_is_no_comparison(place, path):
     (("--edits", "none.json"), "none.json: it cannot be read (no such file or directory)"),
     (("--edits", "out"), "out: it cannot be read (is a directory)"),
     (("--undo", "--by", "A"), "--by does not go with --undo; confirm it afterwards"),
+    (("--undo", "--no-scene"), "--no-scene does not go with --undo; comparison.mrb would keep the act that is taken back"),
     (("--output", "x"), "--output needs something that is said: --edits FILE, --by NAME or --undo"),
     (("--by", "A", "--overwrite"), "--overwrite belongs to --output; in place the comparison is replaced anyway"),
 ])  # fmt: skip

@@ -202,11 +202,11 @@ def with_an_act(path) -> None:
     (lambda path: path.write_bytes(b"old"), "cannot be read as a Slicer scene bundle"),
     pytest.param(cut(".mrml"), "cannot be read as a Slicer scene bundle", marks=pytest.mark.slow),
     (cut("Segmentation 2026-03-02.seg.nrrd"), "cannot be read as a Slicer scene bundle"),
-    (cut("CT 2026-03-02.nrrd"), "a file in it is missing or damaged"),
+    pytest.param(cut("CT 2026-03-02.nrrd"), "a file in it is missing or damaged", marks=pytest.mark.slow),
     pytest.param(cut("Evidence (JSON).txt"), "the comparison of this scene is damaged; compare the dates again",
                  marks=pytest.mark.slow),
     pytest.param(unknown_node, "it holds what can be kept in Slicer only (VolumeRendering)", marks=pytest.mark.slow),
-    (of_another, "it is of another comparison"),
+    pytest.param(of_another, "it is of another comparison", marks=pytest.mark.slow),
     (with_an_act, "it holds 1 act of a reader that the folder does not have"),
 ], ids=["no bundle", "scene", "segmentation", "scan", "evidence", "unknown node", "another", "ahead"])  # fmt: skip
 def test_one_that_cannot_follow_is_left_whole_and_all_else_is_written(place, spoil, why):
@@ -250,12 +250,13 @@ def test_one_that_was_saved_meanwhile_is_not_overwritten(place, monkeypatch):
 
 STAGES = [
     ("Writing the scene", signal.SIGTERM),
-    pytest.param("Writing the scene", signal.SIGINT, marks=pytest.mark.slow),
-    pytest.param("Changing the scene", signal.SIGTERM, marks=pytest.mark.slow),
-    pytest.param("Reading the scene", signal.SIGINT, marks=pytest.mark.slow),
+    ("Writing the scene", signal.SIGINT),
+    ("Changing the scene", signal.SIGTERM),
+    ("Reading the scene", signal.SIGINT),
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="signals of Linux")
 @pytest.mark.parametrize(("stage", "number"), STAGES)
 def test_a_signal_in_the_middle_leaves_every_file_as_it_was(place, stage, number):

@@ -246,12 +246,17 @@ def test_a_normal_node_that_grew_is_a_question_and_counts_by_itself_from_15_mm(r
     assert category(ignored) == "SD" and not flags(ignored, "new")
 
 
-def test_a_target_in_bone_is_asked_about_until_a_reader_speaks_of_it():
-    dates = evidence(*(seen(at, {"A": A}, sites={"A": "bone"}) for at in range(2)))
-    assert flags(assess(dates), "bone")[0].startswith("A lies in bone and is proposed as a target")
-    assert not flags(assess(dates, Reading((act.role(ref(0, "A"), "target"),))), "bone")
-    soft = assess(dates, Reading((act.role(ref(0, "A"), kind="bone without soft tissue"),)))
-    assert soft.track("A").role == "non-target" and not flags(soft, "bone")
+def test_a_lesion_in_bone_is_no_target_until_a_reader_makes_it_one():
+    """20 mm each; only a soft tissue part could be measured, and a mask does not tell whether there is one."""
+    dates = evidence(*(seen(at, {"A": A, "B": B}, sites={"A": "bone", "B": "liver"}) for at in range(2)))
+    found = assess(dates)
+    assert found.track("A").role == "non-target" and "soft tissue" in found.track("A").role_reason
+    assert found.track("B").role == "target"
+    assert flags(found, "bone")[0].startswith("A lies in bone: if it has a soft tissue part")
+    soft = assess(dates, Reading((act.role(ref(0, "A"), "target"),)))
+    assert soft.track("A").role == "target" and not flags(soft, "bone")
+    told = assess(dates, Reading((act.role(ref(0, "A"), kind="bone without soft tissue"),)))
+    assert told.track("A").role == "non-target" and not flags(told, "bone")
 
 
 def test_a_date_that_was_not_searched_says_that_new_lesions_are_not_known():
@@ -289,3 +294,13 @@ def test_a_lesion_that_could_not_be_judged_at_the_baseline_is_no_new_one():
 def test_a_point_at_a_lesion_entered_by_hand_is_told():
     said = Reading((act.lesion("Effusion"), act.point(EFFUSION, day(1), (1, 2, 3))))
     assert "has no mask" in flags(assess(evidence(*stable()), said), "not applied")[0]
+
+
+def test_a_new_lesion_that_cannot_be_judged_later_is_told_beside_the_category():
+    third = seen(2, {"B": B})
+    third = replace(third, facts=replace(third.facts, searched=False))
+    found = assess(evidence(seen(0, {"B": B}), seen(1, {"B": B, "C": ((8, 8, 8), 5.0)}), third))
+    assert found.track("C").entries[2].status == "not evaluable" and category(found) == "PD"
+    cautions = found.criterion("recist11").proposals[1].cautions
+    assert any(text.startswith(f"C, new on {found.timepoints[1].when}, cannot be judged") for text in cautions)
+    assert not any("cannot be judged" in text for text in found.criterion("recist11").proposals[0].cautions)

@@ -37,7 +37,7 @@ ALL = (
     acts.context(SECOND, condition="worse", steroids="none", markers_normal=False, new_symptoms=True, histology_tumor=False),
     acts.pet(SECOND, liver_sul=2.0, liver_sd=0.2, lesions=[{"name": "A", "peak_sul": 5.5}], as_background=False, new=["x"]),
     acts.category(SECOND, "recist11", "PR"),
-    acts.confirm("Reader 1", "0123", "2026-06-01T10:05:00Z"),
+    acts.confirm("Reader 1", "0123", "2026-06-01T10:05:00Z", named=[1, 2]),
 )
 
 
