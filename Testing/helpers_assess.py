@@ -34,7 +34,7 @@ def ref(at: int, name: str) -> Ref:
 def facts(at: int, grid: np.ndarray, modality: str = "CT") -> DateFacts:
     """Of a date whose slices lie along k."""
     spacing = tuple(float(one) for one in np.linalg.norm(grid[:3, :3], axis=0))
-    return DateFacts(day(at), "", at * STEP_DAYS, modality, spacing, spacing[2], "given", "0" * 64)
+    return DateFacts(day(at), "", at * STEP_DAYS, modality, spacing, spacing[2], "given", f"{at:064x}")
 
 
 def seen(

@@ -23,13 +23,14 @@ from LongitudinalCompareLib.response_course import Seen
 from LongitudinalCompareLib.tracking import REFUSED_HERE
 
 KINDS = (
-    "confirmation", "not applied", "refused", "not searched", "not evaluable", "out of field", "merged", "split", "new",
-    "proposal", "seen again", "partly outside", "no answer", "grown", "check", "bone", "context", "small", "organ", "left out",
-    "date",
+    "same image", "confirmation", "not applied", "refused", "not searched", "not evaluable", "out of field", "merged", "split",
+    "new", "proposal", "seen again", "partly outside", "mask", "no answer", "grown", "check", "bone", "context", "small",
+    "organ", "left out", "date",
 )  # fmt: skip
 """Kinds of flags, the most urgent first."""
 
 NOT_SEARCHED = "On {when} lesions were looked for at known places only: whether there are new ones is not known."
+SAME_IMAGE = "The images of {first} and {second} are the same, voxel by voxel: is one of them named by mistake?"
 NOT_JUDGED = "nobody judged the alignment there."
 
 
@@ -46,6 +47,7 @@ def flags_of(
     found += [Flag("no answer", f"{one.title}: {one.problem}") for one in response if one.problem]
     found += context_flags(response, context, seen)
     found += left_out(seen)
+    found += same_images(seen)
     for at, date in enumerate(seen.dates):
         found += [] if date.searched else [Flag("not searched", NOT_SEARCHED.format(when=date.when), at)]
         found += [Flag("date" if date.searched else "proposal", f"{date.when}: {note}", at) for note in date.notes]
@@ -113,6 +115,15 @@ def context_flags(response: Sequence[CriterionResult], context: ClinicalContext,
     unknown = [date.when for date in seen.dates if date.day in complete and context.at(date.day).markers_normal is None]
     if unknown and seen.of(NON_TARGET):
         found.append(Flag("context", f"CR by RECIST 1.1 needs normal tumor markers on {joined(unknown)}; not stated."))
+    return found
+
+
+def same_images(seen: Seen) -> list[Flag]:
+    """Dates with one and the same image: no change between them says anything."""
+    found = []
+    for at, date in enumerate(seen.dates):
+        twin = next((one for one in seen.dates[:at] if one.sha256 == date.sha256), None)
+        found += [] if twin is None else [Flag("same image", SAME_IMAGE.format(first=twin.when, second=date.when), at)]
     return found
 
 

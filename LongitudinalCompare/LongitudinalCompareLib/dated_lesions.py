@@ -19,7 +19,8 @@ class DatedLesions:
 
     ijk_to_ras, shape_kji: grid of the scan, which is its field of view. from_baseline: carries points of the first date's RAS
     into this one's, mm; None where both are one frame. error_mm: how far that may be off, one standard deviation or a measured
-    landmark error. refused: lesions of earlier dates at whose place the alignment with this date is refused. when: the date in
+    landmark error. refused: lesions of earlier dates at whose place the alignment with this date is refused; outside:
+    those of them that the scan shows nothing of, where nothing else is refused. when: the date in
     words, which UIDs of tracks that begin here are made from; "" takes its number. searched: a lesion that is not among these
     is not there; False where lesions were looked for at known places only.
     """
@@ -32,6 +33,7 @@ class DatedLesions:
     refused: frozenset[LesionKey] = frozenset()
     when: str = ""
     searched: bool = True
+    outside: frozenset[LesionKey] = frozenset()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ijk_to_ras", checked_geometry(self.ijk_to_ras))

@@ -30,12 +30,19 @@ class SeenDate:
 @dataclass(frozen=True)
 class Identity:
     """A track of an earlier run, so that it keeps its UID whatever its lesion is called now. date: at which it was first seen;
-    point: a point of it in that date's own RAS, mm."""
+    point: a point of it in that date's own RAS, mm. further: the same of later dates at which it was seen, for a run without the
+    first one."""
 
     tracking_uid: str
     name: str
     date: str
     at_ras_mm: tuple[float, float, float]
+    further: tuple[tuple[str, tuple[float, float, float]], ...] = ()
+
+    @property
+    def places(self) -> tuple[tuple[str, tuple[float, float, float]], ...]:
+        """Date and point of all, the first one first."""
+        return ((self.date, self.at_ras_mm), *self.further)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from LongitudinalCompareLib.alignment import MANUAL, RegionAlignment, ShiftedTransform, transform_at
-from LongitudinalCompareLib.alignment_verdict import REFUSE
+from LongitudinalCompareLib.alignment_verdict import LIMITS, REFUSE
 from LongitudinalCompareLib.dated_lesions import DatedLesions
 from LongitudinalCompareLib.evidence import Evidence
 from LongitudinalCompareLib.lesion_track import Lesion, LesionKey
@@ -72,7 +72,8 @@ def dated_lesions(
         pair = by_date.get(at)
         transform = None if pair is None else placed(evidence, pair, linked)
         refused = frozenset() if pair is None else refused_at(evidence, pair)
-        more = {"refused": refused, "when": date.facts.when, "searched": date.facts.searched}
+        outside = frozenset() if pair is None else outside_at(evidence, pair) & refused
+        more = {"refused": refused, "outside": outside, "when": date.facts.when, "searched": date.facts.searched}
         found.append(DatedLesions(date.lesions, date.ijk_to_ras, date.shape_kji, transform, **more))
     return tuple(found)
 
@@ -91,6 +92,21 @@ def refused_at(evidence: Evidence, pair: PairOutcome) -> frozenset[LesionKey]:
         if any(one is not None and is_refused(one) for one in looked):
             found.add(key)
     return frozenset(found)
+
+
+def outside_at(evidence: Evidence, pair: PairOutcome) -> frozenset[LesionKey]:
+    """Lesions that the scan of a date shows nothing of. None where the alignment is refused at a place that is shown, or where
+    no place is: then nobody knows where they lie."""
+    regions = pair.alignment.regions
+    shown = [one for one in regions if one.numbers.get("shown", 1.0) > 0]
+    if not shown or any(is_refused(one) and not is_out(one) for one in regions):
+        return frozenset()
+    return frozenset(key for key, one in regions_by_key(evidence, pair) if one.numbers.get("shown", 1.0) == 0)
+
+
+def is_out(region: RegionAlignment) -> bool:
+    """Refused because too little of it is shown; how well it is aligned nobody looked at."""
+    return region.numbers.get("shown", 1.0) < LIMITS.shown_refuse
 
 
 def is_refused(region: RegionAlignment) -> bool:

@@ -114,4 +114,5 @@ def region_from(values: dict) -> RegionAlignment:
 
 def identity_from(values: dict) -> Identity:
     """A track of an earlier run."""
-    return Identity(values["tracking_uid"], values["name"], values["date"], tuple(values["at_ras_mm"]))
+    return Identity(values["tracking_uid"], values["name"], values["date"], tuple(values["at_ras_mm"]),
+                    tuple((when, tuple(point)) for when, point in values.get("further", ())))  # fmt: skip

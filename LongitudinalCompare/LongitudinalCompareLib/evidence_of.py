@@ -16,7 +16,7 @@ from LongitudinalCompareLib.evidence import Evidence, SeenDate
 from LongitudinalCompareLib.evidence_later import with_later_lesions
 from LongitudinalCompareLib.expert_volumes import expert_volumes, unseen_flags
 from LongitudinalCompareLib.lesion_segments import Chosen, lesions_at
-from LongitudinalCompareLib.lesion_sites import sites_of
+from LongitudinalCompareLib.lesion_sites import shared_flags, sites_of
 from LongitudinalCompareLib.lesions_of import lesions_of
 from LongitudinalCompareLib.pair_outcome import PairOutcome
 from LongitudinalCompareLib.registration import Pair, register_dates
@@ -93,7 +93,11 @@ def seen_date(at: int, timepoint: Timepoint, chosen: Chosen, baseline: Timepoint
     cancel.check()
     lesions = lesions_of(chosen.segmentation, at, chosen.lesions, sites)
     experts = expert_volumes(timepoint.experts, lesions, cancel)
-    lesions = tuple(replace(one, flags=(*flags[one.key.name], *unseen_flags(timepoint.experts, experts, one))) for one in lesions)
+    shared = shared_flags(lesions)
+    lesions = tuple(
+        replace(one, flags=(*flags[one.key.name], *shared[one.key.name], *unseen_flags(timepoint.experts, experts, one)))
+        for one in lesions
+    )
     image = timepoint.image
     return SeenDate(facts_of(timepoint, chosen, baseline), lesions, image.ijk_to_ras, image.shape_kji, experts)
 

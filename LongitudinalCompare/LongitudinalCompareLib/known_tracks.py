@@ -15,13 +15,13 @@ def known_of(comparison: Mapping, evidence: Evidence | None = None) -> tuple[Ide
     """
     found = []
     for track in comparison["tracks"]:
-        first = next((one for one in track["measurements"] if one["lesions"]), None)
-        if first is None or track.get("manual"):
-            continue
-        facts = comparison["timepoints"][first["timepoint"]]
-        when, point = f"{facts['date']} {facts['time']}".rstrip(), inner_point(first, evidence) or first["centroid_ras_mm"]
-        if point is not None:
-            found.append(Identity(track["tracking_uid"], track["name"], when, tuple(point)))
+        places = []
+        for entry in [] if track.get("manual") else [one for one in track["measurements"] if one["lesions"]]:
+            facts = comparison["timepoints"][entry["timepoint"]]
+            when, point = f"{facts['date']} {facts['time']}".rstrip(), inner_point(entry, evidence) or entry["centroid_ras_mm"]
+            places += [] if point is None else [(when, tuple(point))]
+        if places:
+            found.append(Identity(track["tracking_uid"], track["name"], *places[0], tuple(places[1:])))
     return tuple(found)
 
 

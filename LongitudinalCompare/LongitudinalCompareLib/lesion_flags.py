@@ -6,11 +6,13 @@ import numpy as np
 
 from LongitudinalCompareLib import lesion_track as words
 from LongitudinalCompareLib.comparison import LONGEST_MM, MASK, NEW_ROLE, SHORT_MM, ComparedTrack, Flag
+from LongitudinalCompareLib.mask_doubts import doubts
+from LongitudinalCompareLib.reading_values import SAME_MM
 from LongitudinalCompareLib.response.change import joined, reaches
 from LongitudinalCompareLib.response.recist11 import TOO_SMALL_MM
 from LongitudinalCompareLib.response.targets import LEAST_MM
 from LongitudinalCompareLib.response_cautions import GROWN, much_grown
-from LongitudinalCompareLib.response_course import Seen, newness, nodes_grown
+from LongitudinalCompareLib.response_course import Seen, newness, nodes_grown, normal_node_at
 from LongitudinalCompareLib.track_changes import is_there
 from LongitudinalCompareLib.track_roles import BONE as IN_BONE
 from LongitudinalCompareLib.tracking import PARTLY_OUTSIDE, REFUSED_HERE, SEEN_AGAIN
@@ -23,11 +25,19 @@ UNPLACED = (
     " say."
 )
 BONE = "{name} lies in bone: if it has a soft tissue part of 10 mm or more, make it a target; it is taken as a non-target."
+TOGETHER = "{names} were one lesion before, and their {count} lesions on {when} are counted together: say which is which."
+MIXED = (
+    "{name} on {when}: the short axis, {short:.1f} mm, is longer than the longest diameter, {longest:.1f} mm, for a reader gave"
+    " one and the mask the other. Only the reader's counts for the response: give both."
+)
 SMALL = (
     "{name} measures {value:.1f} mm on {when}, below {least:g} mm: such a mask is hardly a measurement; say whether it is too"
     " small to measure, then RECIST 1.1 takes {least:g} mm."
 )
 """The limit is our choice: the size that RECIST 1.1 puts in the place of what is too small to measure."""
+
+MASKS = "mask"
+"""Kind of the flags on what is wrong with a mask."""
 
 
 def lesion_flags(seen: Seen) -> list[Flag]:
@@ -50,21 +60,32 @@ def at_date(track: ComparedTrack, at: int, seen: Seen) -> list[Flag]:
         found.append(Flag("out of field", f"{track.name} lies outside of the field of view on {when}; it is not gone.", at, uid))
     if entry.status == words.MERGED and seen.rows[uid][at].holder == uid:
         sharing = joined(seen.names(seen.rows[uid][at].group))
-        found.append(Flag("merged", f"{sharing} are one lesion on {when}.", at, uid))
+        apart = TOGETHER.format(names=sharing, when=when, count=len(entry.lesions))
+        found.append(Flag("merged", apart if len(entry.lesions) > 1 else f"{sharing} are one lesion on {when}.", at, uid))
     if entry.status == words.SPLIT:
         found.append(Flag("split", f"{track.name} is {len(entry.lesions)} lesions on {when}.", at, uid))
     if SEEN_AGAIN in entry.flags:
         found.append(Flag("seen again", f"{track.name} is seen again on {when} after it was gone.", at, uid))
     if PARTLY_OUTSIDE in entry.flags:
         found.append(Flag("partly outside", f"{track.name} lies partly outside of the field of view on {when}.", at, uid))
+    found += mixed_flags(track, at, when)
+    found += [Flag(MASKS, text, at, uid) for text in doubts(track.name, entry, when)]
     return found + new_flags(track, at, seen) + small_flags(track, at, when)
 
 
+def mixed_flags(track: ComparedTrack, at: int, when: str) -> list[Flag]:
+    """Where the short axis is longer than the longest diameter, since a reader gave one of both only."""
+    longest, short = (track.entries[at].value(name) for name in (LONGEST_MM, SHORT_MM))
+    if not longest or not short or short <= longest + SAME_MM:
+        return []
+    return [Flag("check", MIXED.format(name=track.name, when=when, longest=longest, short=short), at, track.tracking_uid)]
+
+
 def new_flags(track: ComparedTrack, at: int, seen: Seen) -> list[Flag]:
-    """A new lesion that no reader saw, at the date at which it was first seen."""
-    first = not any(is_there(one) for one in track.entries[:at])
+    """A new lesion that no reader saw, at the date at which it was first seen; a node at the first at which it is not normal."""
+    there = [is_there(one) and not normal_node_at(track, number) for number, one in enumerate(track.entries[: at + 1])]
     sure, said = newness(seen, track)
-    if track.role != NEW_ROLE or not first or said or not is_there(track.entries[at]):
+    if track.role != NEW_ROLE or said or not there[at] or any(there[:at]):
         return []
     if track.tracking_uid in seen.unplaced:
         return [Flag("not evaluable", UNPLACED.format(name=track.name, when=seen.dates[at].when), at, track.tracking_uid)]

@@ -6,11 +6,13 @@ its codes name. Nothing is guessed from names.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
 
 from LongitudinalCompareLib.lesion_segments import Chosen
+from LongitudinalCompareLib.lesion_track import Lesion
 from LongitudinalCompareLib.timepoint import Timepoint
 from OncoLib.components import NEIGHBORS, Piece
 from OncoLib.measure import segment_boxes
@@ -25,6 +27,7 @@ ORGANS = ("lung", "liver", "kidney", "brain", "bone", "heart")
 
 EDGE = "reaches the edge of the image; what lies beyond is not counted"
 PIECES = "it lies in {count} separate pieces that are measured as one lesion"
+SHARED = "shares {percent:.0f} % of its voxels with {other!r}, which counts them, too"
 PLACE = "place: "
 
 Site = tuple[str, CodedConcept | None]
@@ -42,6 +45,17 @@ def sites_of(timepoint: Timepoint, chosen: Chosen) -> tuple[dict[str, Site], dic
         sites[lesion.name] = site_of(lesion, place)
         flags[lesion.name] = flags_of(lesion, piece, place, chosen.segmentation.shape_kji)
     return sites, flags
+
+
+def shared_flags(lesions: Sequence[Lesion]) -> dict[str, tuple[str, ...]]:
+    """By name, what lesions of one date that lie in each other share: overlapping segments are drawn twice and counted twice."""
+    found = {one.key.name: () for one in lesions}
+    for one, other in itertools.permutations(lesions, 2):
+        if all(a.start < b.stop and b.start < a.stop for a, b in zip(one.box, other.box)):
+            points = one.voxels_ijk @ one.ijk_to_ras[:3, :3].T + one.ijk_to_ras[:3, 3]
+            percent = 100.0 * float(other.holds(points).mean())
+            found[one.key.name] += (SHARED.format(percent=percent, other=other.key.name),) if percent else ()
+    return found
 
 
 def site_of(lesion: Segment, place: Place) -> Site:

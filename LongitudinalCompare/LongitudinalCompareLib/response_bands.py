@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from LongitudinalCompareLib.comparison import IGNORED, VOLUME_ML, ComparedTrack
+from LongitudinalCompareLib.mask_doubts import doubts
 from LongitudinalCompareLib.response.bands import CAUTION, CRITERION, band
 from LongitudinalCompareLib.response.change import joined
 from LongitudinalCompareLib.response.inputs import Target
@@ -35,4 +38,6 @@ def band_at(seen: Seen, track: ComparedTrack, first: int, at: int) -> Proposal:
         return Proposal(CRITERION, seen.dates[at].day, NE, f"{names} are one lesion at one of both dates.", (CAUTION,))
     target = Target(track.name, track.organ)
     before, now = (size_of(row[one], seen.said.size(track.tracking_uid, one)) for one in (first, at))
-    return band(target, before, now, seen.dates[at].day)
+    found = band(target, before, now, seen.dates[at].day)
+    told = [text for one in (first, at) for text in doubts(track.name, track.entries[one], seen.dates[one].when)]
+    return replace(found, cautions=(*found.cautions, *told))

@@ -25,8 +25,10 @@ from LongitudinalCompareLib.response.recist11 import NORMAL_NODE_MM, TARGET_NODE
 from LongitudinalCompareLib.track_changes import is_there
 from LongitudinalCompareLib.track_measures import Sized
 from LongitudinalCompareLib.track_words import SizeWord, Words
+from OncoLib.errors import InputError
 
 STATES = {words.OUT_OF_FIELD: inputs.OUT_OF_FIELD, words.NOT_EVALUABLE: inputs.NOT_EVALUABLE}
+SAME_DAY = "The scans of {first} and {second} are of one day; a criterion takes one assessment a day, so leave one of them out."
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +56,9 @@ class Seen:
 def course_of(seen: Seen, targets: Sequence[ComparedTrack] | None = None) -> Course:
     """The course of all tracks that are not ignored. targets: others than those of that role; what is left out of them is then a
     non-target. Raises InputError for dates of one day."""
+    for one, later in zip(seen.dates, seen.dates[1:]):
+        if later.day <= one.day:
+            raise InputError(SAME_DAY.format(first=one.when, second=later.when))
     chosen = seen.of(TARGET) if targets is None else tuple(targets)
     others = tuple(one for one in seen.tracks if one.role in (TARGET, NON_TARGET) and one not in chosen)
     return Course(
@@ -139,6 +144,12 @@ def new_at(seen: Seen, at: int) -> list[ComparedTrack]:
     if at == 0:
         return []
     return [one for one in seen.of(NEW_ROLE) if is_there(one.entries[at])] + nodes_grown(seen, at)
+
+
+def normal_node_at(track: ComparedTrack, at: int) -> bool:
+    """A node too small to be disease at a date, as `recist11.new_lesions` counts them."""
+    short = track.entries[at].value(SHORT_MM)
+    return track.node and short is not None and not reaches(short, NORMAL_NODE_MM)
 
 
 def nodes_grown(seen: Seen, at: int) -> list[ComparedTrack]:

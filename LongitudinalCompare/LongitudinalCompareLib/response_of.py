@@ -11,6 +11,7 @@ from LongitudinalCompareLib.response.best_response import best_response
 from LongitudinalCompareLib.response.change import joined
 from LongitudinalCompareLib.response.inputs import ClinicalContext
 from LongitudinalCompareLib.response.irecist import ICPD, IUPD, best_irecist, irecist
+from LongitudinalCompareLib.response.judge import NE
 from LongitudinalCompareLib.response.mrecist import mrecist
 from LongitudinalCompareLib.response.percist import percist
 from LongitudinalCompareLib.response.proposal import Proposal
@@ -36,6 +37,13 @@ CRITERIA = {
     BANDS: "Volume of each lesion in bands (not a RECIST category)",
 }
 """Short names, as `--criteria` takes them, and titles."""
+
+NO_RESPONSE = {
+    IUPD: "progression that was not confirmed, and nothing better before",
+    ICPD: "confirmed progression, and nothing better before",
+    NE: "nothing could be judged",
+}
+"""Why a best response by iRECIST is none."""
 
 ONE_DATE = "There is one date only, so there is no response to tell."
 NO_VIABLE = (
@@ -173,6 +181,7 @@ def with_best(found: CriterionResult, seen: Seen) -> CriterionResult:
         return replace(found, best=best_response(found.proposals, seen.dates[0].day))
     if found.criterion == IRECIST:
         best = best_irecist(found.proposals)
-        day, text = found.proposals[-1].day, f"{best}: the best before iCPD, without confirmation of responses."
+        why = NO_RESPONSE.get(best, "the best before iCPD, without confirmation of responses")
+        day, text = found.proposals[-1].day, f"{best}: {why}."
         return replace(found, best=Proposal("iRECIST, best overall response", day, best, text))
     return found

@@ -21,12 +21,14 @@ from LongitudinalCompareLib.comparison import (
 )
 from LongitudinalCompareLib.evidence import SeenDate
 from LongitudinalCompareLib.growth import Change, change_of
+from LongitudinalCompareLib.lesion_sites import EDGE
 from LongitudinalCompareLib.track_days import days_between
 from LongitudinalCompareLib.track_measures import PARTS_ADDED, Place, Sized, mask_sizes, setting_of
 from LongitudinalCompareLib.uncertainty import Size
 
 TOGETHER = "what merged is compared with the sum of its {count} lesions on {date}"
 SEEN = (words.BASELINE, words.NEW, words.PERSISTENT, words.MERGED, words.SPLIT)
+CUT = "on {when} it reaches the edge of the image, so that its size there is not all of it"
 ONE_DAY = "both scans have the same date and time"
 
 
@@ -96,7 +98,7 @@ def reference_size(name: str, before: Sized, now: Sized, at: int, rows, dates) -
 def missing(name: str, one: Sized, facts: DateFacts) -> str:
     """Why a measure of a date cannot be compared; "" when it can."""
     if name in one.sizes:
-        return ""
+        return CUT.format(when=facts.when) if EDGE in one.entry.flags and not one.sizes[name].readers else ""
     value = one.entry.value(name)
     if value == 0:
         return f"it was not there on {facts.when}: to or from 0 {UNITS[name]} there is no percentage with an interval"

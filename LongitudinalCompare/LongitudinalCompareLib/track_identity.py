@@ -37,20 +37,27 @@ def with_identities(
 
 def known_by_uid(tracks: Sequence[LesionTrack], known: Sequence[Identity], dates: Sequence[SeenDate]) -> dict[str, Identity]:
     """Which track of now is which known one: the first in order that has the known point in a lesion of that date; one that began
-    at that date before one that began earlier."""
+    at that date before one that began earlier. The points of later dates count where the first ones lead nowhere, as when the
+    baseline is left out."""
     found: dict[str, Identity] = {}
-    names: set[str] = set()
-    for identity in known:
-        at = date_number(identity.date, dates)
-        if at is None:
-            continue
-        holding = [one for one in tracks if one.tracking_uid not in found and holds(one.states[at].lesions, identity.at_ras_mm)]
-        holding.sort(key=lambda one: any(state.lesions for state in one.states[:at]))
-        if holding:
-            name = fresh_name(identity.name, names)
-            names.add(name)
-            found[holding[0].tracking_uid] = replace(identity, name=name)
+    for number in range(max((len(one.places) for one in known), default=0)):
+        given = {one.tracking_uid for one in found.values()}
+        for identity in [one for one in known if len(one.places) > number and one.tracking_uid not in given]:
+            uid = held_by(tracks, *identity.places[number], found, dates)
+            if uid:
+                name = fresh_name(identity.name, {one.name for one in found.values()})
+                found[uid] = replace(identity, name=name)
     return found
+
+
+def held_by(tracks: Sequence[LesionTrack], date: str, point_ras_mm, taken, dates: Sequence[SeenDate]) -> str:
+    """UID of the track, none of those taken, that has a point of a date in its lesion; "" for none."""
+    at = date_number(date, dates)
+    if at is None:
+        return ""
+    holding = [one for one in tracks if one.tracking_uid not in taken and holds(one.states[at].lesions, point_ras_mm)]
+    holding.sort(key=lambda one: any(state.lesions for state in one.states[:at]))
+    return holding[0].tracking_uid if holding else ""
 
 
 def holds(lesions: Sequence[Lesion], point_ras_mm) -> bool:

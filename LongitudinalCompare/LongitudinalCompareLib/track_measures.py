@@ -212,7 +212,8 @@ def centroid_of(lesions: Sequence[Lesion]) -> tuple[float, float, float] | None:
 def flags_of(state: TrackState, group: Sequence[Place], place: Place) -> tuple[str, ...]:
     """Of the tracking, and of the lesions themselves."""
     others = [one.name for one in group if one.uid != place.uid]
-    merged = [f"one lesion with {', '.join(others)} here"] if others else []
+    how = f"{len(state.lesions)} lesions here, counted together" if len(state.lesions) > 1 else "one lesion"
+    merged = [f"{how} with {', '.join(others)}" + (" here" if len(state.lesions) < 2 else "")] if others else []
     split = [f"split into {len(state.lesions)} parts"] if len(state.lesions) > 1 and not others else []
     own = [text for one in state.lesions for text in one.flags]
     return tuple(dict.fromkeys((*state.flags, *merged, *split, *own)))

@@ -169,7 +169,7 @@ def unused(kind: str, track: ComparedTrack, why: str) -> Flag:
 
 def not_applied(track: ComparedTrack, why: str) -> Flag:
     """The flag on a role that could not be applied."""
-    text = why[0].lower() + why[1:].rstrip(".")
+    text = (why if why.startswith(track.name) else why[0].lower() + why[1:]).rstrip(".")
     return Flag(
         "not applied", f"The reader's role of {track.name} was not applied: {text}; it is kept.", None, track.tracking_uid
     )

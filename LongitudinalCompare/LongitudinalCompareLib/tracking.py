@@ -191,6 +191,8 @@ class _Work:
         """The state of a track without lesion at this date."""
         if any(row in date.decided.gone for row in rows):
             return TrackState(words.RESOLVED, (), words.CONFIRMED, expected)
+        if any(owner.has(key) for key in self.dates[date.at].outside for owner in (date.owners[row] for row in rows)):
+            return TrackState(words.OUT_OF_FIELD, (), words.MATCHED, expected)
         if any(row in date.refused for row in rows):
             return TrackState(words.NOT_EVALUABLE, (), words.MATCHED, None, flags=(REFUSED_HERE,))
         if expected is not None and not self.dates[date.at].in_field(np.array([expected]))[0]:

@@ -166,7 +166,14 @@ def compared(options, engine, progress, cancel):
     )
     cancel.check()
     files = write(options, filled, evidence, comparison, wholes, kept, part_of(progress, SEEN, 1.0))
-    return comparison, [f"registered with {why}", *notes, *kept.notes, *left(options)], files
+    return comparison, [f"registered with {why}", *notes, *kept.notes, *lost_of(kept, comparison), *left(options)], files
+
+
+def lost_of(kept, comparison) -> list[str]:
+    """A note on earlier tracks that are none any more."""
+    now = {one.tracking_uid for one in comparison.tracks}
+    names = [one.name for one in kept.known if one.tracking_uid not in now]
+    return [f"no lesion of this comparison is the earlier {', '.join(names)}"] if names else []
 
 
 def with_others(asked, timepoint):

@@ -53,7 +53,7 @@ def identities_in(folder: Path) -> tuple[tuple, list[str]]:
         known, how = known_of(told, evidence), ""
     except InputError as error:
         known, how = by_centroids(folder / COMPARISON, FORMAT, read_json, known_of), f", by their centroids alone ({error})"
-    return known, [f"tracking UIDs of {len(known)} lesions were kept from the comparison that was there{how}"]
+    return known, [f"tracking UIDs of {len(known)} lesions were taken from the comparison that was there{how}"]
 
 
 def by_centroids(path: Path, wanted: str, read_json, known_of) -> tuple:

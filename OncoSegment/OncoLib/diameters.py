@@ -1,9 +1,10 @@
 """Diameters of a lesion from its mask: longest in the acquisition plane, perpendicular to it, and largest in 3-D.
 
-Longest in-plane diameter: longest distance between two boundary points (`OncoLib.boundary`) of one slice, of all slices
-that in which it is longest. Perpendicular diameter: longest chord of that slice that stands at a right angle to it and
-lies inside the lesion's outline (marching squares at the half level): www.recist.com, "RECIST in practice", measures
-the short axis of a node so. RECIST takes the longest diameter in the axial plane and the short axis of nodes, WHO the
+Longest in-plane diameter: longest distance between two boundary points (`OncoLib.boundary`) of one slice, of all
+slices that in which it is longest; of equally long ones that with the longest perpendicular, so that nothing hangs on
+how a file is stored. Perpendicular diameter: longest chord of that slice that stands at a right angle to it and lies
+inside the lesion's outline (marching squares at the half level): www.recist.com, "RECIST in practice", measures the
+short axis of a node so. RECIST takes the longest diameter in the axial plane and the short axis of nodes, WHO the
 product of the longest and the longest perpendicular diameter: table 1 of "Imaging biomarkers for evaluating tumor
 response: RECIST and beyond", Biomarker Research, doi 10.1186/s40364-021-00306-8. What is found is a proposal that a
 reader may move.
@@ -21,7 +22,7 @@ from OncoLib.boundary import outermost_places, outermost_points, points_ras_mm
 from OncoLib.errors import InputError
 from OncoLib.image import checked_geometry, spacing_of
 from OncoLib.morphology import bounding_box
-from OncoLib.outline import longest_chord, outline_of, share_inside
+from OncoLib.outline import Outline, longest_chord, outline_of, share_inside
 
 AXES = ("k", "j", "i")
 """Names of the array axes in array order; voxel coordinates are (i, j, k)."""
@@ -39,6 +40,9 @@ from axial get a note. Our choice: gantry tilts and slices along a disk or the b
 
 DIRECTIONS = 16
 """Directions in which a slice's width is taken to bound its diameter: 1 / cos(90 / 16 degrees) is 0.5 % at most."""
+
+SAME, MOST_EQUAL = 1e-9, 64
+"""Lengths that differ by less, relatively, are equal; and so many equal diameters of a lesion are looked at."""
 
 
 @dataclass(frozen=True)
@@ -136,10 +140,22 @@ def in_plane_diameters(mask: np.ndarray, ijk_to_ras: np.ndarray, axis: str = "")
     box = bounding_box(mask)
     slices = np.moveaxis(mask[box], across, 0)
     plane = _Plane(across, tuple(span.start for span in box), matrix)
-    at, ends = longest_in_slices(slices, plane.steps_mm)
-    outline = outline_of(slices[at], plane.steps_mm)
-    chord = longest_chord(outline, ends[1] - ends[0])
+    at, ends, outline, chord = widest(slices, longest_in_slices(slices, plane.steps_mm), plane.steps_mm)
     return InPlane(plane.line(at, ends), plane.line(at, chord), share_inside(outline, ends))
+
+
+def widest(
+    slices: np.ndarray, found: list[tuple[int, np.ndarray]], steps_mm: tuple[float, float]
+) -> tuple[int, np.ndarray, Outline, np.ndarray]:
+    """Of equally long diameters the one with the longest perpendicular: slice, ends, its outline and the perpendicular's ends.
+
+    On coarse pixels several are equal, and which of them came first would depend on how the file is stored.
+    """
+    outlines = {at: outline_of(slices[at], steps_mm) for at in dict.fromkeys(at for at, _ends in found)}
+    chords = [longest_chord(outlines[at], ends[1] - ends[0]) for at, ends in found]
+    best = max(range(len(found)), key=lambda one: round(float(np.linalg.norm(chords[one][1] - chords[one][0])), 6))
+    at, ends = found[best]
+    return at, ends, outlines[at], chords[best]
 
 
 @dataclass(frozen=True)
@@ -170,23 +186,35 @@ class _Plane:
         return Line(tuple(map(float, start)), tuple(map(float, end)), AXES[self.across], index)
 
 
-def longest_in_slices(slices: np.ndarray, steps_mm: tuple[float, float]) -> tuple[int, np.ndarray]:
-    """Slice and both ends `[2, 2]` (mm along rows and columns) of the longest distance of boundary points in a slice.
+def longest_in_slices(slices: np.ndarray, steps_mm: tuple[float, float]) -> list[tuple[int, np.ndarray]]:
+    """Slice and both ends `[2, 2]` (mm along rows and columns) of the longest distance of boundary points in a slice; all that
+    are equally long, `MOST_EQUAL` at most.
 
     slices: boolean `[slice, row, column]`, at least one of them not empty.
     """
     bounds = diameter_bounds(slices, steps_mm)
-    best, found, ends = -1.0, 0, np.zeros((2, 2))
+    best, found = -1.0, []
     for at in np.argsort(-bounds, kind="stable"):
-        if bounds[at] <= best:
+        if bounds[at] < best * (1 - SAME):
             break
         places = outermost_places(slices[at])
         corners = places[ConvexHull(places).vertices] * steps_mm
-        pair = corners[list(farthest_pair(corners))]
-        length = float(np.linalg.norm(pair[1] - pair[0]))
-        if length > best * (1 + 1e-12):
-            best, found, ends = length, int(at), pair
-    return found, ends
+        longest = float(np.linalg.norm(np.subtract(*corners[list(farthest_pair(corners))])))
+        if longest < best * (1 - SAME):
+            continue
+        found = found if longest <= best * (1 + SAME) else []
+        best = max(best, longest)
+        found += [(int(at), pair) for pair in pairs_apart(corners, longest * (1 - SAME))]
+    return found[:MOST_EQUAL]
+
+
+def pairs_apart(points: np.ndarray, least: float) -> list[np.ndarray]:
+    """All pairs `[2, dimension]` of points that are at least so far apart, in the order of the points."""
+    found = []
+    for start in range(0, len(points), 512):
+        rows, columns = np.nonzero(cdist(points[start : start + 512], points) >= least)
+        found += [points[[row + start, column]] for row, column in zip(rows, columns) if row + start < column]
+    return found
 
 
 def diameter_bounds(slices: np.ndarray, steps_mm: tuple[float, float]) -> np.ndarray:

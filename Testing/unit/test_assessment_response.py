@@ -214,7 +214,7 @@ def test_dates_of_one_day_are_told_and_not_guessed():
     first, second = stable()
     same = type(second)(facts(0, first.ijk_to_ras), second.lesions, second.ijk_to_ras, second.shape_kji)
     found = assess(evidence(first, same))
-    assert "each later than the one before" in found.criterion("recist11").problem
+    assert "are of one day" in found.criterion("recist11").problem
     assert found.track("A").change(1).change is None and "same date" in found.track("A").change(1).reason
 
 

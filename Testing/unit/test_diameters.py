@@ -261,3 +261,12 @@ def test_planes_are_named_by_the_nearest_axis_of_the_patient(degrees, plane):
     """Slices across k, which is turned from superior to posterior."""
     assert plane_of(grid(axis=(1, 0, 0), degrees=degrees), "k") == plane
     assert plane_of(grid(axis=(1, 0, 0), degrees=degrees), "i") == "sagittal"
+
+
+@pytest.mark.parametrize("step", [1, -1])
+def test_of_equal_diameters_the_one_with_the_longest_perpendicular_counts_however_slices_are_stored(step):
+    mask = np.zeros((2, 5, 6), bool)
+    mask[:, 2, 1:5] = True  # a row of 4 mm in both slices
+    mask[1, 1:4, 2] = True  # and in one of them 3 mm across it
+    found = in_plane_diameters(np.ascontiguousarray(mask[::step]), np.eye(4), "k")
+    assert (found.longest.length_mm, found.perpendicular.length_mm) == pytest.approx((4.0, 3.0), abs=1e-5)

@@ -7,7 +7,7 @@ says in which copies both were read.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from LongitudinalCompareLib.response.burden import Quantity, burdens
@@ -102,7 +102,7 @@ def baseline_cautions(day: int, therapy_start_day: int | None) -> tuple[str, ...
 def parts_at(course: Course, one: Assessment, judged: Judgement, status: ClinicalStatus) -> Parts:
     """The parts of one date."""
     category, text, cautions = non_target_response(course.non_targets, one, status)
-    new, new_text, new_cautions = new_lesions(one)
+    new, new_text, new_cautions = new_lesions(one, first_days(course))
     notes = tuple(f"{note}." for note in judged.burden.notes)
     left = tuple(other.name for other in course.non_targets if not other.node and is_left(one.finding(other.name)))
     return Parts(judged, category, text, new, new_text, left, (*notes, *cautions, *new_cautions))
@@ -148,8 +148,13 @@ def remains(other: NonTarget, finding: Finding) -> bool:
     return not (other.node and finding.short_mm is not None and not reaches(finding.short_mm, NORMAL_NODE_MM))
 
 
-def new_lesions(one: Assessment) -> tuple[tuple[NewLesion, ...], str, tuple[str, ...]]:
-    """Lesions that count as new, the sentence, and cautions.
+def first_days(course: Course) -> dict[str, int]:
+    """The day on which each new lesion was first seen, by name."""
+    return {lesion.name: one.day for one in reversed(course.assessments) for lesion in one.new_lesions}
+
+
+def new_lesions(one: Assessment, first: Mapping[str, int] | None = None) -> tuple[tuple[NewLesion, ...], str, tuple[str, ...]]:
+    """Lesions that count as new, the sentence, and cautions. first: the day on which each was first seen, by name.
 
     An equivocal one does not count: it is looked at again, and if it proves to be new, progression is dated back to the first
     scan. A node counts from a short axis of 10 mm on; one below 15 mm that is the only sign should be seen again first (RECIST
@@ -157,7 +162,8 @@ def new_lesions(one: Assessment) -> tuple[tuple[NewLesion, ...], str, tuple[str,
     """
     counted = tuple(lesion for lesion in one.new_lesions if lesion.unequivocal and not normal_node(lesion))
     cautions = [
-        f"{lesion.name} may be new: look again at the next date; if it is, progression began on day {one.day}."
+        f"{lesion.name} may be new: look again at the next date; if it is, progression began on day"
+        f" {(first or {}).get(lesion.name, one.day)}."
         for lesion in one.new_lesions
         if not lesion.unequivocal
     ]
