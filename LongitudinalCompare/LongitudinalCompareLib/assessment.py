@@ -69,7 +69,7 @@ def assess(
     seen = Seen(roles.tracks, rows, said, facts, roles.followed, unplaced(tracked, evidence, pairs))
     context = context_of(said, facts)
     found = responses_of(seen, criteria, context)
-    found, unsaid = with_words(found, seen)
+    found, unsaid = with_words(found, seen, reading)
     found = tuple(with_best(one, seen) for one in found)
     now = digest(facts, seen.tracks, found)
     by, stale = confirmed_by(reading, now)

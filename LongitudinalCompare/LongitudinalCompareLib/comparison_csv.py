@@ -14,6 +14,7 @@ from LongitudinalCompareLib.comparison import (
     TrackChange,
     TrackEntry,
 )
+from LongitudinalCompareLib.growth import IN_FULL
 from OncoLib.measure import Measurement
 from OncoLib.measure_files import cell, rounded, sentences
 from OncoLib.segmentation_files import RESEARCH_USE
@@ -72,7 +73,7 @@ def change_cells(name: str, one: TrackChange | None) -> dict[str, object]:
         return {} if one is None else {f"{name}_verdict": cell(one.reason)}
     value, low, high = one.change.percent
     return {f"{name}_percent": rounded(value), f"{name}_percent_low": rounded(low), f"{name}_percent_high": rounded(high),
-            f"{name}_verdict": one.verdict}  # fmt: skip
+            f"{name}_verdict": IN_FULL[one.verdict]}  # fmt: skip
 
 
 def number(value: float | None) -> object:

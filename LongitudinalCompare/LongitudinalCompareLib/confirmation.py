@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from LongitudinalCompareLib.comparison import MEASURES, ComparedTrack, Comparison, CriterionResult, Flag, measure_dict
-from LongitudinalCompareLib.reading import CONFIRMED, Reading
+from LongitudinalCompareLib.reading import CATEGORY, CONFIRM, CONFIRMED, Act, Reading
 from LongitudinalCompareLib.response.proposal import Proposal
 from LongitudinalCompareLib.response_categories import category_of
 from LongitudinalCompareLib.response_course import Seen
@@ -17,6 +17,7 @@ from OncoLib.errors import InputError
 DIGITS = 6
 """Significant digits that enter a digest: far finer than anybody reads, coarser than how machines differ."""
 
+OLDER = "{by}'s {given} for {when} ({title}) was given before later acts; {now} is proposed now: look again."
 OTHER_NUMBERS = "What {by} confirmed was not these numbers; it is a draft again. Look through it and confirm it anew."
 
 
@@ -65,33 +66,56 @@ def _short(value: float | None) -> str | None:
     return None if value is None else f"{value:.{DIGITS}g}"
 
 
-def with_words(found: Sequence[CriterionResult], seen: Seen) -> tuple[tuple[CriterionResult, ...], list[Flag]]:
-    """With the categories that readers gave, and flags on those that could not be applied."""
-    done, flags = {one.criterion: one for one in found}, []
+def with_words(
+    found: Sequence[CriterionResult], seen: Seen, reading: Reading
+) -> tuple[tuple[CriterionResult, ...], list[Flag]]:
+    """With the categories that readers gave, the last of each that can be applied, and flags on later ones that cannot, and on
+    those that were given before other acts."""
+    done, flags = {one.criterion: one for one in found}, {}
     for act, at, uid in seen.said.categories:
         result = done.get(act.values["criterion"])
         if result is None:
             continue
+        thing = (result.criterion, at, uid if result.lesions else "")
         try:
             done[result.criterion] = one_word(result, act, seen.dates[at].day, seen.names({uid}))
+            flags[thing] = older_word(done[result.criterion], act, at, seen.names({uid}), seen, reading)
         except InputError as error:
-            flags.append(
-                Flag("not applied", f"The reader's category of {seen.dates[at].when} was not applied: {error}; it is kept.", at)
-            )
-    return tuple(done.values()), flags
+            text = f"The reader's category of {seen.dates[at].when} was not applied: {error}; it is kept."
+            flags[thing] = [*flags.get(thing, ()), Flag("not applied", text, at)]
+    return tuple(done.values()), [flag for of_thing in flags.values() for flag in of_thing]
 
 
-def one_word(result: CriterionResult, act, day: int, names: Sequence[str]) -> CriterionResult:
+def older_word(result: CriterionResult, act: Act, at: int, names: Sequence[str], seen: Seen, reading: Reading) -> list[Flag]:
+    """A flag where a reader's category is not what is proposed now, and more was said after it than categories."""
+    since = max(number for number, one in enumerate(reading.acts) if one is act) + 1
+    if all(one.kind in (CATEGORY, CONFIRM) for one in reading.acts[since:]):
+        return []
+    proposed = [result.proposals[hit] for hit in hits_of(result, seen.dates[at].day, names)]
+    told = {
+        "when": seen.dates[at].when,
+        "title": ", ".join([result.title.partition(" (")[0], *(names if result.lesions else ())]),
+    }
+    other = [one for one in proposed if one.read_as != one.category]
+    texts = [OLDER.format(by=one.by, given=one.read_as, now=one.category, **told) for one in other]
+    return [Flag("confirmation", text, at) for text in texts]
+
+
+def one_word(result: CriterionResult, act: Act, day: int, names: Sequence[str]) -> CriterionResult:
     """A result with one category by a reader; InputError where there is nothing that it could be about."""
-    hits = [
-        at for at, one in enumerate(result.proposals) if one.day == day and (not result.lesions or result.lesions[at] in names)
-    ]
+    hits = hits_of(result, day, names)
     if not hits:
         raise InputError(f"{result.title} has no category there")
     category, proposals = category_of(result.criterion, act.values["category"]), list(result.proposals)
     for at in hits:
         proposals[at] = proposals[at].confirmed(act.by, category)
     return replace(result, proposals=tuple(proposals))
+
+
+def hits_of(result: CriterionResult, day: int, names: Sequence[str]) -> list[int]:
+    """Numbers of the proposals of a day, of the lesions of these names where the criterion answers for each lesion."""
+    of_day = [at for at, one in enumerate(result.proposals) if one.day == day]
+    return [at for at in of_day if not result.lesions or result.lesions[at] in names]
 
 
 def confirmed_by(reading: Reading, now: str) -> tuple[str, list[Flag]]:

@@ -30,6 +30,11 @@ WITHIN, BEYOND, UNKNOWN = "within measurement error", "beyond measurement error"
 """Answers. Without a published repeatability the known part of the error can only show that a change is within it: "beyond"
 would take the missing part for nothing."""
 
+ERROR_NOT_KNOWN = "error not known"
+IN_WORDS = {BEYOND: BEYOND, WITHIN: WITHIN, UNKNOWN: ERROR_NOT_KNOWN}
+IN_FULL = {BEYOND: BEYOND, WITHIN: WITHIN, UNKNOWN: f"{ERROR_NOT_KNOWN} ({UNKNOWN})"}
+"""The answers as readers see them, where there is little room and where there is more; `UNKNOWN` itself is for programs."""
+
 
 @dataclass(frozen=True)
 class Change:
@@ -72,7 +77,7 @@ class Change:
         if self.verdict != UNKNOWN:
             return f"{change} is {self.verdict} ({limit})"
         known = ", ".join(dict.fromkeys(one.name for one in self.components))
-        return f"{change}: {UNKNOWN}, so whether it is measurement error is not known; what is known ({known}) gives {limit}"
+        return f"{change}: {IN_FULL[UNKNOWN]}; what is known ({known}) gives {limit}"
 
     @property
     def sgr_percent_per_day(self) -> tuple[float, float, float]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from LongitudinalCompareLib import lesion_track as words
-from LongitudinalCompareLib.comparison import LONGEST_MM, MASK, NEW_ROLE, SHORT_MM, ComparedTrack, Flag
+from LongitudinalCompareLib.comparison import LONGEST_MM, MASK, NEW_ROLE, SHORT_MM, ComparedTrack, Flag, TrackChange
+from LongitudinalCompareLib.growth import IN_WORDS
 from LongitudinalCompareLib.mask_doubts import doubts
 from LongitudinalCompareLib.reading_values import SAME_MM
 from LongitudinalCompareLib.response.change import joined, reaches
@@ -18,7 +19,8 @@ from LongitudinalCompareLib.track_roles import BONE as IN_BONE
 from LongitudinalCompareLib.tracking import PARTLY_OUTSIDE, REFUSED_HERE, SEEN_AGAIN
 
 NODE_GREW = (
-    "{name} was a normal node ({before:.1f} mm) and has a short axis of {now:.1f} mm on {when}: say whether it is new disease."
+    "{name} was a normal node ({before:.1f} mm) and has a short axis of {now:.1f} mm on {when} ({change}): say whether it is new"
+    " disease."
 )
 UNPLACED = (
     "{name} is first seen on {when} where the alignment is refused: whether it was there before, and is new, a reader must"
@@ -118,8 +120,16 @@ def node_flags(track: ComparedTrack, seen: Seen) -> list[Flag]:
     if at is None or newness(seen, track)[1]:
         return []
     before, now = (track.entries[one].value(SHORT_MM) or 0.0 for one in (0, at))
-    text = NODE_GREW.format(name=track.name, before=before, now=now, when=seen.dates[at].when)
+    change = change_words(track.change(at, SHORT_MM))
+    text = NODE_GREW.format(name=track.name, before=before, now=now, when=seen.dates[at].when, change=change)
     return [Flag("new", text, at, track.tracking_uid)]
+
+
+def change_words(found: TrackChange | None) -> str:
+    """How much, and whether that is more than measurement error; or why no change is told."""
+    if found is None or found.change is None:
+        return f"no change is told: {found.reason}" if found is not None and found.reason else "no change is told"
+    return f"{found.change.percent[0]:+.0f} %, {IN_WORDS[found.verdict]}"
 
 
 def small_flags(track: ComparedTrack, at: int, when: str) -> list[Flag]:

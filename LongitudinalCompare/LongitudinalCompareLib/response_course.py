@@ -129,7 +129,7 @@ def finding_of(seen: Seen, track: ComparedTrack, at: int) -> Finding:
     entry, said = track.entries[at], seen.said.findings.get((track.tracking_uid, at), {})
     state = said.get("state") or shown_state(entry)
     short = said.get("short_mm", entry.value(SHORT_MM) if track.node else None)
-    return Finding(state, short, bool(said.get("grown", False)))
+    return Finding(state, short, bool(said.get("grown", False)), entry.state == inputs.TOO_SMALL)
 
 
 def shown_state(entry) -> str:
@@ -149,7 +149,9 @@ def new_at(seen: Seen, at: int) -> list[ComparedTrack]:
 def normal_node_at(track: ComparedTrack, at: int) -> bool:
     """A node too small to be disease at a date, as `recist11.new_lesions` counts them."""
     short = track.entries[at].value(SHORT_MM)
-    return track.node and short is not None and not reaches(short, NORMAL_NODE_MM)
+    if short is None:
+        return track.node and track.entries[at].state == inputs.TOO_SMALL
+    return track.node and not reaches(short, NORMAL_NODE_MM)
 
 
 def nodes_grown(seen: Seen, at: int) -> list[ComparedTrack]:
@@ -163,7 +165,8 @@ def new_lesion(seen: Seen, track: ComparedTrack, at: int) -> NewLesion:
     """A lesion that was not there at the baseline, at a date at which it is there."""
     uid = track.tracking_uid
     alone = len(seen.rows[uid][at].group) == 1
-    size = size_of(seen.rows[uid][at], seen.said.size(uid, at)) if alone and track.entries[at].measures else None
+    sized = bool(track.entries[at].measures) or normal_node_at(track, at)
+    size = size_of(seen.rows[uid][at], seen.said.size(uid, at)) if alone and sized else None
     grown = bool(said_new(seen, track, "grown", at) or seen.said.findings.get((uid, at), {}).get("grown"))
     sure, _ = newness(seen, track)
     return NewLesion(track.name, track.organ, track.node, size, sure, track.name in seen.followed, grown)

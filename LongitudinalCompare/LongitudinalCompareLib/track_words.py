@@ -46,8 +46,9 @@ class SizeWord:
 class Words:
     """facts: what roles and lesions entered by hand say (role, organ, node, kind, reproducible) by UID of the track.
 
-    sizes, findings: by UID and number of the date; newness: by UID, then date (0 where none was said). categories, contexts,
-    pets: acts with the number of their date, None for none. manual: names of lesions entered by hand, by UID.
+    sizes, findings: by UID and number of the date; newness: by UID, then date (0 where none was said). contexts, pets: acts
+    with the number of their date, None for none. categories: likewise, all of them in order with the UID, since one that the
+    criterion has not takes none back. manual: names of lesions entered by hand, by UID.
     """
 
     facts: Mapping[str, Mapping] = field(default_factory=dict)
@@ -94,7 +95,7 @@ def words_of(reading: Reading, tracks: Sequence[LesionTrack], dates: Sequence[Se
         {key: size_word(said) for key, said in sizes.items()},
         {thing[1:3]: act.values for thing, act in kinds[FINDING]},
         newness,
-        tuple((act, thing[2], thing[1]) for thing, act in kinds[CATEGORY]),
+        tuple((one, thing[2], thing[1]) for one in acts if one.kind == CATEGORY for thing in [lookup.thing(one)]),
         tuple((act, thing[2]) for thing, act in kinds[CONTEXT]),
         tuple((act, thing[2]) for thing, act in kinds[PET]),
         {manual_uid(seed, name): name for name in reading.manual},

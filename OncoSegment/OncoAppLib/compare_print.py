@@ -25,7 +25,7 @@ from LongitudinalCompareLib.comparison import (
     CriterionResult,
     TrackEntry,
 )
-from LongitudinalCompareLib.growth import BEYOND, UNKNOWN, WITHIN
+from LongitudinalCompareLib.growth import BEYOND, IN_WORDS, UNKNOWN, WITHIN
 from LongitudinalCompareLib.lesion_sites import PLACE
 from LongitudinalCompareLib.lesion_track import BASELINE, CONFIRMED, NEW, NOT_EVALUABLE, NOT_YET, OUT_OF_FIELD, RESOLVED
 from LongitudinalCompareLib.response.inputs import MEASURED
@@ -35,9 +35,6 @@ from OncoLib.measure import Measurement, volume_text
 
 ROLES = (NEW_ROLE, TARGET, NON_TARGET, IGNORED)
 """In the order in which a reader wants them."""
-
-WORDS = {BEYOND: "beyond measurement error", WITHIN: "within measurement error", UNKNOWN: "error not known"}
-"""Verdicts as one line has room for them. "error not known": no published repeatability fits this lesion."""
 
 ABSENT = (NOT_YET, RESOLVED, NOT_EVALUABLE, OUT_OF_FIELD)
 """Statuses that say enough in a line: why, the flags of the comparison say below."""
@@ -186,7 +183,7 @@ def words_of(track: ComparedTrack, entry: TrackEntry, change) -> str:
     """What a line means: the status where it says more than that the lesion is there, then the verdict, then whose word it is."""
     told = [] if entry.status in ("persistent", BASELINE) and change is not None and change.change is not None else [entry.status]
     if change is not None and change.change is not None:
-        told.append(WORDS[change.verdict])
+        told.append(IN_WORDS[change.verdict])
     elif entry.reason and entry.status not in (BASELINE, *ABSENT):
         told.append(entry.reason)
     told += [entry.state] if entry.state not in ("", MEASURED) else []

@@ -130,6 +130,7 @@ def confirmed(options, cancel, now: datetime | None = None, progress: Progress =
     evidence, before, _ = read_folder(folder)
     reading = anchored(reading, evidence.dates)
     criteria = tuple(one["criterion"] for one in before["response"])
+    check_categories(options, added, criteria)
     after = assess(evidence, reading, criteria, cancel=cancel)
     if options.by:
         lent = [at for at, (one, other) in enumerate(zip(earlier.acts, reading.acts), 1) if one.by != other.by]
@@ -154,6 +155,19 @@ def spoken(options, reading, when: str) -> tuple:
         raise InputError(f"{options.edits.name}: it confirms by itself; wanted the confirmation by --by NAME")
     added = tuple(replace(one, by=one.by or options.by, when=one.when or when) for one in added)
     return Reading((*named(reading.acts, options.by, bool(added)), *added)), (), added
+
+
+def check_categories(options, added: tuple, criteria: tuple[str, ...]) -> None:
+    """Refuses a category that its criterion has not. Of a criterion that is not in this comparison all are kept for later."""
+    from LongitudinalCompareLib.reading import CATEGORY
+    from LongitudinalCompareLib.response_categories import category_of
+
+    for one in added:
+        if one.kind == CATEGORY and one.values["criterion"] in criteria:
+            try:
+                category_of(one.values["criterion"], one.values["category"])
+            except InputError as error:
+                raise InputError(f"{options.edits.name}: category at {one.date}: {error}") from error
 
 
 def named(acts: tuple, by: str, more: bool) -> tuple:

@@ -226,6 +226,19 @@ def test_a_wrong_file_changes_nothing(place, text, sentence):
     assert tree(place) == before
 
 
+def test_a_category_that_its_criterion_has_not_is_refused_with_those_that_it_has(place):
+    said = {"act": "category", "date": "2026-03-02", "criterion": "recist11", "category": "Stable", "by": "Reader 1"}
+    before = tree(place)
+    done = confirm(place, "--edits", edits(place, GROWN, said))
+    (place / "edits.json").unlink()
+    assert done.code == 2 and tree(place) == before
+    assert done.sentence == (
+        "edits.json: category at 2026-03-02: 'Stable' is no category of recist11;"
+        " wanted one of: CR, PR, SD, non-CR/non-PD, PD, NE"
+    )
+    assert confirm(place, "--edits", edits(place, {**said, "criterion": "irecist"})).code == 0, "not in this comparison"
+
+
 @pytest.mark.parametrize("path", ["nowhere", "nowhere/comparison.json", "out/reading.json", "."])
 def test_what_is_no_comparison(place, path):
     done = run_here("confirm", path, "--by", "Reader 1", cwd=place)

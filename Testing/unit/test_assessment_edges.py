@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from helpers_assess import evidence, ref, seen
+from helpers_assess import day, evidence, ref, seen
 from helpers_tracking import ball_lesion
 from LongitudinalCompareLib import reading_acts as act
 from LongitudinalCompareLib.alignment import put_together
@@ -28,6 +28,39 @@ def test_a_normal_node_that_turns_up_is_not_called_new():
     assert first.category == "SD" and not any("counts as new" in one for one in first.cautions)
     assert second.category == "PD" and any("Node counts as new" in one for one in second.cautions)
     assert [one.timepoint for one in found.flags if one.kind == "new"] == [2]
+
+
+def test_a_node_that_was_normal_and_is_enlarged_says_what_the_change_is_worth():
+    small, large = ({**LIVER, "Node": ((45.0, 45.0, 45.0), radius)} for radius in (3.0, 6.0))
+    node = act.role(ref(0, "Node"), node=True)
+    text, = [one.text for one in assess(evidence(seen(0, small), seen(1, large)), Reading((node,))).flags if one.kind == "new"]
+    assert text == (
+        f"Node was a normal node (7.0 mm) and has a short axis of 13.0 mm on {day(1)} (+86 %, error not known): say whether it is"
+        " new disease."
+    )
+    sizes = [act.size(ref(at, "Node"), short_mm=mm, by=by) for at, mm, by in ((0, 7, "R"), (0, 9, "S"), (1, 9, "R"), (1, 13, "S"))]
+    found = assess(evidence(seen(0, small), seen(1, large)), Reading((node, *sizes)))
+    text, = [one.text for one in found.flags if one.kind == "new"]
+    assert "(7.9 mm) and" in text and "(+36 %, within measurement error): say" in text  # the roots of 7 * 9 and of 9 * 13
+
+
+def test_a_node_that_a_reader_finds_too_small_to_measure_is_normal():
+    balls = {**LIVER, "Node": ((45.0, 45.0, 45.0), 6.0)}
+    node, small = act.role(ref(0, "Node"), node=True), act.size(ref(1, "Node"), state="too small to measure", by="R")
+    dates = evidence(seen(0, balls), seen(1, balls))
+    gone = act.size(ref(1, "Lesion 1"), state="absent", by="R")
+
+    def first(*acts):
+        return assess(dates, Reading((node, gone, *acts))).criterion("recist11").proposals[0]
+
+    assert first().category == "PR" and "Still there, without unequivocal progression: Node." in first().sentence
+    assert first(small).category == "CR" and "Normal now: Node (too small to measure)." in first(small).sentence
+    late = evidence(seen(0, LIVER), seen(1, balls))
+    acts = act.role(ref(1, "Node"), node=True), small
+    assert assess(late, Reading(acts[:1])).criterion("recist11").proposals[0].category == "PD"
+    found = assess(late, Reading(acts))
+    assert found.criterion("recist11").proposals[0].category == "SD"
+    assert not [one for one in found.flags if one.kind == "new"]
 
 
 def flagged(date, name: str, *flags: str):

@@ -82,6 +82,33 @@ def test_a_category_that_cannot_be_is_told_and_changes_nothing(name, by, told):
     assert [one for one in found.flags if one.kind == "not applied" and told in one.text]
 
 
+@pytest.mark.parametrize(("name", "by"), [("XX", "R"), ("PR", "")])
+def test_a_category_that_cannot_be_leaves_an_earlier_one_and_is_told_until_another_one_comes(name, by):
+    acts = [act.category(day(1), "recist11", one, by=who) for one, who in (("CR", "R"), (name, by), ("pd", "S"))]
+    found = assess(dates(), Reading(tuple(acts[:2])))
+    first = found.criterion("recist11").proposals[0]
+    assert (first.category, first.read_as, first.by) == ("SD", "CR", "R") and found.criterion("recist11").best.category == "CR"
+    assert [one.timepoint for one in found.flags if one.kind == "not applied"] == [1]
+    later = assess(dates(), Reading(tuple(acts)))
+    assert later.criterion("recist11").proposals[0].read_as == "PD"
+    assert not [one for one in later.flags if one.kind == "not applied"]
+
+
+def test_a_category_from_before_other_acts_that_is_not_what_is_proposed_now_is_flagged():
+    given, size = act.category(day(1), "recist11", "SD", by="R"), act.size(ref(1, "A"), longest_mm=40.0, by="R")
+    band = act.category(day(1), "bands", "grown", ref(0, "B"), by="S")
+
+    def told(*acts) -> list[str]:
+        found = assess(dates(), Reading(acts), ("recist11", "bands"))
+        return [one.text for one in found.flags if one.kind == "confirmation" and one.timepoint == 1]
+
+    assert told(given) == [] and told(size, given) == [] and told(given, act.category(day(1), "recist11", "PR", by="R")) == []
+    assert told(given, size) == [f"R's SD for {day(1)} (RECIST 1.1) was given before later acts; PD is proposed now: look again."]
+    assert told(given, size, given) == [] and told(act.category(day(1), "recist11", "PD", by="R"), size) == []
+    text, = told(band, size)
+    assert text.startswith(f"S's grown for {day(1)} (Volume of each lesion in bands, B) was given before")
+
+
 def test_a_confirmation_is_of_just_these_numbers():
     draft = assess(dates())
     assert draft.digest == digest_of(draft)

@@ -197,6 +197,42 @@ def test_a_non_target_node_below_10_mm_is_normal(short, expected):
     assert categories(recist11(made, NORMAL_MARKERS)) == [expected]
 
 
+@pytest.mark.parametrize(("short", "expected", "told"), [
+    (None, "CR", "Normal now: N (too small to measure)."),  # 5 mm by rule
+    (9.3, "CR", "Normal now: N (9.3 mm)."), (12.0, "PR", "Still there, without unequivocal progression: N."),
+])  # fmt: skip
+def test_a_node_that_is_too_small_to_measure_is_normal_unless_a_number_says_otherwise(short, expected, told):
+    finding = Finding(PRESENT, short_mm=short, too_small=True)
+    found = recist11(course({"A": (50, Size(ABSENT))}, nodes=["N"], findings={"N": (PRESENT, finding)}), NORMAL_MARKERS)[0]
+    assert found.category == expected and told in found.sentence
+    other = recist11(course({"A": (50, Size(ABSENT))}, findings={"N": (PRESENT, Finding(too_small=True))}), NORMAL_MARKERS)[0]
+    assert other.category == "PR", "what is no node is still there"
+
+
+def test_a_target_node_that_is_too_small_to_measure_counts_5_mm_and_is_normal():
+    found = recist11(course({"N": (20, Size(TOO_SMALL))}, nodes=["N"]), NORMAL_MARKERS)[0]
+    assert found.category == "CR" and found.figure("sum of diameters") == 5.0
+    assert "N: 5.0 (short axis, too small to measure)" in found.sentence and "nodes below 10 mm are normal" in found.sentence
+
+
+def test_a_new_node_that_is_too_small_to_measure_is_normal():
+    new = NewLesion("N", node=True, size=Size(TOO_SMALL))
+    found = recist11(course({"A": (50, 50)}, new={1: [new]}))[0]
+    assert found.category == "SD" and "N is a node below 10 mm, which is normal." in found.cautions
+
+
+@pytest.mark.parametrize(("effusion", "lead"), [
+    (PRESENT, "Still there, without unequivocal progression: Effusion."),
+    (ABSENT, "No non-target is left (nodes below 10 mm are normal)."),
+    (NOT_EVALUABLE, "Not judged: Effusion."), (PROGRESSED, "Unequivocal progression of Effusion."),
+])  # fmt: skip
+def test_no_non_target_vanishes_without_a_word(effusion, lead):
+    rows = {"Effusion": (PRESENT, effusion), "N": (PRESENT, Finding(short_mm=9.3)), "Nodule": (PRESENT, ABSENT)}
+    sentence = recist11(course({"A": (50, 50)}, nodes=["N"], findings=rows), NORMAL_MARKERS)[0].sentence
+    gone = "Effusion and Nodule" if effusion == ABSENT else "Nodule"
+    assert f"{lead} Normal now: N (9.3 mm). Gone: {gone}. No new lesion." in sentence
+
+
 @pytest.mark.parametrize(("normal", "expected", "asked"), [(True, "CR", False), (False, "PR", False), (None, "CR", True)])
 def test_complete_response_of_non_targets_needs_normal_markers(normal, expected, asked):
     made = course({"A": (50, Size(ABSENT))}, findings={"E": (PRESENT, ABSENT)})

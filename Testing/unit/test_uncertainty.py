@@ -179,7 +179,7 @@ def test_a_change_within_the_limits_is_told_as_such_with_the_limit():
 def test_without_a_published_repeatability_a_change_is_not_called_real():
     found = change_of(size(4.0), size(12.0), 60.0, BRAIN)
     assert found.verdict == UNKNOWN and found.doubling_days is None
-    assert found.sentence.startswith(f"+200 %: {NONE_PUBLISHED}")
+    assert found.sentence.startswith("+200 %: error not known (no published repeatability); what is known (grid) gives ")
     assert change_of(size(4.0), size(4.0), 60.0, BRAIN).verdict == WITHIN
 
 

@@ -97,12 +97,14 @@ class NonTarget:
 class Finding:
     """What a reader says of a non-target at one date.
 
-    short_mm: of a node, which below 10 mm is normal. grown: larger than at the assessment before, unequivocal or not.
+    short_mm: of a node, which below 10 mm is normal. grown: larger than at the assessment before, unequivocal or not. too_small:
+    it is there and too small to measure, so that a node without short_mm is normal.
     """
 
     state: str = PRESENT
     short_mm: float | None = None
     grown: bool = False
+    too_small: bool = False
 
     def __post_init__(self) -> None:
         known(self.state, FINDINGS, "The state of a non-target lesion")

@@ -15,6 +15,7 @@ from LongitudinalCompareLib.response.change import joined, reaches
 from LongitudinalCompareLib.response.inputs import (
     ABSENT,
     PROGRESSED,
+    TOO_SMALL,
     UNSEEN,
     Assessment,
     ClinicalContext,
@@ -123,29 +124,47 @@ def non_target_response(
     """
     if not non_targets:
         return NONE, "No non-target lesion.", ()
-    found = {other.name: (other, one.finding(other.name)) for other in non_targets}
-    grown = [name for name, (_, finding) in found.items() if finding.state == PROGRESSED]
-    if grown:
-        return PD, f"Unequivocal progression of {joined(grown)}.", ()
-    unseen = [name for name, (_, finding) in found.items() if finding.state in UNSEEN]
-    if unseen:
-        return NE, f"Not judged: {joined(unseen)}.", ()
-    left = [name for name, (other, finding) in found.items() if remains(other, finding)]
-    if left:
-        return NON_CR_NON_PD, f"Still there, without unequivocal progression: {joined(left)}.", ()
+    found = sorted_out(non_targets, one)
+    text = " ".join(f"{lead} {joined(names)}." for lead, names in found.items() if names)
+    for lead, category in ((GROWN, PD), (NOT_JUDGED, NE), (LEFT, NON_CR_NON_PD)):
+        if found[lead]:
+            return category, text, ()
     if status.markers_normal is False:
-        return NON_CR_NON_PD, "No non-target is left, but a tumor marker is above normal.", ()
-    return CR, "No non-target is left (nodes below 10 mm are normal).", () if status.markers_normal else (MARKERS,)
+        return NON_CR_NON_PD, f"No non-target is left, but a tumor marker is above normal. {text}", ()
+    return CR, f"No non-target is left (nodes below 10 mm are normal). {text}", () if status.markers_normal else (MARKERS,)
+
+
+GROWN, NOT_JUDGED, LEFT = "Unequivocal progression of", "Not judged:", "Still there, without unequivocal progression:"
+NORMAL, GONE = "Normal now:", "Gone:"
+
+
+def sorted_out(non_targets: Sequence[NonTarget], one: Assessment) -> dict[str, list[str]]:
+    """Every non-target under what became of it, so that none vanishes without a word; nodes that are normal with their size."""
+    found: dict[str, list[str]] = {lead: [] for lead in (GROWN, NOT_JUDGED, LEFT, NORMAL, GONE)}
+    for other in non_targets:
+        finding = one.finding(other.name)
+        if finding.state == PROGRESSED:
+            found[GROWN].append(other.name)
+        elif finding.state in UNSEEN:
+            found[NOT_JUDGED].append(other.name)
+        elif finding.state == ABSENT:
+            found[GONE].append(other.name)
+        elif normal_now(other, finding):
+            size = TOO_SMALL if finding.short_mm is None else f"{finding.short_mm:.1f} mm"
+            found[NORMAL].append(f"{other.name} ({size})")
+        else:
+            found[LEFT].append(other.name)
+    return found
 
 
 MARKERS = "CR of non-targets needs normal tumor markers; nothing is stated about them."
 
 
-def remains(other: NonTarget, finding: Finding) -> bool:
-    """True for a non-target that is there; a node with a short axis below 10 mm is normal."""
-    if finding.state == ABSENT:
-        return False
-    return not (other.node and finding.short_mm is not None and not reaches(finding.short_mm, NORMAL_NODE_MM))
+def normal_now(other: NonTarget, finding: Finding) -> bool:
+    """True for a node with a short axis below 10 mm, or one that is too small to measure: of a target that counts 5 mm, and so
+    is normal too."""
+    short = TOO_SMALL_MM if finding.short_mm is None and finding.too_small else finding.short_mm
+    return other.node and short is not None and not reaches(short, NORMAL_NODE_MM)
 
 
 def first_days(course: Course) -> dict[str, int]:
@@ -184,6 +203,8 @@ def node_mm(lesion: NewLesion) -> float | None:
 def normal_node(lesion: NewLesion) -> bool:
     """True for a node that is not enlarged."""
     short = node_mm(lesion)
+    if short is None and lesion.node and lesion.size is not None and lesion.size.state == TOO_SMALL:
+        return True
     return short is not None and not reaches(short, NORMAL_NODE_MM)
 
 
