@@ -10,7 +10,7 @@ from LongitudinalCompareLib.growth import IN_WORDS
 from LongitudinalCompareLib.mask_doubts import doubts
 from LongitudinalCompareLib.reading_values import SAME_MM
 from LongitudinalCompareLib.response.change import joined, reaches
-from LongitudinalCompareLib.response.recist11 import TOO_SMALL_MM
+from LongitudinalCompareLib.response.recist11 import TOO_SMALL_MM, normal_text
 from LongitudinalCompareLib.response.targets import LEAST_MM
 from LongitudinalCompareLib.response_cautions import GROWN, much_grown
 from LongitudinalCompareLib.response_course import Seen, newness, nodes_grown, normal_node_at
@@ -19,7 +19,7 @@ from LongitudinalCompareLib.track_roles import BONE as IN_BONE
 from LongitudinalCompareLib.tracking import PARTLY_OUTSIDE, REFUSED_HERE, SEEN_AGAIN
 
 NODE_GREW = (
-    "{name} was a normal node ({before:.1f} mm) and has a short axis of {now:.1f} mm on {when} ({change}): say whether it is new"
+    "{name} was a normal node ({before} mm) and has a short axis of {now:.1f} mm on {when} ({change}): say whether it is new"
     " disease."
 )
 UNPLACED = (
@@ -121,7 +121,7 @@ def node_flags(track: ComparedTrack, seen: Seen) -> list[Flag]:
         return []
     before, now = (track.entries[one].value(SHORT_MM) or 0.0 for one in (0, at))
     change = change_words(track.change(at, SHORT_MM))
-    text = NODE_GREW.format(name=track.name, before=before, now=now, when=seen.dates[at].when, change=change)
+    text = NODE_GREW.format(name=track.name, before=normal_text(before), now=now, when=seen.dates[at].when, change=change)
     return [Flag("new", text, at, track.tracking_uid)]
 
 

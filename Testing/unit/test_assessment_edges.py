@@ -38,7 +38,8 @@ def test_a_node_that_was_normal_and_is_enlarged_says_what_the_change_is_worth():
         f"Node was a normal node (7.0 mm) and has a short axis of 13.0 mm on {day(1)} (+86 %, error not known): say whether it is"
         " new disease."
     )
-    sizes = [act.size(ref(at, "Node"), short_mm=mm, by=by) for at, mm, by in ((0, 7, "R"), (0, 9, "S"), (1, 9, "R"), (1, 13, "S"))]
+    numbers = ((0, 7, "R"), (0, 9, "S"), (1, 9, "R"), (1, 13, "S"))
+    sizes = [act.size(ref(at, "Node"), short_mm=mm, by=by) for at, mm, by in numbers]
     found = assess(evidence(seen(0, small), seen(1, large)), Reading((node, *sizes)))
     text, = [one.text for one in found.flags if one.kind == "new"]
     assert "(7.9 mm) and" in text and "(+36 %, within measurement error): say" in text  # the roots of 7 * 9 and of 9 * 13

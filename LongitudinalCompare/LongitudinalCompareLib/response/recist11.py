@@ -150,7 +150,7 @@ def sorted_out(non_targets: Sequence[NonTarget], one: Assessment) -> dict[str, l
         elif finding.state == ABSENT:
             found[GONE].append(other.name)
         elif normal_now(other, finding):
-            size = TOO_SMALL if finding.short_mm is None else f"{finding.short_mm:.1f} mm"
+            size = TOO_SMALL if finding.short_mm is None else f"{normal_text(finding.short_mm)} mm"
             found[NORMAL].append(f"{other.name} ({size})")
         else:
             found[LEFT].append(other.name)
@@ -165,6 +165,14 @@ def normal_now(other: NonTarget, finding: Finding) -> bool:
     is normal too."""
     short = TOO_SMALL_MM if finding.short_mm is None and finding.too_small else finding.short_mm
     return other.node and short is not None and not reaches(short, NORMAL_NODE_MM)
+
+
+def normal_text(short: float) -> str:
+    """A short axis below 10 mm with the decimals that keep it there: 9.3, 9.96."""
+    decimals = 1
+    while decimals < 6 and reaches(round(short, decimals), NORMAL_NODE_MM):
+        decimals += 1
+    return f"{short:.{decimals}f}"
 
 
 def first_days(course: Course) -> dict[str, int]:
