@@ -199,7 +199,8 @@ def test_a_non_target_node_below_10_mm_is_normal(short, expected):
 
 @pytest.mark.parametrize(("short", "expected", "told"), [
     (None, "CR", "Normal now: N (too small to measure)."),  # 5 mm by rule
-    (9.3, "CR", "Normal now: N (9.3 mm)."), (9.96, "CR", "Normal now: N (9.96 mm)."), (12.0, "PR", "Still there, without unequivocal progression: N."),
+    (9.3, "CR", "Normal now: N (9.3 mm)."), (9.96, "CR", "Normal now: N (9.96 mm)."),
+    (12.0, "PR", "Still there, without unequivocal progression: N."),
 ])  # fmt: skip
 def test_a_node_that_is_too_small_to_measure_is_normal_unless_a_number_says_otherwise(short, expected, told):
     finding = Finding(PRESENT, short_mm=short, too_small=True)
