@@ -16,6 +16,7 @@ from LongitudinalCompareLib.confirmation import all_confirmed, confirmed_by, dig
 from LongitudinalCompareLib.evidence import Evidence
 from LongitudinalCompareLib.evidence_dates import dated_lesions, is_refused, judged_at, region_name
 from LongitudinalCompareLib.lesion_track import Lesion, LesionKey, LesionTrack, Tracking
+from LongitudinalCompareLib.line_flags import line_flags
 from LongitudinalCompareLib.manual_lesions import manual_tracks
 from LongitudinalCompareLib.pair_outcome import PairOutcome
 from LongitudinalCompareLib.reading import POINT, Reading
@@ -74,7 +75,7 @@ def assess(
     now = digest(facts, seen.tracks, found)
     by, stale = confirmed_by(reading, now)
     found = tuple(all_confirmed(one, by) for one in found) if by else found
-    flags += [*roles.flags, *unsaid, *stale]
+    flags += [*roles.flags, *unsaid, *stale, *line_flags(seen, dates, reading)]
     told = flags_of(evidence, pairs, {one.tracking_uid: one for one in every}, seen, found, context, flags)
     progress(1.0, "Assessed")
     provenance = {**evidence.provenance, "assessment": {"criteria": [one.criterion for one in found], "matching": matching}}

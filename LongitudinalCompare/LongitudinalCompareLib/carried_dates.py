@@ -21,7 +21,10 @@ from OncoSegmentLib.refine.protocol import Engine
 REGISTERED = 0.8
 """Share of the progress at which the dates are registered."""
 
-NOTE = "segmented by {engine} from prompts carried from {when}: each lesion is a proposal that waits for a reader"
+NOTE = (
+    "segmented by {engine} from prompts carried from {when}: each lesion is a proposal that waits for a reader; until one"
+    " links or measures it, it has no interval and no change"
+)
 
 
 @dataclass(frozen=True, eq=False)

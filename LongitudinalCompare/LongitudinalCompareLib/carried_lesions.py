@@ -41,6 +41,8 @@ LEAK = 8.0
 """What the engine finds is not proposed from so many times the baseline's volume on, twice the diameter: on digital patients a
 click where a lesion was gone ran into the lung, and one in a sclerotic lesion into the bone. Our own choice."""
 
+LEAKED = "the region grew into its surroundings ({factor:.0f} times the volume), so it was dropped"
+
 SMALLER, LARGER = 1 / 4.0, 4.0
 """Volumes beside the baseline's outside of which a proposal is flagged."""
 
@@ -129,7 +131,7 @@ def one_lesion(moving, transform, verdict, lesion: Lesion, engine, taken, asked:
         return Carried(name, NOTHING, " ".join(("the engine found nothing at its place.", *found.notes))), None
     factor = int(found.mask.sum()) * voxel_volume_ml(moving.image.ijk_to_ras) / lesion.volume_ml
     if factor >= LEAK:
-        return Carried(name, NOTHING, f"the engine ran out of it, to {factor:.0f} times its volume at the baseline"), None
+        return Carried(name, NOTHING, LEAKED.format(factor=factor)), None
     notes = [*found.notes, *size_notes(factor, found.mask)]
     notes += [f"the alignment there is to be checked: {' '.join(judged.reasons)}"] if judged.verdict != "good" else []
     return Carried(name, PROPOSED, " ".join(notes)), np.array(found.mask)

@@ -13,6 +13,7 @@ from LongitudinalCompareLib.comparison import (
 )
 from LongitudinalCompareLib.evidence import Evidence
 from LongitudinalCompareLib.evidence_dates import judged_at
+from LongitudinalCompareLib.image_facts import LIKE_CT
 from LongitudinalCompareLib.lesion_flags import lesion_flags
 from LongitudinalCompareLib.lesion_track import LesionTrack
 from LongitudinalCompareLib.pair_outcome import PairOutcome
@@ -23,14 +24,18 @@ from LongitudinalCompareLib.response_course import Seen
 from LongitudinalCompareLib.tracking import REFUSED_HERE
 
 KINDS = (
-    "same image", "confirmation", "not applied", "refused", "not searched", "not evaluable", "out of field", "merged", "split",
-    "new", "proposal", "seen again", "partly outside", "mask", "no answer", "grown", "check", "bone", "context", "small",
-    "organ", "left out", "date",
+    "same image", "line", "modality", "confirmation", "not applied", "refused", "not searched", "not evaluable",
+    "out of field", "merged", "split", "new", "proposal", "seen again", "partly outside", "mask", "no answer", "grown",
+    "check", "bone", "context", "small", "organ", "left out", "date",
 )  # fmt: skip
 """Kinds of flags, the most urgent first."""
 
 NOT_SEARCHED = "On {when} lesions were looked for at known places only: whether there are new ones is not known."
 SAME_IMAGE = "The images of {first} and {second} are the same, voxel by voxel: is one of them named by mistake?"
+NO_MODALITY = (
+    "The files{of} do not say what they are (CT, MR).{like} Until that is told published errors are left out, and intervals are"
+    " too narrow."
+)
 NOT_JUDGED = "nobody judged the alignment there."
 
 
@@ -47,10 +52,11 @@ def flags_of(
     found += [Flag("no answer", f"{one.title}: {one.problem}") for one in response if one.problem]
     found += context_flags(response, context, seen)
     found += left_out(seen)
-    found += same_images(seen)
+    found += same_images(seen) + no_modality(seen)
     for at, date in enumerate(seen.dates):
         found += [] if date.searched else [Flag("not searched", NOT_SEARCHED.format(when=date.when), at)]
-        found += [Flag("date" if date.searched else "proposal", f"{date.when}: {note}", at) for note in date.notes]
+        kind, notes = "date" if date.searched else "proposal", [one for one in date.notes if one != LIKE_CT]
+        found += [Flag(kind, f"{date.when}: {note}", at) for note in notes]
     unique = dict.fromkeys((one.kind, one.text, one.timepoint, one.tracking_uid) for one in found)
     return tuple(sorted((Flag(*key) for key in unique), key=urgency))
 
@@ -125,6 +131,16 @@ def same_images(seen: Seen) -> list[Flag]:
         twin = next((one for one in seen.dates[:at] if one.sha256 == date.sha256), None)
         found += [] if twin is None else [Flag("same image", SAME_IMAGE.format(first=twin.when, second=date.when), at)]
     return found
+
+
+def no_modality(seen: Seen) -> list[Flag]:
+    """Dates of which nobody said what they are, all in one sentence: repeatability is published for CT, or MR, not for both."""
+    unsaid = [one for one in seen.dates if not one.modality]
+    if not unsaid:
+        return []
+    of = f" of {joined([one.when for one in unsaid])}" if len(unsaid) < len(seen.dates) else ""
+    like = " They look like CT." if all(LIKE_CT in one.notes for one in unsaid) else ""
+    return [Flag("modality", NO_MODALITY.format(of=of, like=like))]
 
 
 def left_out(seen: Seen) -> list[Flag]:

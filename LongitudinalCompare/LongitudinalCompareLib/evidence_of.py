@@ -15,6 +15,7 @@ from LongitudinalCompareLib.comparison import DateFacts
 from LongitudinalCompareLib.evidence import Evidence, SeenDate
 from LongitudinalCompareLib.evidence_later import with_later_lesions
 from LongitudinalCompareLib.expert_volumes import expert_volumes, unseen_flags
+from LongitudinalCompareLib.image_facts import value_notes
 from LongitudinalCompareLib.lesion_segments import Chosen, lesions_at
 from LongitudinalCompareLib.lesion_sites import shared_flags, sites_of
 from LongitudinalCompareLib.lesions_of import lesions_of
@@ -109,7 +110,7 @@ def facts_of(timepoint: Timepoint, chosen: Chosen, baseline: Timepoint) -> DateF
     slices = dict(zip("ijk", image.spacing_mm))[acquisition_axis(image.ijk_to_ras)]
     return DateFacts(
         timepoint.date, timepoint.time, day, image.modality, image.spacing_mm, slices, timepoint.segmented_by,
-        audit.image_sha256(image), tuple(timepoint.as_dict()["channels"]), (*timepoint.notes, *chosen.notes),
+        audit.image_sha256(image), tuple(timepoint.as_dict()["channels"]), (*timepoint.notes, *chosen.notes, *value_notes(image)),
         timepoint.searched, chosen.candidates,
     )  # fmt: skip
 

@@ -104,7 +104,7 @@ def picked_from(segmentation: Segmentation, boxes: dict, when: str, options: Com
     uncoded = [one for one in there if one.entry.type.same_code(TISSUE)]
     if uncoded and not coded:  # nobody can tell whether it is a lesion: to call the date free of lesions would be a guess
         told = f"{when}: no segment is coded as a lesion; there are {names_of(there)}"
-        raise UncodedError(f"{told}; name those that are lesions, or say that all are")
+        raise UncodedError(f"{told}; name those that are lesions, or say that all are", what=told)
     nested = [one for one in nested_parts(segmentation) if one in boxes]
     whole = next((one for one in nested if regions_of(one, segmentation.segments) == (WHOLE,) and is_whole_region(one)), None)
     parts = [] if whole is None else [one for one in nested if one is not whole]

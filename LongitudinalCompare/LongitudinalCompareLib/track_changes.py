@@ -23,7 +23,7 @@ from LongitudinalCompareLib.evidence import SeenDate
 from LongitudinalCompareLib.growth import Change, change_of
 from LongitudinalCompareLib.lesion_sites import EDGE
 from LongitudinalCompareLib.track_days import days_between
-from LongitudinalCompareLib.track_measures import PARTS_ADDED, Place, Sized, mask_sizes, setting_of
+from LongitudinalCompareLib.track_measures import PARTS_ADDED, WAITS, Place, Sized, mask_sizes, setting_of
 from LongitudinalCompareLib.uncertainty import Size
 
 TOGETHER = "what merged is compared with the sum of its {count} lesions on {date}"
@@ -97,6 +97,8 @@ def reference_size(name: str, before: Sized, now: Sized, at: int, rows, dates) -
 
 def missing(name: str, one: Sized, facts: DateFacts) -> str:
     """Why a measure of a date cannot be compared; "" when it can."""
+    if name in one.sizes and one.waits:
+        return f"on {facts.when}: {WAITS}"
     if name in one.sizes:
         return CUT.format(when=facts.when) if EDGE in one.entry.flags and not one.sizes[name].readers else ""
     value = one.entry.value(name)

@@ -14,6 +14,7 @@ from math import inf
 import numpy as np
 
 from LongitudinalCompareLib import lesion_track as words
+from LongitudinalCompareLib.carried_lesions import PROPOSAL
 from LongitudinalCompareLib.comparison import LONGEST_MM, MASK, MEASURES, NOBODY, READER, SHORT_MM, UNITS, VOLUME_ML, TrackEntry
 from LongitudinalCompareLib.evidence import SeenDate
 from LongitudinalCompareLib.grid_rounding import ball_surface_mm2
@@ -31,13 +32,16 @@ NOT_YET_REASON = "not seen yet"
 OUTSIDE_REASON = "its place is outside of the field of view of this date"
 PARTS_ADDED = "the diameters of {count} parts are added as if they were one line"
 NOT_ENTERED = "no reader entered it, and there is no mask"
+NO_INTERVAL = "a proposal from carried prompts: no interval is known"
+WAITS = "it is a proposal from carried prompts and awaits a reader, so that no interval is known"
 NO_SHORT = "a lesion that split has no short axis of its own"
 
 
 @dataclass(frozen=True, eq=False)
 class Sized:
     """An entry and what its changes are computed from. sizes: by measure, of what counts. group: UIDs of all tracks that make one
-    lesion with it at this date, itself among them; holder: the one that has the measures."""
+    lesion with it at this date, itself among them; holder: the one that has the measures. waits: its mask is a
+    proposal of which no reader spoke."""
 
     entry: TrackEntry
     sizes: Mapping[str, Size] = field(default_factory=dict)
@@ -45,6 +49,7 @@ class Sized:
     group: frozenset[str] = frozenset()
     holder: str = ""
     lesions: tuple[Lesion, ...] = ()
+    waits: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,20 +79,21 @@ def entry_of(place: Place, state: TrackState, at: int, date: SeenDate, group: Se
     mask = mask_sizes(state.lesions, date) if holder.uid == place.uid else {}
     readers = {} if word is None else word.readers
     counted = {name: one for name in MEASURES if (one := counting(mask.get(name), readers.get(name, {}), word, date)) is not None}
-    found = {name: measured(one, name, place, date, len(state.lesions)) for name, one in counted.items()}
+    waits = awaits_reader(state, word)
+    found = {name: measured(one, name, place, date, len(state.lesions), waits) for name, one in counted.items()}
     aside = {name: one for name, one in mask.items() if counted.get(name) is not one}
     measures = {name: one for name, (one, _) in found.items()}
     if not measures and gone(state, word):
         measures = {name: nothing_left(name) for name in MEASURES}
     entry = TrackEntry(
         at, *status_of(state, word, at), tuple(one.key.name for one in state.lesions), measures,
-        {name: measured(one, name, place, date, len(state.lesions))[0] for name, one in aside.items()},
+        {name: measured(one, name, place, date, len(state.lesions), waits)[0] for name, one in aside.items()},
         experts_of(state.lesions, date), lines_of(state, word),
         source_of(measures, word, state), reason_of(state, place, holder, word), centroid_of(state.lesions),
         state.expected_ras_mm, flags_of(state, group, place),
         tuple(dict.fromkeys(text for _, texts in found.values() for text in texts)), "" if word is None else word.state,
     )  # fmt: skip
-    return Sized(entry, counted, place.uid, frozenset(one.uid for one in group), holder.uid, state.lesions)
+    return Sized(entry, counted, place.uid, frozenset(one.uid for one in group), holder.uid, state.lesions, waits)
 
 
 def mask_sizes(lesions: Sequence[Lesion], date: SeenDate) -> dict[str, Size]:
@@ -135,13 +141,23 @@ def setting_of(name: str, organ: str, modality: str) -> Setting:
     return Setting(QUANTITIES[name], modality, organ)
 
 
-def measured(size: Size, name: str, place: Place, date: SeenDate, parts: int) -> tuple[Measurement, tuple[str, ...]]:
-    """A measure with its interval, and what that leaves out."""
+def awaits_reader(state: TrackState, word: SizeWord | None) -> bool:
+    """Carried prompts found what is there, and no reader confirmed or measured it: how good its border is nobody knows."""
+    proposed = any(text.startswith(PROPOSAL) for one in state.lesions for text in one.flags)
+    return proposed and state.made_by != words.CONFIRMED and not (word is not None and word.there)
+
+
+def measured(
+    size: Size, name: str, place: Place, date: SeenDate, parts: int, waits: bool = False
+) -> tuple[Measurement, tuple[str, ...]]:
+    """A measure with its interval, and what that leaves out. waits: for a reader, so that there is none."""
     interval = interval_of(size, setting_of(name, place.organ, date.facts.modality))
     how = f"measured by {', '.join(size.readers)}" if size.readers else "from the mask on the native grid"
     how += f", {parts} parts added" if parts > 1 and not size.readers else ""
     added = (PARTS_ADDED.format(count=parts),) if parts > 1 and name == LONGEST_MM and not size.readers else ()
     one = interval.measurement()
+    if waits:
+        return Measurement(size.value, one.unit, f"{how}; {NO_INTERVAL}", one.code), added
     found = Measurement(size.value, one.unit, f"{how}; {one.method}", one.code, one.interval)
     return found, (*interval.left_out, *added)
 

@@ -83,9 +83,9 @@ def tell(error: OncoError, options) -> int:
         print(f"oncosegment: raised as {' from '.join(kinds_of(error))}", file=sys.stderr)
     told = str(error)
     if isinstance(error, UncodedError):
-        from OncoAppLib.codes_beside import advice
+        from OncoAppLib.codes_beside import advised
 
-        told += advice(options)
+        told = advised(error, options)
     if getattr(options, "json", False):
         print(json.dumps({"error": told, "kind": type(error).__name__, "exit_code": error.exit_code}))
     else:

@@ -6,29 +6,36 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from OncoLib.errors import UncodedError
 from OncoLib.image_files import suffix_of
 from OncoLib.segmentation_files import FORMAT
 
 LARGEST = 4 * 2**20
 """Bytes; a description of more than a hundred segments has a tenth of it."""
 
+BY_OPTION = ("name the lesions with --lesion NAME", "take all with --all-segments")
+"""Of commands that have these options."""
+
 DEEP = 6
 """Levels of lists and records in which options hold files."""
 
 
-def advice(options) -> str:
-    """To be put behind a sentence on codes that are missing; "" where no JSON has them."""
+def advised(error: UncodedError, options) -> str:
+    """The sentence on codes that are missing, with what helps: the JSON that has them, and the options of the command."""
     told = to_give(options)
-    return f"; or {told}" if told else ""
+    if hasattr(options, "all_segments"):
+        ways = [one for one in (told, *BY_OPTION) if one]
+        return f"{error.what or error}; {', '.join(ways[:-1])}, or {ways[-1]}"
+    return f"{error}; or {told}" if told else str(error)
 
 
 def to_give(options) -> str:
     """Which JSON to give for which label map of a command; "" for none."""
     files = dict.fromkeys(paths_in(vars(options)))
-    found = [f"{beside.name} beside {path.name}" for path in files if (beside := description_of(path)) is not None]
+    found = [f"{beside.name} in place of {path.name}" for path in files if (beside := description_of(path)) is not None]
     if not found:
         return ""
-    return f"give {' and '.join(found)}, which {'has its' if len(found) == 1 else 'have their'} names and codes"
+    return f"give {' and '.join(found)} ({'it has' if len(found) == 1 else 'they have'} the names and codes)"
 
 
 def paths_in(value, deep: int = DEEP) -> Iterator[Path]:

@@ -42,6 +42,9 @@ ABSENT = (NOT_YET, RESOLVED, NOT_EVALUABLE, OUT_OF_FIELD)
 TOLD = ("left out", "no answer")
 """Kinds of flags that are told elsewhere: what intervals do not contain together, a criterion without answer in its place."""
 
+OPTIONS = {"modality": " Give --modality."}
+"""What the command line has against a flag, by kind."""
+
 WIDTH = 80
 """Sentences are wrapped to the terminal, and to this where there is none: a log is read too."""
 
@@ -219,7 +222,7 @@ def proposal_text(proposal: Proposal, lesion: str, comparison: Comparison) -> st
 
 def flag_lines(comparison: Comparison, width: int) -> list[str]:
     """What a reader should look at, each with its lesion and date."""
-    shown = [flag.text for flag in comparison.flags if flag.kind not in TOLD]
+    shown = [flag.text + OPTIONS.get(flag.kind, "") for flag in comparison.flags if flag.kind not in TOLD]
     lines = [wrapped(f"Look: {text}", width, "      ") for text in shown]
     return lines + [wrapped(f"Look: {text}", width, "      ") for text in left_out_texts(comparison)]
 

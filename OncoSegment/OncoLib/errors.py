@@ -24,7 +24,14 @@ class GeometryError(InputError):
 
 
 class UncodedError(InputError):
-    """No segment says by its codes that it is what is wanted; the door looks whether a file beside the label map does."""
+    """No segment says by its codes that it is what is wanted; the door looks whether a file beside the label map does.
+
+    what: the sentence without what is to be done about it, where the door knows its own options for that; "" for all of it.
+    """
+
+    def __init__(self, message: str, *, what: str = "") -> None:
+        super().__init__(message)
+        self.what = what
 
 
 class OutputError(OncoError):

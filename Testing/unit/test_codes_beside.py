@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from helpers_cli import run_here
-from OncoAppLib.codes_beside import advice, description_of, to_give
+from OncoAppLib.codes_beside import advised, description_of, to_give
+from OncoLib.errors import UncodedError
 from OncoLib.image_files import write_image
 from OncoLib.segmentation import Provenance, Segment, Segmentation
 from OncoLib.segmentation_files import write_label_maps
@@ -38,20 +39,25 @@ def test_the_file_that_names_a_label_map_is_found_and_no_other(folder):
 
 def test_all_files_of_a_command_are_looked_at(folder):
     first, second = folder / "ct-1-truth.nii.gz", folder / "ct-1-truth-layer2.nii.gz"
-    options = Namespace(image=folder / "plain.nii.gz", run=advice, dates=[SimpleNamespace(masks={"a": (first, second)}), first])
-    told = "ct-1-truth.json beside ct-1-truth.nii.gz and ct-1-truth.json beside ct-1-truth-layer2.nii.gz"
-    assert advice(options) == f"; or give {told}, which have their names and codes"
-    assert advice(Namespace(image=folder / "plain.nii.gz")) == to_give(Namespace()) == ""
+    options = Namespace(image=folder / "plain.nii.gz", run=advised, dates=[SimpleNamespace(masks={"a": (first, second)}), first])
+    told = "ct-1-truth.json in place of ct-1-truth.nii.gz and ct-1-truth.json in place of ct-1-truth-layer2.nii.gz"
+    error = UncodedError("No code; say it", what="No code")
+    assert advised(error, options) == f"No code; say it; or give {told} (they have the names and codes)"
+    assert advised(error, Namespace(image=folder / "plain.nii.gz")) == "No code; say it" and to_give(Namespace()) == ""
+    told = "No code; name the lesions with --lesion NAME, or take all with --all-segments"
+    assert advised(error, Namespace(all_segments=False)) == told
 
 
-@pytest.mark.parametrize("words", [
-    ("lesions", "ct-1-truth.nii.gz", "--output", "out"),
-    ("spine", "check", "ct-1-truth.nii.gz"),
-    ("compare", "--timepoint", "2026-01-05", "plain.nii.gz", "ct-1-truth.nii.gz", "--timepoint", "2026-03-02", "plain.nii.gz",
+@pytest.mark.parametrize(("words", "end"), [
+    (("lesions", "ct-1-truth.nii.gz", "--output", "out"), "of Label 1; or {give}"),
+    (("spine", "check", "ct-1-truth.nii.gz"), "carries no codes; or {give}"),
+    (("compare", "--timepoint", "2026-01-05", "plain.nii.gz", "ct-1-truth.nii.gz", "--timepoint", "2026-03-02", "plain.nii.gz",
      "ct-1-truth.nii.gz", "--modality", "CT", "--output", "out"),
+     "there are Label 1; {give}, name the lesions with --lesion NAME, or take all with --all-segments"),
 ], ids=["lesions", "spine", "compare"])  # fmt: skip
-def test_the_sentence_of_a_command_tells_it(folder, words):
+def test_the_sentence_of_a_command_tells_it(folder, words, end):
     done = run_here(*words, cwd=folder)
     assert done.code == 2 and "no segment is coded as a" in done.sentence
-    assert done.sentence.endswith("; or give ct-1-truth.json beside ct-1-truth.nii.gz, which has its names and codes")
+    give = "give ct-1-truth.json in place of ct-1-truth.nii.gz (it has the names and codes)"
+    assert done.sentence.endswith(end.format(give=give))
     assert not (folder / "out").exists()
