@@ -7,7 +7,7 @@ from dataclasses import replace
 from LongitudinalCompareLib import lesion_track as words
 from LongitudinalCompareLib.comparison import NEW_ROLE, NON_TARGET, TARGET, VOLUME_ML
 from LongitudinalCompareLib.mask_doubts import doubts
-from LongitudinalCompareLib.response.change import percent_change, reaches
+from LongitudinalCompareLib.response.change import joined, percent_change, reaches
 from LongitudinalCompareLib.response.proposal import Proposal
 from LongitudinalCompareLib.response_course import Seen, new_at, newness, normal_node_at
 from LongitudinalCompareLib.track_changes import is_there
@@ -21,6 +21,8 @@ HALF_SEEN = "{name} counts as gone on {when}, where a part of its place was not 
 
 NOT_SEARCHED = "On this date lesions were looked for at known places only: whether there are new ones is not known."
 
+CARRIED = "The sizes of {names} on this date are proposals from carried prompts that no reader saw."
+
 GROWN_PERCENT = 73.0
 """Growth of a volume that the RECIST working group takes for "unequivocal" (FAQ "How do new lesions define progression?",
 recist.eortc.org)."""
@@ -33,9 +35,15 @@ GROWN = (
 def with_cautions(one: Proposal, seen: Seen) -> Proposal:
     """A proposal with the cautions of its date."""
     at = next(number for number, date in enumerate(seen.dates) if date.day == one.day)
-    of_lesions = (*new_cautions(seen, at), *mask_cautions(seen, at), *grown_cautions(seen, at))
+    of_lesions = (*carried(seen, at), *new_cautions(seen, at), *mask_cautions(seen, at), *grown_cautions(seen, at))
     more = (*of_lesions, *([] if seen.dates[at].searched else [NOT_SEARCHED]))
     return replace(one, cautions=tuple(dict.fromkeys((*one.cautions, *more))))
+
+
+def carried(seen: Seen, at: int) -> list[str]:
+    """Targets and new lesions whose sizes await a reader."""
+    waiting = [one.name for one in (*seen.of(TARGET), *seen.of(NEW_ROLE)) if seen.rows[one.tracking_uid][at].waits]
+    return [CARRIED.format(names=joined(waiting))] if waiting else []
 
 
 def new_cautions(seen: Seen, at: int) -> list[str]:

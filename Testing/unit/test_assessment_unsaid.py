@@ -85,6 +85,14 @@ def test_a_proposal_has_its_size_and_no_interval_and_no_change():
     assert track.change(2, reference=FROM_PREVIOUS).reason == why and track.change(2).change is not None  # given at both dates
 
 
+def test_a_category_that_rests_on_proposals_says_so():
+    told = "The sizes of A on this date are proposals from carried prompts that no reader saw."
+    first, second = proposed().criterion("recist11").proposals
+    assert told in first.cautions and told not in second.cautions
+    linked = proposed(act.link(ref(0, "A"), ref(1, "A"), by="R")).criterion("recist11").proposals[0]
+    assert told not in linked.cautions
+
+
 def test_files_terminal_and_plot_show_a_proposal_without_limits():
     found = proposed()
     row = list(csv.DictReader(io.StringIO(comparison_csv(found))))[1]
