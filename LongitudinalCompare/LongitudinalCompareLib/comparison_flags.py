@@ -15,6 +15,7 @@ from LongitudinalCompareLib.evidence import Evidence
 from LongitudinalCompareLib.evidence_dates import judged_at
 from LongitudinalCompareLib.lesion_flags import lesion_flags
 from LongitudinalCompareLib.lesion_track import LesionTrack
+from LongitudinalCompareLib.narrow_intervals import narrow_texts
 from LongitudinalCompareLib.pair_outcome import PairOutcome
 from LongitudinalCompareLib.response.change import joined
 from LongitudinalCompareLib.response.inputs import ClinicalContext
@@ -46,7 +47,7 @@ def flags_of(
     found += lesion_flags(seen)
     found += [Flag("no answer", f"{one.title}: {one.problem}") for one in response if one.problem]
     found += context_flags(response, context, seen)
-    found += left_out(seen)
+    found += [Flag("left out", text) for text in narrow_texts(seen.tracks)]
     found += same_images(seen)
     for at, date in enumerate(seen.dates):
         found += [] if date.searched else [Flag("not searched", NOT_SEARCHED.format(when=date.when), at)]
@@ -125,22 +126,3 @@ def same_images(seen: Seen) -> list[Flag]:
         twin = next((one for one in seen.dates[:at] if one.sha256 == date.sha256), None)
         found += [] if twin is None else [Flag("same image", SAME_IMAGE.format(first=twin.when, second=date.when), at)]
     return found
-
-
-def left_out(seen: Seen) -> list[Flag]:
-    """What intervals do not contain: each once, with the kinds of lesions that it is true of; which ones, the entries say."""
-    found: dict[str, list[str]] = {}
-    for track in seen.tracks:
-        for text in (text for entry in track.entries for text in entry.left_out):
-            sentence, place = without_place(text)
-            places = found.setdefault(sentence, [])
-            places += [place] if place and place not in places else []
-    texts = [f"{text} ({'; '.join(places)})" if places else text for text, places in found.items()]
-    return [Flag("left out", f"Intervals are too narrow: {text}.") for text in texts]
-
-
-def without_place(text: str) -> tuple[str, str]:
-    """A sentence without what stands in brackets, and of that the modality and organ without the size."""
-    head, _, rest = text.partition(" (")
-    inside, _, end = rest.partition(")")
-    return head + end, ", ".join(part for part in inside.split(", ") if part and not part.endswith(" mm"))
