@@ -30,6 +30,9 @@ MOST = 12
 """Lesions that get a color; the others are thin gray lines, and the title says so. Nine differ in color, 45 in color and mark."""
 
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM, NAMES = 1200, 640, 84, 56, 96, 420
+ROOM = 58
+"""Characters that a name and what is told behind it may have."""
+
 FINE = 2
 """Drawn so many times larger and made small again."""
 
@@ -269,9 +272,10 @@ class Frame:
 def label_of(curve: Curve, dates) -> str:
     """Name and last volume, or why there is none, with the last one that was measured. dates: their names by day."""
     last = curve.marks[-1]
-    name = fitting(curve.name) + (" (new)" if curve.new else "")
     told = "resolved" if last.hollow else f"{volume_text(last.volume_ml)} ml"
-    return f"{name}: {curve.lost} ({told} on {dates[last.day]})" if curve.lost else f"{name}: {told}"
+    told = f"{curve.lost} ({told} on {dates[last.day]})" if curve.lost else told
+    rest = f"{' (new)' * curve.new}: {told}"
+    return fitting(curve.name, ROOM - len(rest)) + rest
 
 
 def apart(places: Sequence[float], least: float, low: float, high: float) -> list[float]:
@@ -286,6 +290,6 @@ def apart(places: Sequence[float], least: float, low: float, high: float) -> lis
     return [max(one, low) for one in found] if found and found[0] < low and len(found) == 1 else found
 
 
-def fitting(text: str, most: int = 26) -> str:
+def fitting(text: str, most: int) -> str:
     """A name that has room."""
     return text if len(text) <= most else f"{text[: most - 2]}.."

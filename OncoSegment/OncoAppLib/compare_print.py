@@ -42,7 +42,7 @@ ROLES = (NEW_ROLE, TARGET, NON_TARGET, IGNORED)
 WORDS = {BEYOND: "beyond error", WITHIN: "within error", UNKNOWN: "error not known"}
 """Verdicts as one line has room for them. "error not known": no published repeatability fits this lesion."""
 
-LIMITS = (20.0, 25.0, 30.0, 40.0, 50.0, 65.0, 72.8)
+LIMITS = (20.0, 25.0, 30.0, 35.0, 40.0, 50.0, 55.0, 65.0, 65.7, 72.8)
 """Percent: no change is shown rounded across a threshold of a criterion."""
 
 LEGEND = "Changes are from a lesion's first date; what is said of error is the volume's."

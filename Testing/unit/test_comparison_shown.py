@@ -14,24 +14,30 @@ from LongitudinalCompareLib.comparison import LONGEST_MM, VOLUME_ML
 from LongitudinalCompareLib.comparison_csv import comparison_csv, row_heads
 from LongitudinalCompareLib.reading import Reading
 from LongitudinalCompareLib.reading_acts import confirm, size
+from LongitudinalCompareLib.response.proposal import Figure
 from LongitudinalCompareLib.response_rows import HEADS, response_csv, sum_rows
 from LongitudinalCompareLib.volume_plot import (
     BOTTOM,
     COLORS,
+    FINE,
     HEIGHT,
     MARKS,
     MOST,
+    NAMES,
     TOP,
     WIDTH,
     Axis,
+    Curve,
     Frame,
+    Mark,
     apart,
     axis_of,
     curve_of,
     label_of,
     volume_plot,
 )
-from OncoAppLib.compare_print import text_of
+from OncoAppLib.compare_print import sum_lines, text_of
+from OncoLib.measure_sheet import font
 
 GROWN, STAYS, GONE, HIDDEN, FRESH = ((12, 12, 12), (45, 12, 12), (12, 45, 12), (45, 45, 12), (12, 12, 45))
 
@@ -120,6 +126,15 @@ def test_sums_stand_above_the_sentences_and_in_a_file(compared):
     assert lines[at + 3].split()[:2] == [day(2), f"{sums[2]:.1f}"] and lines[at + 3].endswith("PD PROPOSED")
 
 
+def test_no_change_is_rounded_across_a_threshold(compared):
+    one = compared.criterion("recist11")
+    figures = [Figure("sum of diameters", 119.96, "mm"), Figure("smallest sum before", 100.0, "mm")]
+    figures += [Figure("percent from baseline", -29.98, "%"), Figure("percent from smallest", 19.96, "%")]
+    said = replace(one.proposals[0], figures=tuple(figures), by="Dr. R", read_as="SD")
+    lines = sum_lines(replace(one, proposals=(said, one.proposals[1])), compared, 80)
+    assert lines[2].split() == [day(1), "120.0", "-29.98", "%", "+19.96", "%", "read", "as", "SD", "by", "Dr.", "R"]
+
+
 def test_a_sum_with_a_target_missing_is_none():
     first = {"Grown": (GROWN, 6.0), "Hidden": (HIDDEN, 6.0)}
     dates = (seen(0, first), seen(1, {"Grown": (GROWN, 6.0)}), seen(2, first))
@@ -188,6 +203,14 @@ def test_a_lesion_without_a_last_volume_is_not_labeled_as_if_it_had_one():
     sheet, frame = volume_plot(found), Frame(None, axis_of([lost, kept]), 0, max(days))
     assert frame.end_of(lost) > HEIGHT - BOTTOM > frame.end_of(kept)
     assert sheet.size == (WIDTH, HEIGHT)
+
+
+def test_the_longest_label_has_room():
+    mark = Mark(56, 0.0594)
+    long = Curve("Retroperitoneal lymph node, the larger one, left", (mark,), lost="not evaluable", new=True)
+    label = label_of(long, {56: "2026-03-02"})
+    assert label.endswith(".. (new): not evaluable (0.0594 ml on 2026-03-02)")
+    assert WIDTH - NAMES + 34 + font(13 * FINE).getlength(label) / FINE < WIDTH - 8
 
 
 def test_new_and_grown_lesions_are_named_before_larger_ones(compared):
