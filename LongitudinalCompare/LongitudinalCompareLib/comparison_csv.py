@@ -1,10 +1,15 @@
-"""A comparison as CSV: one row a lesion and date. An empty cell is a number that nobody can say, and `reason` says why."""
+"""A comparison as CSV: one row a lesion and date. An empty cell is a number that nobody can say, and `reason` says why.
+
+alignment: the verdict of that date's alignment with the baseline at the lesion.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
+import math
 
+from LongitudinalCompareLib.alignment_verdict import VERDICTS
 from LongitudinalCompareLib.comparison import (
     FROM_BASELINE,
     FROM_PREVIOUS,
@@ -16,7 +21,7 @@ from LongitudinalCompareLib.comparison import (
 )
 from LongitudinalCompareLib.growth import IN_FULL
 from OncoLib.measure import Measurement
-from OncoLib.measure_files import cell, rounded, sentences
+from OncoLib.measure_files import cell, sentences
 from OncoLib.segmentation_files import RESEARCH_USE
 
 
@@ -37,7 +42,7 @@ def row_heads() -> tuple[str, ...]:
     changes = [f"{name}_from_{reference}{end}" for name in MEASURES for reference in (FROM_BASELINE, FROM_PREVIOUS)
                for end in ("_percent", "_percent_low", "_percent_high", "_verdict")]  # fmt: skip
     return ("lesion", "tracking_uid", "organ", "node", "role", "role_by", "date", "time", "day", "status", "made_by", "source",
-            "reason", *measures, *changes, "flags", "state", "notice")  # fmt: skip
+            "alignment", "reason", *measures, *changes, "flags", "state", "notice")  # fmt: skip
 
 
 def row(comparison: Comparison, track: ComparedTrack, at: int) -> dict[str, object]:
@@ -47,7 +52,8 @@ def row(comparison: Comparison, track: ComparedTrack, at: int) -> dict[str, obje
         "lesion": cell(track.name), "tracking_uid": track.tracking_uid, "organ": cell(track.organ),
         "node": str(track.node).lower(), "role": track.role, "role_by": track.role_by,
         "date": date.date, "time": date.time, "day": date.day,
-        "status": entry.status, "made_by": entry.made_by, "source": entry.source, "reason": cell(entry.reason),
+        "status": entry.status, "made_by": entry.made_by, "source": entry.source,
+        "alignment": alignment_at(comparison, track, at), "reason": cell(entry.reason),
         "flags": cell(" ".join(sentences(entry.flags))), "state": comparison.state, "notice": RESEARCH_USE,
     }  # fmt: skip
     for name in MEASURES:
@@ -63,7 +69,7 @@ def measure_cells(name: str, entry: TrackEntry) -> dict[str, object]:
     if one is None:
         return {}
     low, high = one.interval or (None, None)
-    return {name: rounded(one.value), f"{name}_low": number(low), f"{name}_high": number(high),
+    return {name: short(one.value), f"{name}_low": short(low), f"{name}_high": short(high),
             f"{name}_method": cell(one.method)}  # fmt: skip
 
 
@@ -72,10 +78,18 @@ def change_cells(name: str, one: TrackChange | None) -> dict[str, object]:
     if one is None or one.change is None:
         return {} if one is None else {f"{name}_verdict": cell(one.reason)}
     value, low, high = one.change.percent
-    return {f"{name}_percent": rounded(value), f"{name}_percent_low": rounded(low), f"{name}_percent_high": rounded(high),
+    return {f"{name}_percent": short(value), f"{name}_percent_low": short(low), f"{name}_percent_high": short(high),
             f"{name}_verdict": IN_FULL[one.verdict]}  # fmt: skip
 
 
-def number(value: float | None) -> object:
-    """Empty for a bound that is not known."""
-    return "" if value is None else rounded(value)
+def short(value: float | None, digits: int = 4) -> object:
+    """Four significant digits: `comparison.json` has all, and no measure is better. "" for what is not known or has no end."""
+    return float(f"{value:.{digits}g}") if value is not None and math.isfinite(value) else ""
+
+
+def alignment_at(comparison: Comparison, track: ComparedTrack, at: int) -> str:
+    """The verdict on the alignment of a date at a lesion, the worst where it has several places; "" where nobody judged it."""
+    regions = {one.name: one.verdict for pair in comparison.pairs if pair.follow_up == at for one in pair.alignment.regions}
+    whens = ["", *(f" ({one.when})" for one in comparison.timepoints[1:])]  # as `evidence_dates.region_name` calls them
+    names = [f"{name}{when}" for entry, when in zip(track.entries[:at], whens) for name in entry.lesions]
+    return max((regions[name] for name in names if name in regions), key=VERDICTS.index, default="")

@@ -16,6 +16,7 @@ from LongitudinalCompareLib.evidence_dates import judged_at
 from LongitudinalCompareLib.image_facts import LIKE_CT
 from LongitudinalCompareLib.lesion_flags import lesion_flags
 from LongitudinalCompareLib.lesion_track import LesionTrack
+from LongitudinalCompareLib.narrow_intervals import narrow_texts
 from LongitudinalCompareLib.pair_outcome import PairOutcome
 from LongitudinalCompareLib.response.change import joined
 from LongitudinalCompareLib.response.inputs import ClinicalContext
@@ -51,7 +52,7 @@ def flags_of(
     found += lesion_flags(seen)
     found += [Flag("no answer", f"{one.title}: {one.problem}") for one in response if one.problem]
     found += context_flags(response, context, seen)
-    found += left_out(seen)
+    found += [Flag("left out", text) for text in narrow_texts(seen.tracks)]
     found += same_images(seen) + no_modality(seen)
     for at, date in enumerate(seen.dates):
         found += [] if date.searched else [Flag("not searched", NOT_SEARCHED.format(when=date.when), at)]
@@ -141,22 +142,3 @@ def no_modality(seen: Seen) -> list[Flag]:
     of = f" of {joined([one.when for one in unsaid])}" if len(unsaid) < len(seen.dates) else ""
     like = " They look like CT." if all(LIKE_CT in one.notes for one in unsaid) else ""
     return [Flag("modality", NO_MODALITY.format(of=of, like=like))]
-
-
-def left_out(seen: Seen) -> list[Flag]:
-    """What intervals do not contain: each once, with the kinds of lesions that it is true of; which ones, the entries say."""
-    found: dict[str, list[str]] = {}
-    for track in seen.tracks:
-        for text in (text for entry in track.entries for text in entry.left_out):
-            sentence, place = without_place(text)
-            places = found.setdefault(sentence, [])
-            places += [place] if place and place not in places else []
-    texts = [f"{text} ({'; '.join(places)})" if places else text for text, places in found.items()]
-    return [Flag("left out", f"Intervals are too narrow: {text}.") for text in texts]
-
-
-def without_place(text: str) -> tuple[str, str]:
-    """A sentence without what stands in brackets, and of that the modality and organ without the size."""
-    head, _, rest = text.partition(" (")
-    inside, _, end = rest.partition(")")
-    return head + end, ", ".join(part for part in inside.split(", ") if part and not part.endswith(" mm"))

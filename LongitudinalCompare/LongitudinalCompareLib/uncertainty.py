@@ -48,6 +48,8 @@ CODES = {VOLUME: VOLUME_CODE, LONGEST_DIAMETER: LONG_AXIS, SHORT_AXIS: SHORT_AXI
 REPEATABILITY, EXPERTS, GRID, READER = "repeatability", "experts", "grid", "readers"
 """Names of the components."""
 
+ONE_SEGMENTATION = "one segmentation only: how far another one would differ is left out"
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -167,7 +169,7 @@ def rater_part(size: Size, setting: Setting) -> tuple[list[Component], list[str]
         return _one_reader(size, setting)
     if len(size.experts) >= 2:
         return [_spread(EXPERTS, size.experts, setting)], []
-    return [], ["one expert only: how far experts differ is left out"]
+    return [], [ONE_SEGMENTATION]
 
 
 def _one_reader(size: Size, setting: Setting) -> tuple[list[Component], list[str]]:

@@ -1,7 +1,8 @@
 """A picture of the volumes over time with their intervals, drawn with Pillow, which Slicer has.
 
-Colors are those of Okabe and Ito (Color Universal Design, 2008), which eyes with the common color deficiencies tell apart; each
-lesion also has a mark, and its name at the end of its line, so that the picture can be read in gray.
+Colors are those of Okabe and Ito (Color Universal Design, 2008), which eyes with the common color deficiencies tell apart, with
+white in place of black and a pink for a ninth; each lesion also has a mark, and its name at the end of its line, so that the
+picture can be read in gray.
 """
 
 from __future__ import annotations
@@ -10,21 +11,28 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from LongitudinalCompareLib.comparison import VOLUME_ML, ComparedTrack, Comparison
-from LongitudinalCompareLib.lesion_track import NOT_YET, RESOLVED
+from LongitudinalCompareLib.comparison import NEW_ROLE, TARGET, VOLUME_ML, ComparedTrack, Comparison
+from LongitudinalCompareLib.growth import WITHIN
+from LongitudinalCompareLib.lesion_track import NEW, NOT_YET, PERSISTENT, RESOLVED
 from OncoLib.measure import volume_text
 from OncoLib.measure_sheet import DIM, font
 from OncoLib.picture import BACKGROUND, TEXT
 from OncoLib.segmentation_files import RESEARCH_USE
 
-COLORS = ((86, 180, 233), (230, 159, 0), (0, 158, 115), (240, 228, 66), (213, 94, 0), (204, 121, 167), (0, 114, 178))
+COLORS = (
+    (86, 180, 233), (230, 159, 0), (0, 158, 115), (240, 228, 66), (213, 94, 0), (204, 121, 167), (0, 114, 178), (245, 245, 245),
+    (255, 170, 187),
+)  # fmt: skip
 MARKS = ("circle", "square", "triangle", "diamond", "down")
 REST = (110, 114, 122)
 LINES = (52, 56, 64)
 MOST = 12
-"""Lesions that get a color; the others are thin gray lines, and the title says so."""
+"""Lesions that get a color; the others are thin gray lines, and the title says so. Nine differ in color, 45 in color and mark."""
 
-WIDTH, HEIGHT, LEFT, TOP, BOTTOM, NAMES = 1080, 640, 84, 56, 96, 300
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM, NAMES = 1200, 640, 84, 56, 96, 420
+ROOM = 58
+"""Characters that a name and what is told behind it may have."""
+
 FINE = 2
 """Drawn so many times larger and made small again."""
 
@@ -45,11 +53,18 @@ class Mark:
 
 @dataclass(frozen=True)
 class Curve:
-    """A lesion over the dates that somebody can say something of. broken: marks before which lie dates without a word."""
+    """A lesion over the dates that somebody can say something of. broken: marks before which lie dates without a word.
+
+    lost: its status where nobody can say its volume at the last date, "" where somebody can. new: first seen after the baseline.
+    rank: smaller is named first.
+    """
 
     name: str
     marks: tuple[Mark, ...]
     broken: frozenset[int] = frozenset()
+    lost: str = ""
+    new: bool = False
+    rank: tuple = ()
 
 
 def curve_of(track: ComparedTrack, days: Sequence[float]) -> Curve:
@@ -65,7 +80,21 @@ def curve_of(track: ComparedTrack, days: Sequence[float]) -> Curve:
         low, high = one.interval or (None, None)
         marks.append(Mark(days[entry.timepoint], float(one.value), low, high, entry.status == RESOLVED or one.value == 0))
         gap = False
-    return Curve(track.name, tuple(marks), frozenset(broken))
+    lost = ("not measured" if track.status == PERSISTENT else track.status) if gap else ""
+    return Curve(track.name, tuple(marks), frozenset(broken), lost, is_new(track), rank_of(track, marks))
+
+
+def is_new(track: ComparedTrack) -> bool:
+    """Whether it was first seen after the baseline."""
+    return track.role == NEW_ROLE or any(one.status == NEW for one in track.entries)
+
+
+def rank_of(track: ComparedTrack, marks: Sequence[Mark]) -> tuple:
+    """Targets come first, which are few, then new lesions, then those that grew by more than their error, then the largest."""
+    change = track.change(len(track.entries) - 1, VOLUME_ML)
+    known = change is not None and change.change is not None and change.verdict != WITHIN
+    kinds = (track.role == TARGET, is_new(track), known and change.change.log > 0, True)
+    return kinds.index(True), -max((one.volume_ml for one in marks), default=0.0)
 
 
 @dataclass(frozen=True)
@@ -116,7 +145,7 @@ def volume_plot(comparison: Comparison, title: str = "Volume of each lesion"):
 
     days = [float(one.day) for one in comparison.timepoints]
     curves = [one for one in (curve_of(track, days) for track in comparison.tracks) if one.marks]
-    curves.sort(key=lambda one: -max(mark.volume_ml for mark in one.marks))
+    curves.sort(key=lambda one: one.rank)
     axis = axis_of(curves)
     sheet = Picture.new("RGB", (WIDTH * FINE, HEIGHT * FINE), BACKGROUND)
     frame = Frame(ImageDraw.Draw(sheet), axis, min(days), max(days))
@@ -126,7 +155,7 @@ def volume_plot(comparison: Comparison, title: str = "Volume of each lesion"):
     named = [(curve, COLORS[at % len(COLORS)], MARKS[at % len(MARKS)]) for at, curve in enumerate(curves[:MOST])]
     for curve, color, mark in named:
         frame.curve(curve, color, mark, 2)
-    frame.names(named)
+    frame.names(named, {one.day: one.date for one in comparison.timepoints})
     return sheet.resize((WIDTH, HEIGHT), Picture.Resampling.LANCZOS)
 
 
@@ -154,7 +183,7 @@ class Frame:
 
     def ground(self, comparison: Comparison, title: str, count: int) -> None:
         """Axes, dates and title."""
-        more = f"; the {count - MOST} smallest are gray and have no name" if count > MOST else ""
+        more = f"; targets, new and grown lesions are named first, {count - MOST} others are gray" if count > MOST else ""
         self.text((16, 14), title, 17)
         kind = "logarithmic" if self.axis.log else "linear"
         bars = "bars: 95 % intervals of the errors that are known, an arrow for an open end"
@@ -223,20 +252,30 @@ class Frame:
         corners = [(FINE * (x + dx), FINE * (y + dy)) for dx, dy in shapes[kind]]
         self.draw.polygon(corners, fill=fill, outline=color, width=FINE * 2)
 
-    def names(self, named) -> None:
-        """At the end of each line, moved apart; with the last volume."""
-        wanted = []
-        for curve, color, mark in named:
-            last = curve.marks[-1]
-            wanted.append([self.y(0.0 if last.hollow else last.volume_ml), curve, color, mark])
-        wanted.sort(key=lambda one: one[0])
+    def names(self, named, dates) -> None:
+        """At the end of each line, moved apart; with the last volume. Those without one come below, no line leads to them."""
+        wanted = sorted(((self.end_of(curve), curve, color, mark) for curve, color, mark in named), key=lambda one: one[0])
         for at, y in enumerate(apart([one[0] for one in wanted], 18, TOP, HEIGHT - BOTTOM + 8)):
             there, curve, color, mark = wanted[at]
-            x = self.x(curve.marks[-1].day)
-            self.line([(x + 8, there), (WIDTH - NAMES + 14, y)], LINES)
-            self.mark(mark, WIDTH - NAMES + 20, y, color, curve.marks[-1].hollow)
-            told = "resolved" if curve.marks[-1].hollow else f"{volume_text(curve.marks[-1].volume_ml)} ml"
-            self.text((WIDTH - NAMES + 34, y), f"{fitting(curve.name)}  {told}", 13, "lm")
+            last = curve.marks[-1]
+            if not curve.lost:
+                self.line([(self.x(last.day) + 8, there), (WIDTH - NAMES + 14, y)], LINES)
+            self.mark(mark, WIDTH - NAMES + 20, y, color, last.hollow)
+            self.text((WIDTH - NAMES + 34, y), label_of(curve, dates), 13, "lm")
+
+    def end_of(self, curve: Curve) -> float:
+        """Height at which its name should stand."""
+        last = curve.marks[-1]
+        return HEIGHT - BOTTOM + 8 if curve.lost else self.y(0.0 if last.hollow else last.volume_ml)
+
+
+def label_of(curve: Curve, dates) -> str:
+    """Name and last volume, or why there is none, with the last one that was measured. dates: their names by day."""
+    last = curve.marks[-1]
+    told = "resolved" if last.hollow else f"{volume_text(last.volume_ml)} ml"
+    told = f"{curve.lost} ({told} on {dates[last.day]})" if curve.lost else told
+    rest = f"{' (new)' * curve.new}: {told}"
+    return fitting(curve.name, ROOM - len(rest)) + rest
 
 
 def apart(places: Sequence[float], least: float, low: float, high: float) -> list[float]:
@@ -251,6 +290,6 @@ def apart(places: Sequence[float], least: float, low: float, high: float) -> lis
     return [max(one, low) for one in found] if found and found[0] < low and len(found) == 1 else found
 
 
-def fitting(text: str, most: int = 26) -> str:
+def fitting(text: str, most: int) -> str:
     """A name that has room."""
     return text if len(text) <= most else f"{text[: most - 2]}.."

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from OncoLib.progress import part_of
 
-TABLE, PLOT, BUNDLE = "comparison.csv", "volumes.png", "comparison.mrb"
+TABLE, RESPONSE, PLOT, BUNDLE = "comparison.csv", "response.csv", "volumes.png", "comparison.mrb"
 WHOLE = "segmentation_"
 """Of a date that a model segmented: all that it found."""
 
@@ -21,7 +21,7 @@ def names_of(timepoints) -> tuple[str, ...]:
     baseline = timepoints[0].stem
     dates = [name for one in timepoints for name in (*family(f"{WHOLE}{one.stem}"), f"{files.LESIONS}{one.stem}.seg.nrrd")]
     pairs = [f"{one.stem}_to_{baseline}{end}" for one in timepoints[1:] for end in (".h5", ".json", PICTURE)]
-    return (files.COMPARISON, files.READING, files.EVIDENCE, TABLE, PLOT, BUNDLE, *dates, *pairs)
+    return (files.COMPARISON, files.READING, files.EVIDENCE, TABLE, RESPONSE, PLOT, BUNDLE, *dates, *pairs)
 
 
 def protect(options, timepoints) -> None:
@@ -50,23 +50,21 @@ def stale_names(folder: Path) -> tuple[str, ...]:
             found += family(WHOLE + name.removesuffix(SEGMENTATION).partition("_")[2])
         elif name.endswith(".json"):
             found.append(name.removesuffix(".json") + PICTURE)
-    return (TABLE, PLOT, BUNDLE, *found)
+    return (TABLE, RESPONSE, PLOT, BUNDLE, *found)
 
 
 def write(options, filled, evidence, comparison, wholes: dict, kept, progress) -> list[Path]:
     """Everything; returns the paths. wholes: by the date's stem, what a model found. kept: what was in the folder before."""
-    from LongitudinalCompareLib.comparison_csv import comparison_csv
     from LongitudinalCompareLib.scene.comparison_files import fill
-    from LongitudinalCompareLib.volume_plot import volume_plot
     from OncoAppLib.compare_kept import require_unchanged
+    from OncoAppLib.confirm_files import put_shown
     from OncoLib.staged import staged_files
 
     family = [name for name in stale_names(options.output) if name != BUNDLE or not options.no_scene]
     with staged_files(options.output, overwrite=options.overwrite, family=tuple(family)) as staging:
         progress(0.0, "Writing the comparison")
         fill(staging, evidence, comparison)
-        (staging / TABLE).write_text(comparison_csv(comparison), encoding="utf-8", newline="")
-        volume_plot(comparison).save(staging / PLOT)
+        put_shown(staging, comparison, (TABLE, RESPONSE, PLOT))
         put_pictures(staging, filled, evidence, part_of(progress, 0.1, 0.5))
         put_wholes(staging, filled, wholes)
         if not options.no_scene:

@@ -23,24 +23,38 @@ from LongitudinalCompareLib.comparison import (
     ComparedTrack,
     Comparison,
     CriterionResult,
+    TrackChange,
     TrackEntry,
 )
-from LongitudinalCompareLib.growth import BEYOND, IN_WORDS, UNKNOWN, WITHIN
+from LongitudinalCompareLib.growth import BEYOND, UNKNOWN, WITHIN
 from LongitudinalCompareLib.lesion_sites import PLACE
 from LongitudinalCompareLib.lesion_track import BASELINE, CONFIRMED, NEW, NOT_EVALUABLE, NOT_YET, OUT_OF_FIELD, RESOLVED
+from LongitudinalCompareLib.response.change import percent_text
 from LongitudinalCompareLib.response.inputs import MEASURED
 from LongitudinalCompareLib.response.proposal import Proposal
+from LongitudinalCompareLib.response_rows import sum_rows
 from OncoAppLib.measure import shared_notes
 from OncoLib.measure import Measurement, volume_text
 
 ROLES = (NEW_ROLE, TARGET, NON_TARGET, IGNORED)
 """In the order in which a reader wants them."""
 
+WORDS = {BEYOND: "beyond error", WITHIN: "within error", UNKNOWN: "error not known"}
+"""Verdicts as one line has room for them. "error not known": no published repeatability fits this lesion."""
+
+LIMITS = (20.0, 25.0, 30.0, 35.0, 40.0, 50.0, 55.0, 65.0, 65.7, 72.8)
+"""Percent: no change is shown rounded across a threshold of a criterion."""
+
+LEGEND = "Changes are from a lesion's first date; what is said of error is the volume's."
+
+READERS = "measured by "
+"""How the method of a reader's own measure begins."""
+
 ABSENT = (NOT_YET, RESOLVED, NOT_EVALUABLE, OUT_OF_FIELD)
 """Statuses that say enough in a line: why, the flags of the comparison say below."""
 
-TOLD = ("left out", "no answer")
-"""Kinds of flags that are told elsewhere: what intervals do not contain together, a criterion without answer in its place."""
+TOLD = ("no answer",)
+"""Kinds of flags that are told elsewhere: a criterion without answer in its place."""
 
 OPTIONS = {"modality": " Give --modality."}
 """What the command line has against a flag, by kind."""
@@ -123,7 +137,9 @@ def urgency(track: ComparedTrack) -> float:
 
 def lesions_text(comparison: Comparison, width: int) -> str:
     """A block for each lesion."""
-    lines = [f"  {'':<{max(map(len, date_names(comparison)))}}{'Volume ml':>9} {'[low-high]':<15}{'mm':>7}  {'Change':>7}"]
+    dates = " " * (2 + max(map(len, date_names(comparison))))
+    lines = [wrapped(LEGEND, width, ""), f"{dates}{'':25}{'Volume':>8}{'Diam.':>8}{'Diam.':>8}".rstrip()]
+    lines += [f"{dates}{'Volume ml':>10} {'[low-high]':<14}{'change':>8}{'mm':>8}{'change':>8}"]
     for track in by_worst(comparison.tracks):
         lines.append(wrapped(title_of(track), width, "  "))
         for entry in track.entries:
@@ -156,10 +172,16 @@ def entry_lines(comparison: Comparison, track: ComparedTrack, entry: TrackEntry,
     names = date_names(comparison)
     volume, diameter = entry.measures.get(VOLUME_ML), entry.measures.get(SHORT_MM if track.node else LONGEST_MM)
     change = track.change(entry.timepoint, VOLUME_ML)
-    percent = "" if change is None or change.change is None else f"{change.change.percent[0]:+.0f} %"
-    numbers = f"{number_text(volume):>9} {interval_text(volume):<15}{diameter_text(diameter):>7}  {percent:>7}"
+    along = percent_of(track.change(entry.timepoint, SHORT_MM if track.node else LONGEST_MM))
+    numbers = f"{number_text(volume):>10} {interval_text(volume):<14}{percent_of(change):>8}"
+    numbers += f"{diameter_text(diameter):>8}{along:>8}"
     head = f"  {names[entry.timepoint]:<{max(map(len, names))}}{numbers}  "
     return [wrapped(head + words_of(track, entry, change), width, " " * len(head)).rstrip()]
+
+
+def percent_of(change: TrackChange | None) -> str:
+    """A change in whole percent, "" where there is none."""
+    return "" if change is None or change.change is None else f"{change.change.percent[0]:+.0f} %"
 
 
 def number_text(volume: Measurement | None) -> str:
@@ -186,14 +208,22 @@ def words_of(track: ComparedTrack, entry: TrackEntry, change) -> str:
     """What a line means: the status where it says more than that the lesion is there, then the verdict, then whose word it is."""
     told = [] if entry.status in ("persistent", BASELINE) and change is not None and change.change is not None else [entry.status]
     if change is not None and change.change is not None:
-        told.append(IN_WORDS[change.verdict])
+        told.append(WORDS[change.verdict])
     elif entry.reason and entry.status not in (BASELINE, *ABSENT):
         told.append(entry.reason)
     told += [entry.state] if entry.state not in ("", MEASURED) else []
     told += ["PROPOSAL"] if any(flag.startswith(PROPOSAL) for flag in entry.flags) else []
     told += ["linked by a reader"] if entry.made_by == CONFIRMED else []
-    told += ["reader's size"] if entry.source == READER else []
+    told += [whose_measure(entry)] if entry.source == READER else []
     return "; ".join(told)
+
+
+def whose_measure(entry: TrackEntry) -> str:
+    """What a reader measured: beside it the mask's own numbers may stand."""
+    by_hand = {name for name, one in entry.measures.items() if one.method.startswith(READERS)}
+    if by_hand == {VOLUME_ML}:
+        return "reader's volume"
+    return "reader's diameter" if by_hand and VOLUME_ML not in by_hand else "reader's size"
 
 
 def criterion_text(one: CriterionResult, comparison: Comparison, width: int) -> str:
@@ -201,6 +231,7 @@ def criterion_text(one: CriterionResult, comparison: Comparison, width: int) -> 
     lines = [wrapped(f"{one.title} ({one.criterion})", width, "  ")]
     if one.problem:
         return "\n".join([*lines, wrapped(f"  no answer: {one.problem}", width, "  ")])
+    lines += sum_lines(one, comparison, width)
     shared, own = shared_notes([list(proposal.cautions) for proposal in one.proposals])
     for proposal, lesion, cautions in zip(one.proposals, one.lesions or ("",) * len(one.proposals), own):
         lines.append(wrapped(proposal_text(proposal, lesion, comparison), width, "    "))
@@ -209,6 +240,24 @@ def criterion_text(one: CriterionResult, comparison: Comparison, width: int) -> 
         told = f"{one.best.category}, {one.best.state.upper()}: {one.best.sentence}"
         lines.append(wrapped(f"  Best response: {told}", width, "    "))
     return "\n".join([*lines, *(wrapped(f"  ! {caution}", width, "    ") for caution in shared)])
+
+
+def sum_lines(one: CriterionResult, comparison: Comparison, width: int) -> list[str]:
+    """A table of the sums; none for a criterion without any."""
+    rows, names = sum_rows(comparison, one), date_names(comparison)
+    unit = next((row.unit for row in rows if row.total is not None), "")
+    if not unit:
+        return []
+    long, what = max(map(len, names)), f"sum {unit}"
+    lines = [f"  {'':<{long}}{what:>10}{'from baseline':>15}{'from nadir':>12}"]
+    for row in rows:
+        said = row.proposal
+        whose = "baseline" if said is None else f"read as {said.read_as} by {said.by}" if said.by else f"{said.category} PROPOSED"
+        total = "-" if row.total is None else f"{row.total:.1f}"
+        changes = ["" if value is None else percent_text(value, LIMITS) for value in (row.percent, row.from_smallest)]
+        line = f"  {names[row.at]:<{long}}{total:>10}{changes[0]:>15}{changes[1]:>12}  {whose}"
+        lines.append(wrapped(line, width, " " * 8))
+    return lines
 
 
 def proposal_text(proposal: Proposal, lesion: str, comparison: Comparison) -> str:
@@ -223,22 +272,7 @@ def proposal_text(proposal: Proposal, lesion: str, comparison: Comparison) -> st
 def flag_lines(comparison: Comparison, width: int) -> list[str]:
     """What a reader should look at, each with its lesion and date."""
     shown = [flag.text + OPTIONS.get(flag.kind, "") for flag in comparison.flags if flag.kind not in TOLD]
-    lines = [wrapped(f"Look: {text}", width, "      ") for text in shown]
-    return lines + [wrapped(f"Look: {text}", width, "      ") for text in left_out_texts(comparison)]
-
-
-def left_out_texts(comparison: Comparison) -> list[str]:
-    """What intervals do not contain, each once with the kinds of lesions that it is true of; which ones, the JSON says."""
-    found: dict[str, list[str]] = {}
-    for track in comparison.tracks:
-        for text in (text for entry in track.entries for text in entry.left_out):
-            what, _, rest = text.partition(" (")
-            inside, _, end = rest.partition(")")
-            where = ", ".join(part for part in inside.split(", ") if part and not part.endswith(" mm"))
-            places = found.setdefault(f"{what}{end}" if rest else text, [])
-            places += [where] if where and where not in places else []
-    texts = [f"{text} ({'; '.join(places)})" if places else text for text, places in found.items()]
-    return [f"Intervals are too narrow: {text}." for text in texts]
+    return [wrapped(f"Look: {text}", width, "      ") for text in shown]
 
 
 def state_of(comparison: Comparison) -> str:

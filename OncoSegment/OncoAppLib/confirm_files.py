@@ -94,14 +94,14 @@ def write(options, now: Now, found: tuple) -> dict:
 def write_anew(source: Path, folder: Path, now: Now, overwrite: bool) -> dict:
     """The whole comparison. A bundle that is there already is replaced by one or left, never taken away: it holds scans."""
     from LongitudinalCompareLib.scene.comparison_files import check_folder, fill, old_names
-    from OncoAppLib.compare_files import BUNDLE, PLOT, TABLE
+    from OncoAppLib.compare_files import BUNDLE, PLOT, RESPONSE, TABLE
     from OncoLib.staged import staged_files
 
     if not overwrite:
         check_folder(folder)
-    with staged_files(folder, overwrite=overwrite, family=(*old_names(folder), TABLE, PLOT)) as staging:
+    with staged_files(folder, overwrite=overwrite, family=(*old_names(folder), TABLE, RESPONSE, PLOT)) as staging:
         fill(staging, now.evidence, now.after)
-        put_shown(staging, now.after, (TABLE, PLOT))
+        put_shown(staging, now.after, (TABLE, RESPONSE, PLOT))
         notes = put_scene(staging, source, now, NOT_MADE) if now.scene else ()
         if (folder / BUNDLE).is_file() and not (staging / BUNDLE).is_file():
             notes = (*notes, OF_BEFORE.format(name=BUNDLE))
@@ -112,7 +112,7 @@ def write_anew(source: Path, folder: Path, now: Now, overwrite: bool) -> dict:
 def write_in_place(folder: Path, now: Now, found: tuple) -> dict:
     """What readers can change; the rest stays."""
     from LongitudinalCompareLib.scene.comparison_files import COMPARISON, READING
-    from OncoAppLib.compare_files import BUNDLE, PLOT, TABLE
+    from OncoAppLib.compare_files import BUNDLE, PLOT, RESPONSE, TABLE
     from OncoLib.segmentation_files import write_json
     from OncoLib.staged import staged_files
 
@@ -120,7 +120,7 @@ def write_in_place(folder: Path, now: Now, found: tuple) -> dict:
     with staged_files(folder, overwrite=True) as staging:
         write_json(staging / READING, now.after.reading.as_dict())
         write_json(staging / COMPARISON, now.after.as_dict())
-        put_shown(staging, now.after, [name for name in (TABLE, PLOT) if (folder / name).is_file()])
+        put_shown(staging, now.after, [name for name in (TABLE, RESPONSE, PLOT) if (folder / name).is_file()])
         if now.scene:
             notes = put_scene(staging, folder, now, KEPT)
         if state_in(folder) != found:
@@ -147,13 +147,16 @@ def put_scene(staging: Path, source: Path, now: Now, left: str) -> tuple[str, ..
 
 
 def put_shown(folder: Path, comparison, names) -> None:
-    """Table and curves, those of them that are wanted."""
+    """Tables and curves, those of them that are wanted."""
     from LongitudinalCompareLib.comparison_csv import comparison_csv
+    from LongitudinalCompareLib.response_rows import response_csv
     from LongitudinalCompareLib.volume_plot import volume_plot
-    from OncoAppLib.compare_files import PLOT, TABLE
+    from OncoAppLib.compare_files import PLOT, RESPONSE, TABLE
 
     if TABLE in names:
         (folder / TABLE).write_text(comparison_csv(comparison), encoding="utf-8", newline="")
+    if RESPONSE in names:
+        (folder / RESPONSE).write_text(response_csv(comparison), encoding="utf-8", newline="")
     if PLOT in names:
         volume_plot(comparison).save(folder / PLOT)
 

@@ -193,11 +193,12 @@ def test_another_folder_gets_the_whole_comparison_and_the_first_stays(place):
 
 
 def test_table_and_curves_beside_it_are_kept_up_to_date(place):
-    for name in ("comparison.csv", "volumes.png"):
+    for name in ("comparison.csv", "response.csv", "volumes.png"):
         (place / "out" / name).write_bytes(b"old")
     done = confirm(place, "--edits", edits(place, GROWN))
     assert done.code == 0 and "Note:" not in done.out and not (place / "out" / "comparison.mrb").exists()
     assert b"30" in (place / "out" / "comparison.csv").read_bytes()
+    assert (place / "out" / "response.csv").read_text().startswith('"criterion"')
     assert (place / "out" / "volumes.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -10,12 +10,34 @@ import pytest
 
 from helpers_assess import day, evidence, ref, seen
 from LongitudinalCompareLib.assessment import assess
-from LongitudinalCompareLib.comparison import VOLUME_ML
+from LongitudinalCompareLib.comparison import LONGEST_MM, VOLUME_ML
 from LongitudinalCompareLib.comparison_csv import comparison_csv, row_heads
 from LongitudinalCompareLib.reading import Reading
 from LongitudinalCompareLib.reading_acts import confirm, size
-from LongitudinalCompareLib.volume_plot import BOTTOM, COLORS, HEIGHT, TOP, Axis, Frame, apart, axis_of, curve_of, volume_plot
-from OncoAppLib.compare_print import text_of
+from LongitudinalCompareLib.response.proposal import Figure
+from LongitudinalCompareLib.response_rows import HEADS, response_csv, sum_rows
+from LongitudinalCompareLib.volume_plot import (
+    BOTTOM,
+    COLORS,
+    FINE,
+    HEIGHT,
+    MARKS,
+    MOST,
+    NAMES,
+    TOP,
+    WIDTH,
+    Axis,
+    Curve,
+    Frame,
+    Mark,
+    apart,
+    axis_of,
+    curve_of,
+    label_of,
+    volume_plot,
+)
+from OncoAppLib.compare_print import sum_lines, text_of
+from OncoLib.measure_sheet import font
 
 GROWN, STAYS, GONE, HIDDEN, FRESH = ((12, 12, 12), (45, 12, 12), (12, 45, 12), (45, 45, 12), (12, 12, 45))
 
@@ -73,9 +95,62 @@ def test_a_reader_s_word_is_told_as_such():
     said = Reading((size(ref(2, "Stays"), longest_mm=21.5, volume_ml=4.0, by="R. Reader"),))
     draft = assess(found, said)
     line = " ".join(block(text_of(draft, 120), "Stays")[3].split())
-    assert line == f"{day(2)} 4.00 [3.98-4.02] 21.5 +332 % error not known; reader's size"
+    assert line == f"{day(2)} 4.00 [3.98-4.02] +332 % 21.5 +65 % error not known; reader's size"
     done = assess(found, said.with_acts(confirm("R. Reader", draft.digest)))
     assert "Confirmed by R. Reader." in text_of(done) and "PROPOSED" not in text_of(done)
+
+
+def test_a_reader_s_diameter_is_not_called_the_size():
+    said = Reading((size(ref(2, "Stays"), longest_mm=21.5, by="R. Reader"),))
+    line = block(text_of(assess(three_dates(), said), 120), "Stays")[3]
+    assert line.endswith("reader's diameter") and "+65 %" in line  # 21.5 mm from 13 voxels of 1 mm
+
+
+def test_sums_stand_above_the_sentences_and_in_a_file(compared):
+    names = [one.name for one in compared.tracks if one.role == "target"]
+    assert names == ["Gone", "Grown"]  # two of an organ: the largest, of alike ones by name
+    sums = [sum(compared.track(name).entries[at].value(LONGEST_MM) for name in names) for at in range(3)]
+    assert sums == pytest.approx([26.0, 26.0, 19.0], abs=0.6)
+    rows = list(csv.DictReader(io.StringIO(response_csv(compared))))
+    assert tuple(rows[0]) == HEADS and [one["date"] for one in rows] == [day(at) for at in range(3)]
+    assert [float(one["sum"]) for one in rows] == pytest.approx(sums, rel=5e-4) and {one["unit"] for one in rows} == {"mm"}
+    assert rows[0]["category"] == rows[0]["smallest_sum_before"] == rows[0]["percent_from_baseline"] == ""
+    last = rows[2]
+    least = min(sums[:2])
+    assert float(last["percent_from_baseline"]) == pytest.approx(100 * (sums[2] / sums[0] - 1), rel=1e-5)
+    assert float(last["percent_from_smallest"]) == pytest.approx(100 * (sums[2] / least - 1), rel=1e-5)
+    assert (last["category"], last["state"], last["by"]) == ("PD", "proposed", "")  # one is new
+    lines = text_of(compared).splitlines()
+    at = next(at for at, line in enumerate(lines) if "from nadir" in line)
+    assert lines[at + 1].split() == [day(0), f"{sums[0]:.1f}", "baseline"]
+    assert lines[at + 3].split()[:2] == [day(2), f"{sums[2]:.1f}"] and lines[at + 3].endswith("PD PROPOSED")
+
+
+def test_no_change_is_rounded_across_a_threshold(compared):
+    one = compared.criterion("recist11")
+    figures = [Figure("sum of diameters", 119.96, "mm"), Figure("smallest sum before", 100.0, "mm")]
+    figures += [Figure("percent from baseline", -29.98, "%"), Figure("percent from smallest", 19.96, "%")]
+    said = replace(one.proposals[0], figures=tuple(figures), by="Dr. R", read_as="SD")
+    lines = sum_lines(replace(one, proposals=(said, one.proposals[1])), compared, 80)
+    assert lines[2].split() == [day(1), "120.0", "-29.98", "%", "+19.96", "%", "read", "as", "SD", "by", "Dr.", "R"]
+
+
+def test_a_sum_with_a_target_missing_is_none():
+    first = {"Grown": (GROWN, 6.0), "Hidden": (HIDDEN, 6.0)}
+    dates = (seen(0, first), seen(1, {"Grown": (GROWN, 6.0)}), seen(2, first))
+    found = assess(evidence(*dates, verdicts={1: {"Hidden": "refuse"}}))
+    rows = sum_rows(found, found.criterion("recist11"))
+    assert [row.total for row in rows] == [pytest.approx(26.0), None, pytest.approx(26.0)]
+    assert (rows[1].proposal.category, rows[2].percent, rows[2].smallest) == ("NE", pytest.approx(0.0), pytest.approx(26.0))
+
+
+def test_bands_have_a_row_a_lesion_and_no_sum(compared):
+    found = assess(three_dates(), criteria=("bands", "mrecist"))
+    rows = list(csv.DictReader(io.StringIO(response_csv(found))))
+    assert {"Grown", "Stays"} <= {one["lesion"] for one in rows} and {one["sum"] for one in rows} == {""}
+    assert rows[-1]["criterion"] == "mrecist" and "viable_mm" in rows[-1]["reason"]
+    assert "from nadir" not in text_of(found)
+    assert "shrunk (25 % or more smaller)" in text_of(found, 120)
 
 
 def table(comparison) -> list[dict]:
@@ -89,12 +164,15 @@ def test_the_csv_has_a_row_a_lesion_and_date(compared):
     entry = compared.track("Grown").entries[2]
     low, high = entry.measures[VOLUME_ML].interval
     row = by["Grown", day(2)]
-    assert [float(row[f"volume_ml{end}"]) for end in ("", "_low", "_high")] == pytest.approx([entry.value(VOLUME_ML), low, high])
+    assert [float(row[f"volume_ml{end}"]) for end in ("", "_low", "_high")] == pytest.approx(
+        [entry.value(VOLUME_ML), low, high], rel=5e-4
+    )  # four digits
     change = compared.track("Grown").change(2).change
-    assert float(row["volume_ml_from_baseline_percent"]) == pytest.approx(change.percent[0])
+    assert float(row["volume_ml_from_baseline_percent"]) == pytest.approx(change.percent[0], rel=5e-4)
     assert row["volume_ml_from_baseline_verdict"] == "error not known (no published repeatability)"
     assert change.verdict == "no published repeatability", "programs read this one"
     hidden, gone = by["Hidden", day(1)], by["Gone", day(2)]
+    assert [by["Hidden", day(at)]["alignment"] for at in range(3)] == ["", "refuse", "good"]
     assert hidden["volume_ml"] == "" and hidden["status"] == "not evaluable" and hidden["reason"]
     assert (gone["volume_ml"], gone["volume_ml_low"], gone["volume_ml_high"], gone["status"]) == ("0.0", "0.0", "", "resolved")
 
@@ -112,6 +190,38 @@ def test_curves_leave_out_what_nobody_can_say_and_break_there(compared):
     gone = curve_of(compared.track("Gone"), days)
     assert [one.hollow for one in gone.marks] == [False, False, True]
     assert len(curve_of(compared.track("Fresh"), days).marks) == 2
+
+
+def test_a_lesion_without_a_last_volume_is_not_labeled_as_if_it_had_one():
+    first = {"Grown": (GROWN, 6.0), "Hidden": (HIDDEN, 6.0)}
+    dates = (seen(0, first), seen(1, first), seen(2, {"Grown": (GROWN, 6.0)}))
+    found = assess(evidence(*dates, verdicts={2: {"Hidden": "refuse"}}))
+    days = {one.day: one.date for one in found.timepoints}
+    lost, kept = (curve_of(found.track(name), list(days)) for name in ("Hidden", "Grown"))
+    volume = f"{found.track('Hidden').entries[1].value(VOLUME_ML):#.3g}".rstrip(".")
+    assert label_of(lost, days) == f"Hidden: not evaluable ({volume} ml on {day(1)})" and lost.rank[0] == 0
+    assert label_of(kept, days).startswith("Grown: ") and "on" not in label_of(kept, days)
+    sheet, frame = volume_plot(found), Frame(None, axis_of([lost, kept]), 0, max(days))
+    assert frame.end_of(lost) > HEIGHT - BOTTOM > frame.end_of(kept)
+    assert sheet.size == (WIDTH, HEIGHT)
+
+
+def test_the_longest_label_has_room():
+    mark = Mark(56, 0.0594)
+    long = Curve("Retroperitoneal lymph node, the larger one, left", (mark,), lost="not evaluable", new=True)
+    label = label_of(long, {56: "2026-03-02"})
+    assert label.endswith(".. (new): not evaluable (0.0594 ml on 2026-03-02)")
+    assert WIDTH - NAMES + 34 + font(13 * FINE).getlength(label) / FINE < WIDTH - 8
+
+
+def test_new_and_grown_lesions_are_named_before_larger_ones(compared):
+    days = [one.day for one in compared.timepoints]
+    ranks = {one.name: curve_of(one, days).rank for one in compared.tracks}
+    assert [ranks[name][0] for name in ("Grown", "Gone", "Fresh", "Stays")] == [0, 0, 1, 3]
+    other = replace(compared.track("Grown"), role="non-target")
+    assert curve_of(other, days).rank[0] == 2 and curve_of(compared.track("Fresh"), days).new
+    assert len(set(COLORS)) == 9
+    assert len({(COLORS[at % len(COLORS)], MARKS[at % len(MARKS)]) for at in range(MOST)}) == MOST
 
 
 def test_the_axis_is_linear_from_zero_or_logarithmic():

@@ -119,7 +119,7 @@ def test_an_interval_says_what_it_leaves_out():
     assert {one.name for one in found.components} == {"grid"}
     assert found.left_out == (
         f"{NONE_PUBLISHED} of the volume (MR brain, 20 mm): what another scan would change is left out",
-        "one expert only: how far experts differ is left out",
+        "one segmentation only: how far another one would differ is left out",
     )
     assert NONE_PUBLISHED in found.method and not found.complete
 

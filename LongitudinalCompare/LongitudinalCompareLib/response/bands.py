@@ -22,7 +22,7 @@ BANDS = {
     LARGER: f"+{SMALL_PERCENT:g} % up to +{LARGE_PERCENT:g} %",
     SAME: f"less than {SMALL_PERCENT:g} % either way",
     SMALLER: f"-{SMALL_PERCENT:g} % down to -{LARGE_PERCENT:g} %",
-    SHRUNK: f"-{LARGE_PERCENT:g} % and less",
+    SHRUNK: f"{LARGE_PERCENT:g} % or more smaller",
 }
 CAUTION = "Not a RECIST category; the scatter of the measurement is not in it."
 
