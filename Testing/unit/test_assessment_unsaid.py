@@ -60,7 +60,7 @@ def test_the_dates_are_named_where_others_are_known():
 def test_values_like_air_are_a_hint_and_no_more():
     found = of(["", ""], (LIKE_CT,))
     assert " They look like CT. Until" in texts(found)[0] and texts(found, "date") == []
-    assert found.timepoints[0].modality == "" and any("(liver)" in one for one in texts(found, "left out"))
+    assert found.timepoints[0].modality == "" and any("none of: liver;" in one for one in texts(found, "left out"))
     air, voxels = np.full((8, 8, 8), -1000.0), np.full((8, 8, 8), 40.0)
     assert value_notes(Image(air, np.eye(4))) == (LIKE_CT,) and value_notes(Image(voxels, np.eye(4))) == ()
     assert value_notes(Image(air, np.eye(4), "CT", "HU")) == ()
@@ -100,8 +100,9 @@ def test_files_terminal_and_plot_show_a_proposal_without_limits():
     assert "awaits a reader" in row["volume_ml_from_baseline_verdict"] and row["volume_ml_from_baseline_percent"] == ""
     told = found.as_dict()["tracks"][0]["measurements"][1]["volume_ml"]
     assert told["value"] and told["low"] is told["high"] is None
-    line = next(one for one in text_of(found).splitlines() if day(1) in one and "PROPOSAL" in one)
-    assert "[" not in line and "%" not in line
+    printed = text_of(found).splitlines()
+    at = next(number for number, one in enumerate(printed) if day(1) in one and "persistent" in one)
+    assert "PROPOSAL" in printed[at + 1] and not any(sign in one for one in printed[at : at + 2] for sign in "[%")
     mark = curve_of(found.track("A"), [0, 60, 120]).marks[1]
     assert mark.volume_ml > 0 and (mark.low, mark.high, mark.hollow) == (None, None, False)
     assert volume_plot(found).size
