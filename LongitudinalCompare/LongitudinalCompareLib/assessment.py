@@ -12,7 +12,7 @@ from LongitudinalCompareLib.alignment import plain, with_manual_point
 from LongitudinalCompareLib.alignment_verdict import REFUSE
 from LongitudinalCompareLib.comparison import ComparedTrack, Comparison, Flag
 from LongitudinalCompareLib.comparison_flags import flags_of
-from LongitudinalCompareLib.confirmation import all_confirmed, confirmed_by, digest, with_words
+from LongitudinalCompareLib.confirmation import all_confirmed, confirmed_by, digest, roles_confirmed, with_words
 from LongitudinalCompareLib.evidence import Evidence
 from LongitudinalCompareLib.evidence_dates import dated_lesions, is_refused, judged_at, region_name
 from LongitudinalCompareLib.lesion_track import Lesion, LesionKey, LesionTrack, Tracking
@@ -79,7 +79,8 @@ def assess(
     told = flags_of(evidence, pairs, {one.tracking_uid: one for one in every}, seen, found, context, flags)
     progress(1.0, "Assessed")
     provenance = {**evidence.provenance, "assessment": {"criteria": [one.criterion for one in found], "matching": matching}}
-    return Comparison(facts, pairs, seen.tracks, found, told, reading, provenance, now)
+    tracks = roles_confirmed(seen.tracks) if by else seen.tracks  # after all rules: a category must not follow from a name
+    return Comparison(facts, pairs, tracks, found, told, reading, provenance, now)
 
 
 def placed_pairs(evidence: Evidence, reading: Reading) -> tuple[tuple[PairOutcome, ...], list[Flag]]:

@@ -31,6 +31,14 @@ KINDS = (
 )  # fmt: skip
 """Kinds of flags, the most urgent first."""
 
+ASKING = (
+    "same image", "refused", "not searched", "not evaluable", "new", "proposal", "mask", "no answer", "grown", "check", "bone",
+    "context", "small", "organ",
+)  # fmt: skip
+"""Those that ask a reader something. The others tell: what was found, what intervals leave out, notes of a file."""
+ASKED = ": say "
+"""So asks a flag of another kind, where it does."""
+
 NOT_SEARCHED = "On {when} lesions were looked for at known places only: whether there are new ones is not known."
 SAME_IMAGE = "The images of {first} and {second} are the same, voxel by voxel: is one of them named by mistake?"
 NO_MODALITY = (
@@ -60,6 +68,11 @@ def flags_of(
         found += [Flag(kind, f"{date.when}: {note}", at) for note in notes]
     unique = dict.fromkeys((one.kind, one.text, one.timepoint, one.tracking_uid) for one in found)
     return tuple(sorted((Flag(*key) for key in unique), key=urgency))
+
+
+def asks(kind: str, text: str) -> bool:
+    """Whether a flag asks a reader something that is still to be said."""
+    return kind in ASKING or ASKED in text
 
 
 def urgency(flag: Flag) -> tuple:

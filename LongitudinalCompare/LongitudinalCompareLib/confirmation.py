@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from LongitudinalCompareLib.comparison import MEASURES, ComparedTrack, Comparison, CriterionResult, Flag, measure_dict
+from LongitudinalCompareLib.lesion_track import CONFIRMED as BY_READER
 from LongitudinalCompareLib.reading import CATEGORY, CONFIRM, CONFIRMED, Act, Reading
 from LongitudinalCompareLib.response.proposal import Proposal
 from LongitudinalCompareLib.response_categories import category_of
@@ -134,3 +135,9 @@ def all_confirmed(result: CriterionResult, by: str) -> CriterionResult:
         return part if part is None or part.by else part.confirmed(by)
 
     return replace(result, proposals=tuple(map(one, result.proposals)), best=one(result.best))
+
+
+def roles_confirmed(tracks: Sequence[ComparedTrack]) -> tuple[ComparedTrack, ...]:
+    """Every role as a reader's word, for a comparison that was confirmed. Only to be told: rules that ask whether a reader chose
+    a role of its own have been applied before, and `digest` does not hold whose word it is."""
+    return tuple(replace(one, role_by=BY_READER) for one in tracks)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from LongitudinalCompareLib.reading import Act, Ref
+from LongitudinalCompareLib.reading import CONFIRMED, Act, Reading, Ref
 from LongitudinalCompareLib.reading_fields import (
     CATEGORY,
     CONFIRM,
@@ -22,6 +23,7 @@ from LongitudinalCompareLib.reading_fields import (
     SIZE,
     SPLIT,
 )
+from OncoLib.errors import InputError
 
 By = Mapping[str, str]
 """Who and when, as `by=`, `when=` of `Act`."""
@@ -108,3 +110,25 @@ def confirm(by: str, digest: str = "", when: str = "", named: Sequence[int] = ()
     """All of it, as it is now. digest: of what was confirmed, made by the assessment. named: numbers, from 1, of the acts that
     nobody had put a name to and that have the name of who confirms now."""
     return Act(CONFIRM, values={"digest": digest or None, "named": tuple(named) or None}, by=by, when=when)
+
+
+def without_act(reading: Reading, number: int) -> Reading:
+    """The same without one act, by its number from 1. A confirmed reading becomes a draft: the confirmation, and the name that it
+    lent, go first. Earlier confirmations stay in the list, and still name the acts that they lent their name to.
+
+    InputError when there is no such act.
+    """
+    count = len(reading.acts)
+    if not count:
+        raise InputError("there is no act to take out: nobody said anything about this comparison")
+    if not 1 <= number <= count:
+        raise InputError(f"there is no act {number}; wanted a number from 1 to {count}, as the list of acts has it")
+    kept = reading.without_last().acts if reading.state == CONFIRMED else reading.acts
+    return Reading(tuple(_renumbered(one, number) for at, one in enumerate(kept, 1) if at != number))
+
+
+def _renumbered(act: Act, gone: int) -> Act:
+    """A confirmation with the numbers that its acts have when one of them is gone."""
+    named = act.values.get("named", ())
+    moved = tuple(one - (one > gone) for one in named if one != gone)
+    return act if moved == named else replace(act, values={**act.values, "named": moved or None})

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +28,11 @@ REACH_MM = 5.0
 """How far outside of a lesion's mask the reader's point may lie when the name is right: two drawings of one lesion differ by
 less at their border. Our choice."""
 
+MOST_NAMES = 5
+"""Names of lesions that a sentence lists."""
+
+NO_EFFECT = "the act stays in the list without effect"
+
 
 def resolve(ref: Ref, dates: Sequence[SeenDate]) -> LesionKey | None:
     """The lesion that is meant; None when it is not there, and for one that was entered by hand."""
@@ -41,7 +47,7 @@ def found(ref: Ref, dates: Sequence[SeenDate]) -> tuple[LesionKey | None, str]:
     lesions = dates[at].lesions
     named = next((one for one in lesions if one.key.name == ref.lesion), None)
     if ref.at_ras_mm is None:
-        return (named.key, "") if named else (None, f"there is no lesion {ref}")
+        return (named.key, "") if named else (None, f"there is no lesion {ref}; {names_like(ref.lesion, lesions)}")
     point = np.array([ref.at_ras_mm], float)
     if named is not None and named.holds(point)[0]:
         return named.key, ""
@@ -54,6 +60,14 @@ def found(ref: Ref, dates: Sequence[SeenDate]) -> tuple[LesionKey | None, str]:
     if away <= REACH_MM:
         return named.key, ""
     return None, f"the lesion that is now {ref} lies {away:.0f} mm from the point that was meant, and no other one holds it"
+
+
+def names_like(name: str, lesions: Sequence[Lesion]) -> str:
+    """Which lesions there are instead, the names that are most like it first; one that only differs in capitals comes first."""
+    names = [one.key.name for one in lesions]
+    names.sort(key=lambda one: -SequenceMatcher(None, name.casefold(), one.casefold()).ratio())
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return f"there {'is' if len(names) < 2 else 'are'} {', '.join(map(repr, names[:MOST_NAMES])) or 'none'}{more}"
 
 
 def date_number(date: str, dates: Sequence[SeenDate]) -> int | None:
@@ -157,4 +171,4 @@ def renamed(act: Act, dates: Sequence[SeenDate]) -> tuple[str, ...]:
 
 def not_applied(act: Act, why: str) -> str:
     """The sentence on an act that could not be applied. It names nobody."""
-    return f"the reader's act {act.kind!r} was not applied: {why}; it is kept"
+    return f"the reader's act {act.kind!r} was not applied: {why}; {NO_EFFECT}"

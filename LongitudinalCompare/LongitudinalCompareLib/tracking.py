@@ -26,7 +26,7 @@ from OncoLib.errors import InputError
 from OncoLib.progress import CancelToken, Progress, silent
 
 SEEN_AGAIN = "seen again after it was resolved"
-NOT_IN_EARLIER = "its place was not in the field of view of date {date}"
+NOT_IN_EARLIER = "its place was not in the field of view of {date}"
 REFUSED_HERE = "the alignment is refused at its place"
 PARTLY_OUTSIDE = "it lies partly outside of the field of view of this date"
 NOT_SEARCHED = "lesions were looked for at known places only, and here none was found: it may be gone, or be seen badly"
@@ -230,7 +230,7 @@ class _Work:
             seen = place is None or bool(self.dates[earlier].in_field(place)[0])
             expected = None if place is None else tuple(map(float, place[0]))
             states.append(TrackState(words.NOT_YET if seen else words.OUT_OF_FIELD, expected_ras_mm=expected))
-            flags += [] if seen else [NOT_IN_EARLIER.format(date=earlier + 1)]
+            flags += [] if seen else [NOT_IN_EARLIER.format(date=self.dates[earlier].when or f"date {earlier + 1}")]
         return states, flags
 
     def _back(self, start: int, end: int) -> Callable | None:

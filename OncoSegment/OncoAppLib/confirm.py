@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from textwrap import shorten
 
 from OncoAppLib.options import add_common
 from OncoLib.errors import InputError
@@ -14,6 +16,12 @@ from OncoLib.segmentation_files import RESEARCH_USE
 
 TOLD_ELSEWHERE = ("left out",)
 """Flags whose wording follows the number of lesions: `compare` and the panel show them, here they would hide what is new."""
+
+DROP = "An act is taken out of the list by --drop NUMBER; `oncosegment confirm` without an option shows the numbers."
+
+SHORTENED = 140
+"""Signs of a question that is left open: its whole sentence stands in `comparison.json`."""
+MOST_QUESTIONS = 20
 
 
 def add(verbs) -> None:
@@ -25,8 +33,10 @@ def add(verbs) -> None:
     what.add_argument("--edits", type=Path, metavar="FILE", help="JSON with the acts of a reader; see Resources/"
                       "Documentation/reading.md")  # fmt: skip
     what.add_argument("--undo", action="store_true", help="take the last act back, which may be the confirmation")
+    what.add_argument("--drop", type=int, metavar="NUMBER", help="take one act out, by its number in the list that"
+                      " is shown without an option; what was confirmed is a draft then")  # fmt: skip
     what.add_argument("--template", action="store_true", help="print a file of edits to be filled in")
-    verb.add_argument("--by", default="", metavar="NAME", help="who confirms all of it; without a name it stays a draft")
+    verb.add_argument("--by", metavar="NAME", help="who confirms all of it; without a name it stays a draft")
     verb.add_argument("--output", type=Path, metavar="DIR", help="write the whole comparison there instead of in place")
     verb.add_argument("--overwrite", action="store_true", help="with --output: replace a comparison that is there")
     verb.add_argument("--no-scene", action="store_true", help="leave comparison.mrb as it is: it holds all scans, and making it"
@@ -55,7 +65,7 @@ def run(options) -> int:
     check(options)
     if options.template:
         return print_template(options.comparison)
-    if not (options.edits or options.undo or options.by):
+    if not says(options):
         return print_acts(options)
     bar = ProgressBar(quiet=options.json)
     try:
@@ -76,17 +86,30 @@ def check(options) -> None:
     """Refuses what does not go together, and takes the folder for the file that was named."""
     from OncoAppLib.confirm_files import folder_of
 
-    options.by = " ".join(options.by.split())
-    which = next((f"--{name}" for name in ("undo", "template") if getattr(options, name)), "")
+    if options.by is not None and not options.by.strip():
+        raise InputError("--by has no name; wanted the name of who confirms")
+    options.by = " ".join((options.by or "").split())
+    which = next((f"--{name}" for name in ("undo", "drop", "template") if given(options, name)), "")
     if which and options.by:
         raise InputError(f"--by does not go with {which}; confirm it afterwards")
-    if options.undo and options.no_scene:
-        raise InputError("--no-scene does not go with --undo; comparison.mrb would keep the act that is taken back")
-    if options.output is not None and not (options.edits or options.undo or options.by):
-        raise InputError("--output needs something that is said: --edits FILE, --by NAME or --undo")
+    if which in ("--undo", "--drop") and options.no_scene:
+        raise InputError(f"--no-scene does not go with {which}; comparison.mrb would keep the act that is taken back")
+    if options.output is not None and not says(options):
+        raise InputError("--output needs something that is said: --edits FILE, --by NAME, --undo or --drop NUMBER")
     if options.overwrite and options.output is None:
         raise InputError("--overwrite belongs to --output; in place the comparison is replaced anyway")
     options.comparison = folder_of(options.comparison)
+
+
+def given(options, name: str) -> bool:
+    """Whether an option stands in the call; a number that is 0 does."""
+    value = getattr(options, name)
+    return value is not None and value is not False
+
+
+def says(options) -> bool:
+    """Whether something changes; False for what only shows."""
+    return bool(options.by) or any(given(options, name) for name in ("edits", "undo", "drop"))
 
 
 def print_template(path: Path) -> int:
@@ -111,7 +134,9 @@ def print_acts(options) -> int:
     lines = ["; ".join((f"{at}. {told(one)}", *renamed(one, evidence.dates))) for at, one in enumerate(reading.acts, 1)]
     lines = lines or ["Nobody said anything about this comparison."]
     lines += [f"Look: {one['text']}" for one in comparison["flags"] if one["kind"] in ("not applied", "confirmation")]
-    print("\n".join([*map(fitting, lines), state_text(comparison["state"], reading)]))
+    lines += [DROP] if any(one["kind"] == "not applied" for one in comparison["flags"]) else []
+    told = [(one["kind"], one["text"]) for one in comparison["flags"]]
+    print("\n".join([*map(fitting, lines), state_text(comparison["state"], reading, told)]))
     return 0
 
 
@@ -143,13 +168,18 @@ def confirmed(options, cancel, now: datetime | None = None, progress: Progress =
 
 def spoken(options, reading, when: str) -> tuple:
     """The reading with what is said now, the acts that were taken back, and those that came."""
-    from LongitudinalCompareLib.reading import CONFIRM, Reading
+    from LongitudinalCompareLib.reading import CONFIRM, CONFIRMED, Reading
+    from LongitudinalCompareLib.reading_acts import without_act
     from OncoAppLib.confirm_files import edits_of_file
 
     if options.undo:
         if not reading.acts:
             raise InputError("there is no act to take back: nobody said anything about this comparison")
         return reading.without_last(), reading.acts[-1:], ()
+    if options.drop is not None:
+        left = without_act(reading, options.drop)
+        confirmation = reading.acts[options.drop :][-1:] if reading.state == CONFIRMED else ()
+        return left, (reading.acts[options.drop - 1], *confirmation), ()
     added = edits_of_file(options.edits, reading.manual) if options.edits else ()
     if any(one.kind == CONFIRM for one in added):
         raise InputError(f"{options.edits.name}: it confirms by itself; wanted the confirmation by --by NAME")
@@ -200,8 +230,10 @@ def text_of(said: Said) -> str:
     new = [one for one in said.after.flags if one.text not in old and one.kind not in TOLD_ELSEWHERE]
     lost = [one for one in said.after.flags if one.kind == "not applied" and one not in new]
     lines += [f"Look: {one.text}" for one in (*new, *lost)]
+    lines += [DROP] if any(one.kind == "not applied" for one in said.after.flags) else []
     lines += [f"Note: {one}" for one in said.notes]
-    return "\n".join([*map(fitting, dict.fromkeys(lines)), state_text(said.after.state, said.after.reading)])
+    told = [(one.kind, one.text) for one in said.after.flags]
+    return "\n".join([*map(fitting, dict.fromkeys(lines)), state_text(said.after.state, said.after.reading, told)])
 
 
 def fitting(text: str) -> str:
@@ -212,10 +244,18 @@ def fitting(text: str) -> str:
     return wrapped(text, max(60, min(terminal_width() or WIDTH, 120)), "  ")
 
 
-def state_text(state: str, reading) -> str:
-    """Draft or confirmed, and what to do about it."""
+def state_text(state: str, reading, flags: Sequence[tuple[str, str]]) -> str:
+    """Draft or confirmed, what was left open, and what to do about it. flags: kind and text of each."""
+    from LongitudinalCompareLib.comparison_flags import asks
     from LongitudinalCompareLib.reading import CONFIRMED
 
-    if state == CONFIRMED:
+    if state != CONFIRMED:
+        return "A draft: nobody stands for it yet. Confirm it with --by NAME."
+    questions = [text for kind, text in flags if asks(kind, text)]
+    if not questions:
         return f"Confirmed by {reading.confirmed_by}."
-    return "A draft: nobody stands for it yet. Confirm it with --by NAME."
+    count = f"{len(questions)} question{'s' * (len(questions) > 1)}"
+    lines = [f"Confirmed by {reading.confirmed_by} with {count} open:"]
+    lines += [fitting(f"- {shorten(text, SHORTENED, placeholder=' ...')}") for text in questions[:MOST_QUESTIONS]]
+    more = len(questions) - MOST_QUESTIONS
+    return "\n".join(lines + [f"- and {more} more: see flags in comparison.json"] * (more > 0))

@@ -29,7 +29,9 @@ def edits_of_file(path: Path, manual) -> tuple:
     except InputError as error:
         raise type(error)(f"{path.name}: {error}") from error
     if not found:
-        raise InputError(f"{path.name}: no act in it says anything; wanted one at least")
+        empty = not (values["acts"] if isinstance(values, dict) else values)
+        why = "it has no act; wanted one at least" if empty else "nothing is filled in yet: replace null in it by what you say"
+        raise InputError(f"{path.name}: {why}")
     return found
 
 
@@ -38,12 +40,25 @@ def json_of(path: Path):
     try:
         if path.stat().st_size > LARGEST_EDITS:
             raise InputError(f"{path.name}: it has more than {LARGEST_EDITS // 2**20} MB; wanted a file of edits")
-        return json.loads(path.read_bytes().decode("utf-8-sig"))
+        text = path.read_bytes().decode("utf-8-sig")
+        return json.loads(text)
     except OSError as error:
         raise InputError(f"{path.name}: it cannot be read ({(error.strerror or 'refused').lower()})") from error
     except (ValueError, RecursionError) as error:
-        at = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
+        at = f" ({place_of_fault(text, error)})" if isinstance(error, json.JSONDecodeError) else ""
         raise InputError(f"{path.name}: it is no JSON{at}; wanted a list of acts, as --template prints one") from error
+
+
+def place_of_fault(text: str, error: json.JSONDecodeError) -> str:
+    """Line and column, from 1, and that it is a comma after the last entry where it is one: Python says so from 3.13 on, and
+    until then points behind it."""
+    before, at = text[: error.pos].rstrip(), error.pos
+    if before.endswith(",") and text[error.pos : error.pos + 1] in ("]", "}"):
+        at = len(before) - 1
+    last = text[at : at + 1] == "," and text[at + 1 :].lstrip()[:1] in ("]", "}")
+    line, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
+    why = ": a comma stands behind the last entry, take it out" if last else ""
+    return f"line {line}, column {column}{why}"
 
 
 def folder_of(path: Path) -> Path:

@@ -232,6 +232,33 @@ def test_an_undone_confirmation_takes_back_the_names_that_it_lent_and_no_others(
             Act("confirm", values={"named": wrong}, by="A")
 
 
+def test_an_act_is_taken_out_by_its_number_and_a_confirmation_goes_with_it():
+    said = (acts.new(TWO, by="A"), acts.gone(ONE, SECOND, by="A"), acts.size(TWO, longest_mm=20, by="B"))
+    plain = Reading(said)
+    assert [acts.without_act(plain, at).acts for at in (1, 2, 3)] == [said[1:], (said[0], said[2]), said[:2]]
+    confirmed = plain.with_acts(acts.confirm("A", "d", named=[2]))
+    left = acts.without_act(confirmed, 1)
+    assert left.state == DRAFT and left.acts == (acts.gone(ONE, SECOND), said[2]), "the name was lent by the confirmation"
+    assert acts.without_act(confirmed, 4) == confirmed.without_last()
+    for wrong in (0, -1, 5):
+        with pytest.raises(InputError, match=f"there is no act {wrong}; wanted a number from 1 to 4"):
+            acts.without_act(confirmed, wrong)
+    with pytest.raises(InputError, match="there is no act to take out"):
+        acts.without_act(Reading(), 1)
+
+
+def test_an_earlier_confirmation_still_names_the_acts_that_it_lent_its_name_to():
+    """1 and 3 were nameless, 2 is A's own: with 1 or 2 gone, undoing back to the confirmation frees just what it lent."""
+    said = (acts.new(TWO, by="A"), acts.gone(ONE, SECOND, by="A"), acts.lesion("Effusion", by="A"))
+    later = Reading((*said, acts.confirm("A", "d", named=[1, 3]), acts.context(recurrent=True)))
+    for number, named, kept in ((1, (2,), ["A", ""]), (2, (1, 2), ["", ""]), (3, (1,), ["", "A"])):
+        left = acts.without_act(later, number)
+        assert left.acts[2].values["named"] == named
+        assert [one.by for one in left.without_last().without_last().acts] == kept
+    only = acts.without_act(Reading((said[0], acts.confirm("A", "d", named=[1]), said[1])), 1)
+    assert "named" not in only.acts[0].values
+
+
 def count(*said: Act) -> dict:
     return settled(said, lambda act: (act.lesion, act.date, act.by if act.kind == SIZE else ""))
 

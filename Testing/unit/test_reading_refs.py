@@ -12,7 +12,7 @@ from LongitudinalCompareLib import reading_acts as acts
 from LongitudinalCompareLib.dated_lesions import DatedLesions
 from LongitudinalCompareLib.lesion_track import LesionKey
 from LongitudinalCompareLib.reading import Reading, Ref
-from LongitudinalCompareLib.reading_refs import REACH_MM, anchored, edits_of, inner_point, notes_of, renamed, resolve
+from LongitudinalCompareLib.reading_refs import REACH_MM, anchored, edits_of, found, inner_point, notes_of, renamed, resolve
 from LongitudinalCompareLib.tracking import track_lesions
 from LongitudinalCompareLib.tracking_edits import Edit, gone, link, merge, new, split
 
@@ -129,7 +129,7 @@ def test_another_run_with_other_numbers_a_date_between_and_a_lesion_less():
     assert edits == (Edit("link", (key(0, "b"),), (key(2, "x"),), 2), Edit("new", (), (key(2, "y"),), 2))
     assert notes == (
         "the reader's act 'gone' was not applied: the lesion that is now 'b' of 2026-01-05 lies 21 mm from the point that was"
-        " meant, and no other one holds it; it is kept",
+        " meant, and no other one holds it; the act stays in the list without effect",
     )
     assert [resolve(one.lesion, again) for one in said.acts[3:]] == [key(0, "b"), None, None]
     assert [note.split(":")[0] for note in notes_of(said, again)] == [
@@ -154,10 +154,12 @@ def test_a_date_that_is_gone_takes_its_acts_with_it_and_no_other_ones():
     )), dates)  # fmt: skip
     left = (dates[0], seen(1, THIRD, {"a": C}))
     assert edits_of(said, left) == ((new(key(1, "a")),), (
-        "the reader's act 'gone' was not applied: there is no date 2026-03-02; it is kept",
-        "the reader's act 'link' was not applied: there is no date 2026-03-02; it is kept",
+        "the reader's act 'gone' was not applied: there is no date 2026-03-02; the act stays in the list without effect",
+        "the reader's act 'link' was not applied: there is no date 2026-03-02; the act stays in the list without effect",
     ))  # fmt: skip
-    assert notes_of(said, left) == ("the reader's act 'context' was not applied: there is no date 2026-03-02; it is kept",)
+    assert notes_of(said, left) == (
+        "the reader's act 'context' was not applied: there is no date 2026-03-02; the act stays in the list without effect",
+    )
 
 
 def test_parts_that_another_run_drew_as_one_lesion_are_linked():
@@ -171,7 +173,8 @@ def test_acts_about_lesions_by_hand_are_there_as_long_as_the_lesion_is():
     said = Reading((acts.lesion("Effusion"), acts.finding(Ref("", "Effusion"), SECOND, state="present")))
     assert notes_of(said, DATES) == ()
     assert notes_of(Reading(said.acts[1:]), DATES) == (
-        "the reader's act 'finding' was not applied: no lesion 'Effusion' was entered by hand; it is kept",
+        "the reader's act 'finding' was not applied: no lesion 'Effusion' was entered by hand; the act stays in the list without"
+        " effect",
     )
 
 
@@ -183,3 +186,16 @@ def test_anchored_lesions_are_found_whatever_they_are_called(names, between, shr
     again = {new: (center, shrunk * radius) for new, (center, radius) in zip(names, balls.values())}
     dates = (*([seen(0, FIRST, {"a": C})] if between else []), seen(int(between), THIRD, again))
     assert [resolve(one.lesion, dates) for one in said.acts] == [key(int(between), name) for name in names]
+
+
+def test_a_name_that_is_not_there_is_told_with_those_that_are_the_most_alike_first():
+    names = ("Lung nodule 1", "Liver metastasis 2", "Liver metastasis 1", "Bone", "Node", "Spleen")
+    balls = {name: ((8 + 9 * at, 15, 15), 3) for at, name in enumerate(names)}
+    assert found(ref(FIRST, "Liver metastase 1"), dates_of(first=balls)) == (None, (
+        "there is no lesion 'Liver metastase 1' of 2026-01-05; there are 'Liver metastasis 1', 'Liver metastasis 2', "
+        "'Lung nodule 1', 'Spleen', 'Bone' and 1 more"
+    ))  # fmt: skip
+    assert found(ref(FIRST, "bone"), dates_of(first=balls))[1].startswith(
+        "there is no lesion 'bone' of 2026-01-05; there are 'Bone', "
+    )
+    assert found(ref(FIRST, "a"), dates_of(first={}))[1] == "there is no lesion 'a' of 2026-01-05; there is none"

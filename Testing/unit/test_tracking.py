@@ -91,6 +91,8 @@ def test_a_new_lesion_where_nobody_looked_before_says_so():
     found = track_lesions([dated(0, {"a": A}, shape=(60, 60, 30)), dated(1, {"x": A, "y": B})], "study")
     assert statuses(found)["y"] == ("out of field", "new")
     assert found.tracks[1].states[1].flags == ("its place was not in the field of view of date 1",)
+    named = (dated(0, {"a": A}, shape=(60, 60, 30), when="2026-01-05"), dated(1, {"x": A, "y": B}, when="2026-03-02"))
+    assert track_lesions(named, "study").tracks[1].states[1].flags == ("its place was not in the field of view of 2026-01-05",)
 
 
 def test_a_lesion_cut_by_the_field_of_view_is_flagged():
