@@ -82,4 +82,5 @@ def test_a_node_that_vanishes_counts_nothing_and_one_that_is_left_is_told():
     whole = recist11(true_course(tuple(lesions().values()), DAYS, 3.0))[-1]
     gone = lesions()["Retroperitoneal lymph node"].short_mm[2]
     assert last.figure("sum of diameters") == pytest.approx(whole.figure("sum of diameters") - gone)
-    assert "Mediastinal" in whole.sentence and "Mediastinal" not in last.sentence
+    assert "Still there" in whole.sentence and "and Mediastinal lymph node." in whole.sentence
+    assert "Gone: Mediastinal lymph node." in last.sentence
