@@ -24,6 +24,8 @@ from OncoLib.progress import CancelToken, silent
 from OncoLib.segmentation import Segmentation
 from OncoLib.terminology import is_lesion
 
+pytestmark = pytest.mark.slow
+
 STEP_MM = 2.0
 LIVER_MM = ((30.3, 145.0), (-40.7, 110.0), (125.0, 255.9))
 """Around the metastases; no center of them lies on the grid."""

@@ -94,8 +94,18 @@ def test_a_region_travels_with_the_request(engine, kind):
     assert there.provenance.parameters == here.provenance.parameters
 
 
-@pytest.mark.parametrize("order", ["C", "F", "view"])
-@pytest.mark.parametrize("kind", ["int16", "int32", "float32", "float64"])
+QUICK = {("int16", "view"), ("float32", "F"), ("float64", "C")}
+"""Each order and most types once; all of them together take half a minute."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "order"),
+    [
+        pytest.param(kind, order, marks=() if (kind, order) in QUICK else pytest.mark.slow)
+        for kind in ("int16", "int32", "float32", "float64")
+        for order in ("C", "F", "view")
+    ],
+)
 def test_images_of_any_type_and_memory_order(engine, kind, order):
     voxels = ct_phantom().voxels.astype(kind)
     turned = {"C": voxels, "F": np.asfortranarray(voxels), "view": np.repeat(voxels, 2, axis=2)[:, :, ::2]}[order]
@@ -117,7 +127,12 @@ def errors_to_expect():
     }
 
 
-@pytest.mark.parametrize("what", errors_to_expect())
+LONGER = ("gpu", "modality", "all NaN")
+
+
+@pytest.mark.parametrize(
+    "what", [pytest.param(one, marks=pytest.mark.slow if one in LONGER else ()) for one in errors_to_expect()]
+)
 def test_errors_keep_their_kind_and_their_sentence(engine, what):
     scan, asked, kind = errors_to_expect()[what]
     with pytest.raises(kind) as here:
@@ -131,10 +146,10 @@ def test_errors_keep_their_kind_and_their_sentence(engine, what):
     ("function", "kind", "sentence"),
     [
         (helpers_jobs.refuse, InputError, "the value is 4; wanted 3"),
-        (helpers_jobs.fail, WorkerError, r"The job failed unexpectedly \(KeyError\)\."),
-        (helpers_jobs.exits, WorkerError, r"The job failed unexpectedly \(SystemExit\)\."),
+        pytest.param(helpers_jobs.fail, WorkerError, r"The job failed unexpectedly \(KeyError\)\.", marks=pytest.mark.slow),
+        pytest.param(helpers_jobs.exits, WorkerError, r"The job failed unexpectedly \(SystemExit\)\.", marks=pytest.mark.slow),
         (helpers_jobs.no_memory, WorkerError, "ran out of memory"),
-        (helpers_jobs.full_disk, OutputError, "The job stopped: no space left on device"),
+        pytest.param(helpers_jobs.full_disk, OutputError, "The job stopped: no space left on device", marks=pytest.mark.slow),
     ],
 )
 def test_what_goes_wrong_inside_a_job_is_one_sentence_and_the_next_job_runs(engine, function, kind, sentence):

@@ -254,6 +254,7 @@ def walk(weights, image: Image, steps: int, seed: int) -> None:
     fresh.close()
 
 
+@pytest.mark.slow
 def test_going_on_going_back_and_starting_over_answer_the_same(model):
     walk(model, IMAGE, 8, seed=11)
 
