@@ -15,6 +15,7 @@ from LongitudinalCompareLib.growth import Change
 from LongitudinalCompareLib.pair_outcome import PairOutcome
 from LongitudinalCompareLib.reading import CONFIRMED, DRAFT, Reading
 from LongitudinalCompareLib.response.proposal import Proposal
+from LongitudinalCompareLib.timepoint import stem_of, when_of
 from OncoLib.diameters import Line
 from OncoLib.errors import InputError
 from OncoLib.measure import Measurement
@@ -74,12 +75,12 @@ class DateFacts:
     @property
     def when(self) -> str:
         """Date, and time where there is one."""
-        return f"{self.date} {self.time}".rstrip()
+        return when_of(self.date, self.time)
 
     @property
     def stem(self) -> str:
         """The same for names of files."""
-        return f"{self.date}{'T' + self.time.replace(':', '') if self.time else ''}"
+        return stem_of(self.date, self.time)
 
     def as_dict(self) -> dict:
         """JSON-ready; no identifiers."""

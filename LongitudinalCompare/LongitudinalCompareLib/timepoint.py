@@ -68,12 +68,12 @@ class Timepoint:
     @property
     def when(self) -> str:
         """Date, and time where there is one, for sentences."""
-        return f"{self.date} {self.time}".rstrip()
+        return when_of(self.date, self.time)
 
     @property
     def stem(self) -> str:
         """The same for names of files."""
-        return f"{self.date}{'T' + self.time.replace(':', '') if self.time else ''}"
+        return stem_of(self.date, self.time)
 
     def as_dict(self) -> dict:
         """For files: no identifiers."""
@@ -83,6 +83,16 @@ class Timepoint:
         ]
         return {"date": self.date, "time": self.time, "channels": channels, "segmentation": self.segmentation is not None,
                 "notes": list(self.notes)}  # fmt: skip
+
+
+def when_of(date: str, time: str) -> str:
+    """Date, and time where there is one, for sentences; it names a date in readings too."""
+    return f"{date} {time}".rstrip()
+
+
+def stem_of(date: str, time: str) -> str:
+    """The same for names of files."""
+    return f"{date}{'T' + time.replace(':', '') if time else ''}"
 
 
 def day_and_time(text: str) -> tuple[str, str]:

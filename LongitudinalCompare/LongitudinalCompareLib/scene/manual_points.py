@@ -92,8 +92,22 @@ def begin_placing(scene, node, on_placed: Callable[[], None]) -> Callable[[], No
     require_main_thread("placing a point")
     kept = [node.GetNthControlPointPosition(at) for at in range(node.GetNumberOfDefinedControlPoints())]
     node.RemoveAllControlPoints()
+
+    def put_back() -> None:
+        node.RemoveAllControlPoints()  # the one that follows the pointer, too
+        for place in kept:
+            node.AddControlPoint(vtk.vtkVector3d(*place), "")
+
+    return begin_clicking(scene, node, POINTS, 1, on_placed, put_back)
+
+
+def begin_clicking(
+    scene, node, class_name: str, clicks: int, on_done: Callable[[], None], give_up: Callable[[], None]
+) -> Callable[[], None]:
+    """The next clicks in a view that shows the node set its points, then `on_done`; returns what ends it before, which calls
+    `give_up` while points are missing."""
     interaction, selection = singleton(scene, "vtkMRMLInteractionNode"), singleton(scene, "vtkMRMLSelectionNode")
-    selection.SetReferenceActivePlaceNodeClassName(POINTS)
+    selection.SetReferenceActivePlaceNodeClassName(class_name)
     selection.SetReferenceActivePlaceNodeID(node.GetID())
     interaction.SetPlaceModePersistence(0)
     tags: list[int] = []
@@ -103,15 +117,13 @@ def begin_placing(scene, node, on_placed: Callable[[], None]) -> Callable[[], No
             node.RemoveObserver(tags.pop())
         if interaction.GetCurrentInteractionMode() == interaction.Place:
             interaction.SetCurrentInteractionMode(interaction.ViewTransform)
-        if node.GetScene() is not None and not node.GetNumberOfDefinedControlPoints():
-            node.RemoveAllControlPoints()  # the one that follows the pointer, too
-            for place in kept:
-                node.AddControlPoint(vtk.vtkVector3d(*place), "")
+        if node.GetScene() is not None and node.GetNumberOfDefinedControlPoints() < clicks:
+            give_up()
 
     def placed(_caller, _event) -> None:
-        if node.GetNumberOfDefinedControlPoints():
+        if node.GetNumberOfDefinedControlPoints() >= clicks:
             stop()
-            on_placed()
+            on_done()
 
     tags.append(node.AddObserver(node.PointPositionDefinedEvent, placed))
     interaction.SetCurrentInteractionMode(interaction.Place)

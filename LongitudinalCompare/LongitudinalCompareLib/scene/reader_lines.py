@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import slicer
 
-from LongitudinalCompareLib.scene.manual_points import between, singleton
+from LongitudinalCompareLib.scene.manual_points import begin_clicking, between
 from OncoLib.errors import InputError
 from OncoLib.scene.host import require_main_thread
 
@@ -28,28 +28,7 @@ def new_line(scene, volume, name: str, view_ids: Sequence[str] = ()):
 
 def begin_drawing(scene, node, on_drawn: Callable[[], None]) -> Callable[[], None]:
     """The next two clicks set the ends, then `on_drawn`; returns what ends it before, which takes an unfinished line away."""
-    interaction, selection = singleton(scene, "vtkMRMLInteractionNode"), singleton(scene, "vtkMRMLSelectionNode")
-    selection.SetReferenceActivePlaceNodeClassName(LINE)
-    selection.SetReferenceActivePlaceNodeID(node.GetID())
-    interaction.SetPlaceModePersistence(0)
-    tags: list[int] = []
-
-    def stop() -> None:
-        while tags:
-            node.RemoveObserver(tags.pop())
-        if interaction.GetCurrentInteractionMode() == interaction.Place:
-            interaction.SetCurrentInteractionMode(interaction.ViewTransform)
-        if node.GetScene() is not None and node.GetNumberOfDefinedControlPoints() < 2:
-            scene.RemoveNode(node)
-
-    def placed(_caller, _event) -> None:
-        if node.GetNumberOfDefinedControlPoints() >= 2:
-            stop()
-            on_drawn()
-
-    tags.append(node.AddObserver(node.PointPositionDefinedEvent, placed))
-    interaction.SetCurrentInteractionMode(interaction.Place)
-    return stop
+    return begin_clicking(scene, node, LINE, 2, on_drawn, lambda: scene.RemoveNode(node))
 
 
 def ends_of(node, volume) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
